@@ -1,0 +1,82 @@
+"""What is known of one packet: its headers, its five-tuple, and the tunnel it arrived in or leaves by."""
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from ipaddress import IPv4Address, IPv6Address
+
+IPAddress = IPv4Address | IPv6Address
+
+
+class IpProtocol(IntEnum):
+    """IP protocol numbers this tool names (IANA assigned internet protocol numbers)."""
+
+    ICMP = 1
+    TCP = 6
+    UDP = 17
+    ICMPV6 = 58
+
+
+class Fragment(Enum):
+    """OVS ``ip_frag``: whether the packet is a fragment, and which kind (ovs-fields(7))."""
+
+    NO = "no"
+    FIRST = "first"
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class FiveTuple:
+    """Source and destination addresses and ports, and protocol. Ports are None where the protocol has none.
+
+    For ICMP the ports are None: type, code, id and sequence are in ``Headers``.
+    """
+
+    protocol: int
+    source: IPAddress
+    destination: IPAddress
+    source_port: int | None = None
+    destination_port: int | None = None
+
+    def reversed(self) -> "FiveTuple":
+        """The five-tuple of the reply direction."""
+        return FiveTuple(self.protocol, self.destination, self.source, self.destination_port, self.source_port)
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """The headers of one captured frame, as far as they could be read. Unreadable parts are None.
+
+    ``length`` is the frame's length on the wire in bytes; ``payload`` is the captured part behind the last
+    header that was understood. ``dscp`` is 0-63, ``ecn`` 0-3.
+    """
+
+    eth_src: str
+    eth_dst: str
+    eth_type: int
+    length: int
+    vlan_tci: int | None = None
+    five_tuple: FiveTuple | None = None
+    dscp: int | None = None
+    ecn: int | None = None
+    ttl: int | None = None
+    ip_id: int | None = None
+    dont_fragment: bool = False
+    fragment: Fragment = Fragment.NO
+    tcp_seq: int | None = None
+    tcp_ack: int | None = None
+    tcp_flags: int | None = None
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+    icmp_id: int | None = None
+    icmp_seq: int | None = None
+    udp_length: int | None = None
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """The tunnel of a packet: VNI (``tun_id``) and the outer addresses (paper, Table 2: out_sip, out_dip)."""
+
+    vni: int
+    source: IPAddress | None
+    destination: IPAddress | None

@@ -1,0 +1,150 @@
+"""What happened to traffic and why: disposition, cause, culprit, evidence, confidence and two sentences (design D8)."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from vtrace_ovs.model.flow import FlowKey
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.trajectory import DropShape, NearMiss, Trajectory
+
+
+class Disposition(Enum):
+    """What became of a packet."""
+
+    DELIVERED = "DELIVERED"
+    EXITED = "EXITED"
+    DROPPED = "DROPPED"
+    LOST_IN_VFD = "LOST_IN_VFD"
+    LOST_ON_WIRE = "LOST_ON_WIRE"
+    LOOPED = "LOOPED"
+    UNSEEN = "UNSEEN"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether loss of the packet is proven."""
+        return self in LOSSES
+
+
+LOSSES = frozenset({Disposition.DROPPED, Disposition.LOST_IN_VFD, Disposition.LOST_ON_WIRE, Disposition.LOOPED})
+
+
+class CauseCategory(Enum):
+    """Table 4 of the paper, and the three kinds it leaves out."""
+
+    NONE = "none"
+    RATE_LIMIT = "rate_limit"
+    SECURITY_POLICY = "security_policy"
+    CONFIG_ERROR = "config_error"
+    UNSUPPORTED_ACTION = "unsupported_action"
+    UNKNOWN = "unknown"
+    VFD_FAULT = "vfd_fault"
+    PHYSICAL_NETWORK = "physical_network"
+    TENANT_VM = "tenant_vm"
+
+
+class CauseCode(Enum):
+    """Every cause this tool can name; ``docs/verdicts.md`` has one section each."""
+
+    NONE = "none"
+    SECURITY_RULE_DENY = "security-rule-deny"
+    SECURITY_DEFAULT_DENY = "security-default-deny"
+    NO_ROUTE = "no-route"
+    BLACKHOLE_ROUTE = "blackhole-route"
+    UNKNOWN_DESTINATION = "unknown-destination"
+    METER_RATE_LIMIT = "meter-rate-limit"
+    TTL_EXPIRED = "ttl-expired"
+    OUTPUT_TO_INGRESS = "output-to-ingress"
+    PORT_DOWN = "port-down"
+    PORT_GONE = "port-gone"
+    NO_LIVE_BUCKET = "no-live-bucket"
+    TRANSLATION_LIMIT = "translation-limit"
+    FORWARDING_LOOP = "forwarding-loop"
+    EXPLICIT_DROP = "explicit-drop"
+    TABLE_MISS = "table-miss"
+    NO_OUTPUT_ACTION = "no-output-action"
+    VSWITCHD_DEAD = "vswitchd-dead"
+    UNDERLAY_LOSS = "underlay-loss"
+    NO_TUNNEL_ENDPOINT = "no-tunnel-endpoint"
+    NOT_SENT = "not-sent"
+    EVIDENCE_LOST = "evidence-lost"
+    UNSUPPORTED = "unsupported"
+    UNKNOWN = "unknown"
+
+
+class Confidence(Enum):
+    """How sure a verdict is: seen directly, corroborated by counters or tables, deduced, or not decidable."""
+
+    OBSERVED = "observed"
+    CORROBORATED = "corroborated"
+    INFERRED = "inferred"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """Who did it. For loss on the wire, ``bridge`` sent last and ``next_bridge`` never saw the packet."""
+
+    node: str
+    bridge: BridgeId | None = None
+    table_id: int | None = None
+    table_name: str | None = None
+    flow: FlowKey | None = None
+    cookie: int | None = None
+    owner: str | None = None
+    next_node: str | None = None
+    next_bridge: BridgeId | None = None
+    meter_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One fact a verdict rests on, as a sentence; ``observed`` tells it from an inference."""
+
+    sentence: str
+    observed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer for one packet, or for a whole task.
+
+    ``operator_sentence`` says everything; ``tenant_sentence`` has no infrastructure identifiers and may be forwarded.
+    """
+
+    disposition: Disposition
+    category: CauseCategory
+    code: CauseCode
+    confidence: Confidence
+    operator_sentence: str
+    tenant_sentence: str
+    remedy: str = ""
+    culprit: Culprit | None = None
+    drop: DropShape | None = None
+    evidence: tuple[Evidence, ...] = ()
+    near_misses: tuple[NearMiss, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PathGroup:
+    """Packets that took the same way to the same verdict. ``example`` is one of them, whole."""
+
+    verdict: Verdict
+    example: Trajectory
+    packets: int
+    prediction: Trajectory | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """Everything a task found out. ``verdict`` is the task's own: the worst proven loss, or delivery, or why unknown.
+
+    ``packets`` is the number of packets traced; ``copies_lost`` the copies known to have been lost on the way to us.
+    """
+
+    task_id: int
+    verdict: Verdict
+    groups: tuple[PathGroup, ...]
+    packets: int
+    copies_lost: int = 0
+    notes: tuple[str, ...] = ()
