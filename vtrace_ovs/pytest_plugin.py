@@ -1,0 +1,1 @@
+"""Turns a user's Mininet test into assertions on real packets (pytest fixtures)."""
