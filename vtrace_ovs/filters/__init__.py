@@ -1,0 +1,8 @@
+"""Turns filter text in OVS flow syntax into a ``Filter``, and answers which packets a filter accepts."""
+
+from vtrace_ovs.filters.canonical import canonical_text
+from vtrace_ovs.filters.matching import accepts, accepts_five_tuple, overlap
+from vtrace_ovs.filters.parser import parse
+from vtrace_ovs.filters.requests import trace_request
+
+__all__ = ["accepts", "accepts_five_tuple", "canonical_text", "overlap", "parse", "trace_request"]
