@@ -112,13 +112,19 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Conntrack:
-    """``ct(...)``: connection tracking. ``table_id`` None means the packet does not recirculate."""
+    """``ct(...)``: connection tracking. ``table_id`` None means the packet does not recirculate.
+
+    ``nested`` holds ``nat`` and the actions of ``exec(...)``, ``raw`` their wire forms; ``alg`` is the port number of
+    the application layer gateway (21 FTP, 69 TFTP), 0 for none.
+    """
 
     commit: bool
     force: bool
     zone: int | SubField
     table_id: int | None
     nested: tuple["Action", ...] = ()
+    alg: int = 0
+    raw: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +143,10 @@ class ConntrackClear:
 
 @dataclass(frozen=True, slots=True)
 class Clone:
-    """Run actions on a copy of the packet and its state."""
+    """Run actions on a copy of the packet and its state. ``raw`` holds the wire forms of ``nested``."""
 
     nested: tuple["Action", ...]
+    raw: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +173,31 @@ class Note:
 @dataclass(frozen=True, slots=True)
 class Exit:
     """Stop translating this packet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conjunction:
+    """``conjunction(id, k/n)``: this flow satisfies dimension ``clause`` (from 0) of ``n_clauses`` (ovs-fields(7))."""
+
+    conjunction_id: int
+    clause: int
+    n_clauses: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPacketLarger:
+    """``check_pkt_larger(length)->bit``: set one bit to whether the packet is longer than ``length`` bytes."""
+
+    length: int
+    destination: SubField
+
+
+@dataclass(frozen=True, slots=True)
+class Neutral:
+    """An action that changes neither the packet nor its way, such as ``set_queue``, ``sample`` or ``fin_timeout``."""
+
+    name: str
+    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +230,9 @@ Action = (
     | Learn
     | Note
     | Exit
+    | Conjunction
+    | CheckPacketLarger
+    | Neutral
     | UnknownAction
 )
 
