@@ -87,6 +87,9 @@ class Hop:
     ``arrived_by``/``left_by`` are the tunnels on either side. ``seen`` holds which of in/out/error was logged (empty
     when predicted); ``inferred`` means that no record of this hop exists but a later hop proves it. ``drop`` and the
     last step say why it stopped here, if it did. ``meters`` are the meter ids it passed through.
+
+    A visit with several outputs (flood, mirror, clone) is several hops that differ in ``out_port`` and ``left_by``;
+    ``ending`` is set on the hops no other hop came from: how this branch ends.
     """
 
     bridge: BridgeId
@@ -107,13 +110,15 @@ class Hop:
     meters: tuple[int, ...] = ()
     entered_at: float | None = None
     left_at: float | None = None
+    ending: Ending | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
     """One packet's way through the overlay. ``occurrence`` tells packets with equal ``packet_id`` apart, from 0.
 
-    ``ambiguous`` means that equal packets could not be told apart, so hops may belong to a twin.
+    ``ambiguous`` means that equal packets could not be told apart, so hops may belong to a twin. Where the way
+    branches, the branch that counts most for the tenant is last, and ``ending`` is that branch's.
     """
 
     task_id: int

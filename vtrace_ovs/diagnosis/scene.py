@@ -1,0 +1,83 @@
+"""Turns what is known around the traced packets (inventory, profiles, counters, lost copies) into one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vtrace_ovs.model.flow import MeterEntry
+from vtrace_ovs.model.places import Places
+from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
+from vtrace_ovs.model.records import Loc
+from vtrace_ovs.model.topology import BridgeId, Topology
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReading:
+    """A production meter and what it let in and dropped while the task ran (packets)."""
+
+    bridge: BridgeId
+    entry: MeterEntry
+    packets_in: int
+    packets_dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class TracedCount:
+    """What our own flows of one kind in a VFD counted during the task, beside the records that arrived (packets).
+
+    ``counted`` greater than ``logged`` proves that copies were lost or capped there, not packets (idea N3).
+    """
+
+    bridge: BridgeId
+    loc: Loc
+    counted: int
+    logged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything a verdict may rest on besides the packet's own way.
+
+    ``unreachable``: VFDs whose ovs-vswitchd does not answer, with the reason as a clause ("ovs-vswitchd does not
+    answer on its management socket"). ``unobserved``: VFDs that run but are not instrumented, with the reason; a
+    packet that goes there is never called lost. ``copies_lost``: packet-in copies known to be lost per VFD.
+    ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
+    """
+
+    topology: Topology
+    profiles: Mapping[BridgeId, PipelineProfile] = field(default_factory=dict)
+    unreachable: Mapping[BridgeId, str] = field(default_factory=dict)
+    unobserved: Mapping[BridgeId, str] = field(default_factory=dict)
+    meters: tuple[MeterReading, ...] = ()
+    copies_lost: Mapping[BridgeId, int] = field(default_factory=dict)
+    traced: tuple[TracedCount, ...] = ()
+    hop_limit: int | None = None
+    places: Places = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "places", Places(self.topology))
+
+    def profile(self, bridge: BridgeId) -> PipelineProfile:
+        """What this VFD's tables mean; the generic profile when nobody says."""
+        return self.profiles.get(bridge, GENERIC_PROFILE)
+
+    def meter(self, bridge: BridgeId, meter_id: int) -> MeterReading | None:
+        """The reading of one meter."""
+        for reading in self.meters:
+            if reading.entry.meter_id == meter_id and reading.bridge == bridge:
+                return reading
+        return None
+
+    def missing_copies(self, bridge: BridgeId, *locs: Loc) -> int:
+        """How many copies of these places in a VFD never arrived: known queue loss, or counted but not logged."""
+        counted = sum(max(0, count.counted - count.logged) for count in self.traced_at(bridge, *locs))
+        return max(self.copies_lost.get(bridge, 0), counted)
+
+    def traced_at(self, bridge: BridgeId, *locs: Loc) -> tuple[TracedCount, ...]:
+        """The counts of our flows at these places in a VFD."""
+        return tuple(count for count in self.traced if count.bridge == bridge and count.loc in locs)
+
+    @property
+    def total_copies_lost(self) -> int:
+        """Copies missing on all VFDs together."""
+        bridges = {*self.copies_lost, *(count.bridge for count in self.traced)}
+        return sum(self.missing_copies(bridge, *Loc) for bridge in bridges)

@@ -1,0 +1,116 @@
+"""Turns a Topology into constant-time answers to one question: where does what leaves by this port arrive?"""
+
+from dataclasses import dataclass
+
+from vtrace_ovs.model.actions import OFPP_LOCAL
+from vtrace_ovs.model.packet import IPAddress, Tunnel
+from vtrace_ovs.model.topology import Bridge, BridgeId, Port, PortKind, Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """What is behind an output. ``kind`` None: the port is not in the inventory.
+
+    ``arrivals`` are the (VFD, ofport) pairs it may arrive at, all on server ``node``; empty for a tunnel or patch
+    means that the other end is outside the inventory. ``destination`` is the outer destination address.
+    """
+
+    kind: PortKind | None
+    node: str | None = None
+    arrivals: tuple[tuple[BridgeId, int], ...] = ()
+    destination: IPAddress | None = None
+
+
+NOWHERE = Onward(None)
+HOST = Onward(PortKind.LOCAL)
+ENDPOINT = Onward(PortKind.EDGE)
+
+
+class Places:
+    """A Topology's VFDs and ports by their keys. Build it once per topology; it never changes."""
+
+    __slots__ = ("_arrivals", "_bridges", "_onward", "_ports", "_tenant_vnis", "_vtep_nodes", "topology")
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        vfds = topology.vfds()
+        self._bridges = {bridge.id: bridge for bridge in vfds}
+        self._ports = {(bridge.id, port.ofport): port for bridge in vfds for port in bridge.ports}
+        self._vtep_nodes = {address: node.name for node in topology.nodes for address in node.vteps}
+        self._arrivals: dict[str, list[tuple[BridgeId, Port]]] = {}
+        self._tenant_vnis: dict[int, set[int]] = {}
+        self._onward: dict[tuple[BridgeId, int, Tunnel | None], Onward] = {}
+        by_tenant: dict[str, set[int]] = {}
+        for (bridge_id, _), port in self._ports.items():
+            if port.kind is PortKind.TUNNEL:
+                self._arrivals.setdefault(bridge_id.node, []).append((bridge_id, port))
+            if port.vni is not None and port.tenant is not None:
+                by_tenant.setdefault(port.tenant, set()).add(port.vni)
+                self._tenant_vnis[port.vni] = by_tenant[port.tenant]
+
+    def bridge(self, bridge_id: BridgeId) -> Bridge | None:
+        """The VFD of this id."""
+        return self._bridges.get(bridge_id)
+
+    def port(self, bridge_id: BridgeId, ofport: int | None) -> Port | None:
+        """A port of a VFD."""
+        return None if ofport is None else self._ports.get((bridge_id, ofport))
+
+    def node_of_vtep(self, address: IPAddress | None) -> str | None:
+        """The server whose tunnel endpoint has this address."""
+        return None if address is None else self._vtep_nodes.get(address)
+
+    def same_tenant(self, first: int | None, second: int | None) -> bool | None:
+        """Whether two VNIs belong to one tenant; None when the inventory cannot tell."""
+        if first is None or second is None:
+            return None
+        if first == second:
+            return True
+        mine, theirs = self._tenant_vnis.get(first), self._tenant_vnis.get(second)
+        if mine is None or theirs is None:
+            return None  # a transit VNI between vRouters is behind no edge port
+        return mine is theirs
+
+    def tunnel_ports(self, node: str) -> tuple[tuple[BridgeId, Port], ...]:
+        """The tunnel ports of a server's VFDs."""
+        return tuple(self._arrivals.get(node, ()))
+
+    def onward(self, bridge_id: BridgeId, out_port: int, tunnel: Tunnel | None) -> Onward:
+        """Where an output of a VFD leads. ``tunnel`` is the tunnel it leaves by, as far as it is known."""
+        key = (bridge_id, out_port, tunnel)
+        found = self._onward.get(key)
+        if found is None:
+            found = self._onward[key] = self._find_onward(bridge_id, out_port, tunnel)
+        return found
+
+    def _find_onward(self, bridge_id: BridgeId, out_port: int, tunnel: Tunnel | None) -> Onward:
+        if out_port == OFPP_LOCAL:
+            return HOST
+        port = self._ports.get((bridge_id, out_port))
+        if port is None:
+            return NOWHERE
+        if port.kind is PortKind.EDGE:
+            return ENDPOINT
+        if port.kind is PortKind.LOCAL:
+            return HOST
+        if port.kind is PortKind.PATCH:
+            peer = self.topology.patch_peer(bridge_id, port)
+            arrivals = () if peer is None or peer[0].id not in self._bridges else ((peer[0].id, peer[1].ofport),)
+            return Onward(PortKind.PATCH, bridge_id.node, arrivals)
+        return self._across_tunnel(bridge_id, port, tunnel)
+
+    def _across_tunnel(self, bridge_id: BridgeId, port: Port, tunnel: Tunnel | None) -> Onward:
+        destination = port.remote
+        if tunnel is not None and tunnel.destination is not None:
+            destination = tunnel.destination
+        node = self.node_of_vtep(destination)
+        if node is None:
+            return Onward(PortKind.TUNNEL, None, (), destination)
+        key = port.key if tunnel is None else tunnel.vni
+        arrivals = tuple(
+            (arrival, far.ofport)
+            for arrival, far in self._arrivals.get(node, ())
+            if (far.remote is None or self.node_of_vtep(far.remote) == bridge_id.node)
+            and (far.key is None or key is None or far.key == key)
+        )
+        return Onward(PortKind.TUNNEL, node, arrivals, destination)
