@@ -1,0 +1,88 @@
+"""Turns an Overlay into sentences about what contradicts itself in it: names repeated or missing, stray addresses."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from vtrace_ovs.model.overlay import Overlay, OverlayVm, ServerRole, Tenant
+
+MAX_INTERFACE_NAME = 15
+
+
+def contradictions(overlay: Overlay) -> Iterator[str]:
+    """Each contradiction as one line, the gravest kinds first; nothing for an overlay that can be built."""
+    servers = [server.name for server in overlay.servers]
+    vms = [vm.name for vm in overlay.vms()]
+    names = [*servers, *overlay.underlay.switches, *vms]
+    yield from _repeated("name", names)
+    yield from _repeated("VNI", (subnet.vni for tenant in overlay.tenants for subnet in tenant.subnets))
+    yield from _repeated("VTEP", (server.vtep for server in overlay.servers))
+    for name in names:
+        if len(name) > MAX_INTERFACE_NAME:
+            yield f"{name!r} is longer than an interface name may be ({MAX_INTERFACE_NAME})"
+    for tenant in overlay.tenants:
+        if len(tenant.name) > MAX_INTERFACE_NAME - len("vr-"):
+            yield f"tenant {tenant.name!r}: vr-{tenant.name} is longer than an interface name may be"
+    yield from _underlay(overlay)
+    for limit in overlay.rate_limits:
+        if limit.vm not in vms:
+            yield f"rate limit: no VM {limit.vm!r}"
+    for tenant in overlay.tenants:
+        yield from _tenant(tenant)
+        for vm in tenant.vms:
+            yield from _vm(vm, tenant, overlay)
+
+
+def _repeated(what: str, values: Iterable[object]) -> Iterator[str]:
+    for value, times in Counter(values).items():
+        if times > 1:
+            yield f"{what} {value} is given {times} times"
+
+
+def _underlay(overlay: Overlay) -> Iterator[str]:
+    underlay = overlay.underlay
+    if sum(server.role is ServerRole.GATEWAY for server in overlay.servers) != 1:
+        yield "exactly one server must have role gateway"
+    for server in overlay.servers:
+        if server.switch not in underlay.switches:
+            yield f"server {server.name}: no underlay switch {server.switch!r}"
+        if server.vtep not in underlay.prefix:
+            yield f"server {server.name}: VTEP {server.vtep} is outside {underlay.prefix}"
+    joined = {switch: {switch} for switch in underlay.switches}
+    for one, other in underlay.links:
+        if one not in joined or other not in joined:
+            yield f"underlay link {one}-{other}: no such switch"
+            return
+        if joined[one] is joined[other]:
+            yield f"underlay link {one}-{other} closes a loop"
+            return
+        joined[one] |= joined[other]
+        for switch in joined[one]:
+            joined[switch] = joined[one]
+    if any(len(reached) < len(joined) for reached in joined.values()):
+        yield "the underlay links do not join all switches"
+
+
+def _tenant(tenant: Tenant) -> Iterator[str]:
+    subnets = [subnet.name for subnet in tenant.subnets]
+    yield from _repeated(f"tenant {tenant.name}: address", (vm.address for vm in tenant.vms))
+    yield from _repeated(f"tenant {tenant.name}: route", (route.prefix for route in tenant.routes))
+    for subnet in tenant.subnets:
+        if subnet.gateway not in subnet.prefix:
+            yield f"tenant {tenant.name}: subnet {subnet.name}: gateway {subnet.gateway} is outside {subnet.prefix}"
+    for route in tenant.routes:
+        if route.subnet is not None and route.subnet not in subnets:
+            yield f"tenant {tenant.name}: route {route.prefix}: no subnet {route.subnet!r}"
+
+
+def _vm(vm: OverlayVm, tenant: Tenant, overlay: Overlay) -> Iterator[str]:
+    subnet = next((subnet for subnet in tenant.subnets if subnet.name == vm.subnet), None)
+    server = next((server for server in overlay.servers if server.name == vm.server), None)
+    if subnet is None:
+        yield f"VM {vm.name}: tenant {tenant.name} has no subnet {vm.subnet!r}"
+    elif vm.address not in subnet.prefix or vm.address == subnet.gateway:
+        yield f"VM {vm.name}: {vm.address} is not a free address of {subnet.prefix}"
+    if server is None or server.role is not ServerRole.COMPUTE:
+        yield f"VM {vm.name}: {vm.server!r} is no compute server"
+    for group in vm.groups:
+        if all(known.name != group for known in tenant.groups):
+            yield f"VM {vm.name}: tenant {tenant.name} has no security group {group!r}"

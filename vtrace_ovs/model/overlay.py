@@ -1,0 +1,192 @@
+"""An overlay as its owner would draw it: servers, tenants, subnets, VMs, security groups, routes and the underlay.
+
+The lab builds one, the inventory finds one, the tests know one: all from the same text (``codecs.overlay_toml``).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network
+from typing import TypeVar
+
+
+class ServerRole(Enum):
+    """A compute server holds VMs; a gateway holds the tenants' vRouters."""
+
+    COMPUTE = "compute"
+    GATEWAY = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayServer:
+    """A server, its tunnel endpoint address and the underlay switch it is cabled to."""
+
+    name: str
+    role: ServerRole
+    vtep: IPv4Address
+    switch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Underlay:
+    """The physical network: its switches (PFDs), the cables between them (a tree) and the prefix of all VTEPs."""
+
+    prefix: IPv4Network
+    switches: tuple[str, ...]
+    links: tuple[tuple[str, str], ...] = ()
+
+
+class Direction(Enum):
+    """As the VM sees it."""
+
+    INGRESS = "ingress"
+    EGRESS = "egress"
+
+
+class RuleAction(Enum):
+    """Deny wins over permit; what no rule permits is denied."""
+
+    PERMIT = "permit"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityRule:
+    """One stateless rule. ``number`` is its place in its group from 1, and stays when other rules come and go.
+
+    ``protocol`` (``icmp``, ``tcp``, ``udp``), destination ``port`` and ``remote`` (the other end) None mean any.
+    """
+
+    number: int
+    direction: Direction
+    action: RuleAction
+    protocol: str | None = None
+    port: int | None = None
+    remote: IPv4Network | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroup:
+    """A named list of rules. ``number`` (from 1, unique in the overlay) is what cookies carry."""
+
+    number: int
+    name: str
+    tenant: str
+    rules: tuple[SecurityRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OverlaySubnet:
+    """A subnet of a tenant and the VNI that carries it. ``gateway`` is the vRouter's address in it."""
+
+    name: str
+    tenant: str
+    vni: int
+    prefix: IPv4Network
+    gateway: IPv4Address
+    gateway_mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayVm:
+    """A VM: where it is, its address, and the names of its security groups (of the same tenant)."""
+
+    name: str
+    tenant: str
+    server: str
+    subnet: str
+    address: IPv4Address
+    mac: str
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayRoute:
+    """A route of a tenant's vRouter to one of its subnets; ``subnet`` None is a blackhole. ``number`` as in rules."""
+
+    number: int
+    prefix: IPv4Network
+    subnet: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Everything of one tenant."""
+
+    name: str
+    subnets: tuple[OverlaySubnet, ...]
+    groups: tuple[SecurityGroup, ...]
+    vms: tuple[OverlayVm, ...]
+    routes: tuple[OverlayRoute, ...]
+
+    def subnet(self, name: str) -> OverlaySubnet:
+        """The subnet of this name. Raises KeyError."""
+        return _named(self.subnets, name)
+
+    def group(self, name: str) -> SecurityGroup:
+        """The security group of this name. Raises KeyError."""
+        return _named(self.groups, name)
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What a VM may send: packets per second, and the burst in packets."""
+
+    vm: str
+    packets_per_second: int
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A whole overlay. Names of servers, switches and VMs are unique in it, and so are VNIs; addresses are not."""
+
+    name: str
+    underlay: Underlay
+    servers: tuple[OverlayServer, ...]
+    tenants: tuple[Tenant, ...]
+    rate_limits: tuple[RateLimit, ...] = ()
+
+    def server(self, name: str) -> OverlayServer:
+        """The server of this name. Raises KeyError."""
+        return _named(self.servers, name)
+
+    def tenant(self, name: str) -> Tenant:
+        """The tenant of this name. Raises KeyError."""
+        return _named(self.tenants, name)
+
+    def vms(self) -> tuple[OverlayVm, ...]:
+        """The VMs of all tenants, in order."""
+        return tuple(vm for tenant in self.tenants for vm in tenant.vms)
+
+    def vm(self, name: str) -> OverlayVm:
+        """The VM of this name. Raises KeyError."""
+        return _named(self.vms(), name)
+
+    def vms_on(self, server: str) -> tuple[OverlayVm, ...]:
+        """The VMs of one server."""
+        return tuple(vm for vm in self.vms() if vm.server == server)
+
+    def subnet_of(self, vm: OverlayVm) -> OverlaySubnet:
+        """The subnet a VM is in."""
+        return self.tenant(vm.tenant).subnet(vm.subnet)
+
+    def gateway(self) -> OverlayServer:
+        """The server that holds the vRouters. Raises KeyError when there is none."""
+        for server in self.servers:
+            if server.role is ServerRole.GATEWAY:
+                return server
+        raise KeyError("gateway")
+
+    def rate_limit(self, vm: str) -> RateLimit | None:
+        """The rate limit of a VM, if it has one."""
+        return next((limit for limit in self.rate_limits if limit.vm == vm), None)
+
+
+_Noun = TypeVar("_Noun", OverlayServer, OverlaySubnet, SecurityGroup, OverlayVm, Tenant)
+
+
+def _named(nouns: tuple[_Noun, ...], name: str) -> _Noun:
+    for noun in nouns:
+        if noun.name == name:
+            return noun
+    raise KeyError(name)
