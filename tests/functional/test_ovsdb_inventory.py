@@ -38,15 +38,17 @@ def make_certificate(directory: Path, name: str) -> TlsFiles:
     return TlsFiles(key, certificate, certificate)
 
 
-def listening_port(log: Path) -> str:
-    *_, last = re.finditer(r"listening on port (\d+)", log.read_text())
+def listening_port(ovs: OvsInstance, server: str) -> str:
+    """The port an ovsdb-server told to take any (``:0``) took. Reopening the log flushes it."""
+    ovs.run("ovs-appctl", "-t", str(ovs.directory / f"{server}.ctl"), "vlog/reopen")
+    *_, last = re.finditer(r"listening on port (\d+)", (ovs.directory / f"{server}.log").read_text())
     return last[1]
 
 
 def listen_on_tcp(ovs: OvsInstance) -> str:
     control = str(ovs.directory / "ovsdb-server.ctl")
     ovs.run("ovs-appctl", "-t", control, "ovsdb-server/add-remote", "ptcp:0:127.0.0.1")
-    return f"tcp:127.0.0.1:{listening_port(ovs.directory / 'ovsdb-server.log')}"
+    return f"tcp:127.0.0.1:{listening_port(ovs, 'ovsdb-server')}"
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def tls_server(ovs: OvsInstance, tls: TlsFiles) -> Iterator[str]:
     ]
     daemon = ["--detach", "--no-chdir", f"--pidfile={place}.pid", f"--log-file={place}.log", f"--unixctl={place}.ctl"]
     ovs.run("ovsdb-server", "--remote=pssl:0:127.0.0.1", *options, *daemon, f"relay:Open_vSwitch:{ovs.ovsdb}")
-    yield f"ssl:127.0.0.1:{listening_port(Path(f'{place}.log'))}"
+    yield f"ssl:127.0.0.1:{listening_port(ovs, 'relay')}"
     os.kill(int(Path(f"{place}.pid").read_text()), signal.SIGTERM)
 
 
