@@ -1,9 +1,10 @@
 """A real ovsdb-server and ovs-vswitchd with the dummy datapath, one per test, no root needed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from openflow_peer import OpenFlowPeer
 
 from vtrace_ovs.lab.daemons import OvsInstance
 
@@ -14,3 +15,17 @@ def ovs(tmp_path: Path) -> Iterator[OvsInstance]:
     instance.start()
     yield instance
     instance.stop()
+
+
+@pytest.fixture
+def peer(ovs: OvsInstance) -> Iterator[Callable[[str], OpenFlowPeer]]:
+    """``peer("br0")`` opens an OpenFlow connection to a bridge of ``ovs``; closed when the test ends."""
+    opened: list[OpenFlowPeer] = []
+
+    def connect(bridge: str) -> OpenFlowPeer:
+        opened.append(OpenFlowPeer(ovs.management_socket(bridge)))
+        return opened[-1]
+
+    yield connect
+    for connection in opened:
+        connection.close()

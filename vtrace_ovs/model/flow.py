@@ -99,6 +99,17 @@ class PortDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class PortCounters:
+    """What a port has carried and dropped so far (packets)."""
+
+    ofport: int
+    rx_packets: int
+    tx_packets: int
+    rx_dropped: int
+    tx_dropped: int
+
+
+@dataclass(frozen=True, slots=True)
 class BridgeTables:
     """Everything that decides a packet's way through one bridge, read at one moment (``read_at``, Unix seconds)."""
 

@@ -1,0 +1,201 @@
+"""Turns captured Ethernet frames into headers; tenants write these bytes, so nothing here raises (RFC 791, 8200, 9293)."""
+
+import struct
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
+
+from vtrace_ovs.model.packet import FiveTuple, Fragment, Headers, IPAddress, IpProtocol
+
+_ETHERNET = struct.Struct("!6s6sH")
+_IPV4 = struct.Struct("!BBHHHBB2x4s4s")
+_IPV6 = struct.Struct("!IHBB16s16s")
+_TCP = struct.Struct("!HHIIH")
+_PORTS = struct.Struct("!HH")
+_UDP = struct.Struct("!HHH2x")
+_ICMP = struct.Struct("!BB2x")
+_ICMP_ECHO = struct.Struct("!HH")
+_VLAN_TYPES = frozenset({0x8100, 0x88A8})
+_IPV4_TYPE = 0x0800
+_IPV6_TYPE = 0x86DD
+_VLAN_PRESENT = 0x1000
+_DONT_FRAGMENT = 0x4000
+_MORE_FRAGMENTS = 0x2000
+_FRAGMENT_OFFSET = 0x1FFF
+_TCP_LEAST = 20
+_SCTP = 132
+_WITH_ID = {IpProtocol.ICMP: frozenset({0, 8, 13, 14, 15, 16, 17, 18}), IpProtocol.ICMPV6: frozenset({128, 129})}
+_SKIPPED_V6 = frozenset({0, 43, 60})
+_FRAGMENT_V6 = 44
+_MOST_EXTENSIONS = 8
+
+_ipv4_address = lru_cache(maxsize=65536)(IPv4Address)
+_ipv6_address = lru_cache(maxsize=65536)(IPv6Address)
+
+
+class _Transport(NamedTuple):
+    source_port: int | None = None
+    destination_port: int | None = None
+    tcp_seq: int | None = None
+    tcp_ack: int | None = None
+    tcp_flags: int | None = None
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+    icmp_id: int | None = None
+    icmp_seq: int | None = None
+    udp_length: int | None = None
+    payload: bytes = b""
+
+
+class _Network(NamedTuple):
+    protocol: int
+    source: IPAddress
+    destination: IPAddress
+    traffic_class: int
+    ttl: int
+    ip_id: int | None
+    dont_fragment: bool
+    fragment: Fragment
+    body: bytes
+
+
+def headers(frame: bytes, total_length: int) -> Headers:
+    """The headers of one Ethernet frame, which may be cut short; ``total_length`` is its length on the wire.
+
+    ``vlan_tci`` is that of the outermost tag, with the "present" bit 0x1000 set as in OVS's field; ``eth_type`` the one
+    behind all tags. Addresses are empty and ``eth_type`` zero when not even the Ethernet header was captured.
+    Ethernet padding is not payload. Never raises.
+    """
+    if len(frame) < _ETHERNET.size:
+        return Headers("", "", 0, total_length, payload=bytes(frame))
+    destination, source, eth_type = _ETHERNET.unpack_from(frame)
+    offset, vlan_tci = _ETHERNET.size, None
+    while eth_type in _VLAN_TYPES and len(frame) >= offset + 4:
+        tci, eth_type = _PORTS.unpack_from(frame, offset)
+        vlan_tci = tci | _VLAN_PRESENT if vlan_tci is None else vlan_tci
+        offset += 4
+    network = _network(eth_type, frame, offset)
+    if network is None:
+        return Headers(
+            source.hex(":"), destination.hex(":"), eth_type, total_length, vlan_tci, payload=bytes(frame[offset:])
+        )
+    transport = _transport(network)
+    return Headers(
+        source.hex(":"),
+        destination.hex(":"),
+        eth_type,
+        total_length,
+        vlan_tci,
+        FiveTuple(network.protocol, network.source, network.destination, *transport[:2]),
+        network.traffic_class >> 2,
+        network.traffic_class & 3,
+        network.ttl,
+        network.ip_id,
+        network.dont_fragment,
+        network.fragment,
+        *transport[2:],
+    )
+
+
+def _network(eth_type: int, frame: bytes, offset: int) -> _Network | None:
+    if eth_type == _IPV4_TYPE and len(frame) >= offset + _IPV4.size:
+        return _ipv4(frame, offset)
+    if eth_type == _IPV6_TYPE and len(frame) >= offset + _IPV6.size:
+        return _ipv6(frame, offset)
+    return None
+
+
+def _ipv4(frame: bytes, offset: int) -> _Network | None:
+    first, tos, length, ip_id, fragment, ttl, protocol, source, destination = _IPV4.unpack_from(frame, offset)
+    size = 4 * (first & 0xF)
+    if first >> 4 != 4 or size < _IPV4.size:  # noqa: PLR2004  IP version 4
+        return None
+    end = offset + length if length >= size else len(frame)
+    return _Network(
+        protocol,
+        _ipv4_address(source),
+        _ipv4_address(destination),
+        tos,
+        ttl,
+        ip_id,
+        bool(fragment & _DONT_FRAGMENT),
+        _fragment(fragment & _FRAGMENT_OFFSET, bool(fragment & _MORE_FRAGMENTS)),
+        bytes(frame[offset + size : end]),
+    )
+
+
+def _fragment(offset: int, more: bool) -> Fragment:
+    if offset:
+        return Fragment.LATER
+    return Fragment.FIRST if more else Fragment.NO
+
+
+def _ipv6(frame: bytes, offset: int) -> _Network | None:
+    first, length, protocol, ttl, source, destination = _IPV6.unpack_from(frame, offset)
+    if first >> 28 != 6:  # noqa: PLR2004  IP version 6
+        return None
+    start = offset + _IPV6.size
+    end = start + length if length else len(frame)
+    protocol, fragment, body = _behind_extensions(protocol, bytes(frame[start:end]))
+    return _Network(
+        protocol,
+        _ipv6_address(source),
+        _ipv6_address(destination),
+        first >> 20 & 0xFF,
+        ttl,
+        None,
+        dont_fragment=False,
+        fragment=fragment,
+        body=body,
+    )
+
+
+def _behind_extensions(protocol: int, body: bytes) -> tuple[int, Fragment, bytes]:
+    fragment = Fragment.NO
+    for _ in range(_MOST_EXTENSIONS):
+        if len(body) < 8 or fragment is Fragment.LATER:  # noqa: PLR2004  extension headers come in units of 8 bytes
+            break
+        if protocol == _FRAGMENT_V6:
+            bits = int.from_bytes(body[2:4])
+            fragment = _fragment(bits >> 3, bool(bits & 1))
+            protocol, body = body[0], body[8:]
+        elif protocol in _SKIPPED_V6:
+            protocol, body = body[0], body[8 + 8 * body[1] :]
+        else:
+            break
+    return protocol, fragment, body
+
+
+def _transport(network: _Network) -> _Transport:
+    body, protocol = network.body, network.protocol
+    if network.fragment is Fragment.LATER:
+        return _Transport(payload=body)
+    if protocol == IpProtocol.TCP:
+        return _tcp(body)
+    if protocol == IpProtocol.UDP and len(body) >= _UDP.size:
+        source, destination, length = _UDP.unpack_from(body)
+        return _Transport(source, destination, udp_length=length, payload=body[_UDP.size :])
+    if protocol in _WITH_ID and len(body) >= _ICMP.size:
+        return _icmp(body, _WITH_ID[IpProtocol(protocol)])
+    if protocol in {IpProtocol.UDP, _SCTP} and len(body) >= _PORTS.size:
+        return _Transport(*_PORTS.unpack_from(body), payload=body[_PORTS.size :])
+    return _Transport(payload=body)
+
+
+def _tcp(body: bytes) -> _Transport:
+    if len(body) < _TCP.size:
+        if len(body) < _PORTS.size:
+            return _Transport(payload=body)
+        return _Transport(*_PORTS.unpack_from(body), payload=body[_PORTS.size :])
+    source, destination, seq, ack, offset_and_flags = _TCP.unpack_from(body)
+    size = max(_TCP_LEAST, offset_and_flags >> 12 << 2)
+    return _Transport(source, destination, seq, ack, offset_and_flags & 0xFFF, payload=body[size:])
+
+
+def _icmp(body: bytes, with_id: frozenset[int]) -> _Transport:
+    kind, code = _ICMP.unpack_from(body)
+    if kind in with_id and len(body) >= _ICMP.size + _ICMP_ECHO.size:
+        icmp_id, icmp_seq = _ICMP_ECHO.unpack_from(body, _ICMP.size)
+        payload = body[_ICMP.size + _ICMP_ECHO.size :]
+        return _Transport(icmp_type=kind, icmp_code=code, icmp_id=icmp_id, icmp_seq=icmp_seq, payload=payload)
+    return _Transport(icmp_type=kind, icmp_code=code, payload=body[_ICMP.size :])

@@ -1,0 +1,179 @@
+"""Turns OXM/NXM bytes into model fields and matches, and back (OpenFlow 1.3.5 §7.2.3, ovs-fields(7))."""
+
+import struct
+from collections.abc import Iterator
+from functools import lru_cache
+from operator import attrgetter
+
+from vtrace_ovs.errors import CodecError
+from vtrace_ovs.model.actions import OFPP_MAX
+from vtrace_ovs.model.match import MaskedField, Match
+from vtrace_ovs.model.oxm import (
+    CATALOGUE,
+    EXPERIMENTER_CLASS,
+    IN_PORT,
+    Field,
+    SubField,
+    components,
+    rank,
+    sized,
+    unnamed,
+)
+
+_HEADER = struct.Struct("!HBB")
+_EXPERIMENTER_HEADER = struct.Struct("!HBBI")
+_MATCH = struct.Struct("!HH")
+_OFPMT_OXM = 1
+_RESERVED_PORTS_16 = 0xFF00
+_PORT_BYTES_16 = 2
+_EXPERIMENTER_BYTES = 4
+
+_BY_HEADER: dict[tuple[int, int, int | None], Field] = {
+    **{(entry.oxm_class, entry.oxm_field, entry.experimenter): entry for entry in CATALOGUE},
+    **{(oxm_class, number, None): entry for entry in CATALOGUE for oxm_class, number in entry.aliases},
+}
+_by_name = attrgetter("field.name")
+
+
+def port32(port: int) -> int:
+    """A 16-bit OpenFlow port number as the 32-bit one: reserved ports move up (OVS ``ofputil_port_to_ofp11``)."""
+    return port | 0xFFFF0000 if port >= _RESERVED_PORTS_16 else port
+
+
+def port16(port: int) -> int:
+    """A 32-bit OpenFlow port number as the 16-bit one of Nicira actions. Raises CodecError when it has none."""
+    if port < _RESERVED_PORTS_16 or port >= OFPP_MAX:
+        return port & 0xFFFF
+    raise CodecError(f"port {port} does not exist in OVS: ports end at {_RESERVED_PORTS_16 - 1}")
+
+
+@lru_cache(maxsize=4096)
+def _field_of(oxm_class: int, number: int, experimenter: int | None, n_bytes: int) -> Field:
+    known = _BY_HEADER.get((oxm_class, number, experimenter))
+    if known is None:
+        return unnamed(oxm_class, number, n_bytes, experimenter)
+    return known if known is IN_PORT else sized(known, n_bytes)
+
+
+@lru_cache(maxsize=65536)
+def decode_tlv(tlv: bytes) -> MaskedField:
+    """One OXM with its payload, under the field it is called in the catalogue. Raises CodecError for a wrong length.
+
+    A payload without mask matches every bit of the field.
+    """
+    oxm_class, tail, length = _HEADER.unpack_from(tlv)
+    start, experimenter = 4, None
+    if oxm_class == EXPERIMENTER_CLASS:
+        start, experimenter = 8, int.from_bytes(tlv[4:8])
+    payload = tlv[start:]
+    n_bytes = len(payload) // 2 if tail & 1 else len(payload)
+    if len(tlv) != length + 4 or not n_bytes:
+        raise CodecError(f"OXM {oxm_class:#x}:{tail >> 1} of {len(tlv)} bytes claims {length}; the match is cut short")
+    entry = _field_of(oxm_class, tail >> 1, experimenter, n_bytes)
+    value = int.from_bytes(payload[:n_bytes])
+    if not tail & 1:
+        return MaskedField(
+            entry, port32(value) if entry is IN_PORT and n_bytes == _PORT_BYTES_16 else value, entry.full_mask
+        )
+    mask = int.from_bytes(payload[n_bytes:]) & entry.full_mask
+    return MaskedField(entry, value & mask, mask)
+
+
+def decode_tlvs(body: bytes) -> Iterator[MaskedField]:
+    """The OXMs of a match or of packet-in metadata, in wire order. Raises CodecError when one runs over the end."""
+    offset, end = 0, len(body)
+    while offset + 4 <= end:
+        stop = offset + 4 + body[offset + 3]
+        yield decode_tlv(body[offset:stop])
+        offset = stop
+    if offset != end:
+        raise CodecError(f"{end - offset} stray bytes behind the last OXM of a match")
+
+
+def _parts(masked: MaskedField) -> tuple[MaskedField, ...]:
+    overlap = components(masked.field)
+    if not overlap:
+        return (masked,)
+    found = []
+    for low, part in overlap:
+        mask = masked.mask >> low & (1 << part.width) - 1
+        if mask:
+            value = masked.value >> low & mask
+            found.append(MaskedField(part.field, value << part.offset, mask << part.offset))
+    return tuple(found)
+
+
+@lru_cache(maxsize=65536)
+def decode_match(body: bytes) -> Match:
+    """The match in these OXMs (``ofp_match`` without its header and padding), overlapping fields taken apart.
+
+    ``vlan_vid`` and ``vlan_pcp`` become bits of ``vlan_tci``, ``xreg`` and ``xxreg`` bits of ``reg``.
+    """
+    masked = list(decode_tlvs(body))
+    if any(components(entry.field) for entry in masked):
+        return _merged(masked)
+    masked.sort(key=_by_name)
+    return Match(tuple(masked))
+
+
+def _merged(found: list[MaskedField]) -> Match:
+    merged: dict[Field, MaskedField] = {}
+    for whole in found:
+        for masked in _parts(whole):
+            old = merged.get(masked.field, MaskedField(masked.field, 0, 0))
+            merged[masked.field] = MaskedField(masked.field, masked.value | old.value, masked.mask | old.mask)
+    return Match.of(*merged.values())
+
+
+def header(entry: Field, has_mask: bool = False) -> bytes:
+    """The OXM header of a field, 4 or 8 bytes."""
+    size = entry.n_bytes * (2 if has_mask else 1)
+    tail = entry.oxm_field << 1 | has_mask
+    if entry.experimenter is None:
+        return _HEADER.pack(entry.oxm_class, tail, size)
+    return _EXPERIMENTER_HEADER.pack(entry.oxm_class, tail, size + 4, entry.experimenter)
+
+
+def encode_tlv(masked: MaskedField) -> bytes:
+    """One field as OXM; the mask is sent only where it is not the whole field. Raises CodecError if it may not be."""
+    entry = masked.field
+    value = masked.value.to_bytes(entry.n_bytes)
+    if masked.exact:
+        return header(entry) + value
+    if not entry.maskable:
+        raise CodecError(f"{entry.name} cannot be matched under a mask; match all of it or none")
+    return header(entry, has_mask=True) + value + masked.mask.to_bytes(entry.n_bytes)
+
+
+def _by_rank(masked: MaskedField) -> int:
+    return rank(masked.field)
+
+
+def encode_match(match: Match) -> bytes:
+    """An ``ofp_match`` with header and padding, prerequisites first."""
+    body = b"".join(encode_tlv(masked) for masked in sorted(match.fields, key=_by_rank))
+    length = _MATCH.size + len(body)
+    return _MATCH.pack(_OFPMT_OXM, length) + body + bytes(-length % 8)
+
+
+def decode_header(wire: bytes, offset: int) -> tuple[Field, int]:
+    """The field an OXM header names, and where the header ends. Raises CodecError when it is cut short."""
+    if len(wire) < offset + 4:
+        raise CodecError("a field header is cut short inside an action")
+    oxm_class, tail, length = _HEADER.unpack_from(wire, offset)
+    if oxm_class != EXPERIMENTER_CLASS:
+        return _field_of(oxm_class, tail >> 1, None, length), offset + 4
+    if len(wire) < offset + 8 or length <= _EXPERIMENTER_BYTES:
+        raise CodecError("an experimenter field header is cut short inside an action")
+    return _field_of(
+        oxm_class, tail >> 1, int.from_bytes(wire[offset + 4 : offset + 8]), length - _EXPERIMENTER_BYTES
+    ), offset + 8
+
+
+def canonical(part: SubField) -> SubField:
+    """The same bits in the field they really belong to, where they lie in one (``nw_tos[2..7]`` is ``ip_dscp[]``)."""
+    for low, target in components(part.field):
+        shift = part.offset - low
+        if shift >= 0 and shift + part.width <= target.width:
+            return SubField(target.field, target.offset + shift, part.width)
+    return part
