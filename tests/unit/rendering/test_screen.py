@@ -1,0 +1,56 @@
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vtrace_ovs.model.trajectory import Hop, Trajectory
+from vtrace_ovs.model.verdict import Disposition, Evidence, PathGroup, TaskResult, Verdict
+from vtrace_ovs.rendering.lines import plain_text
+from vtrace_ovs.rendering.screen import result_lines, verdict_line
+
+MakeHop = Callable[..., Hop]
+MakeWay = Callable[..., Trajectory]
+MakeVerdict = Callable[..., Verdict]
+
+
+def test_the_verdict_comes_first_and_the_notes_last(hop: MakeHop, way: MakeWay, verdict: MakeVerdict) -> None:
+    one = verdict(remedy="Do this.", evidence=(Evidence("It was seen.", observed=True),))
+    screen = plain_text(result_lines(TaskResult(1, one, (PathGroup(one, way(hop()), 5),), 5, notes=("A note.",))))
+    assert screen.splitlines()[0] == verdict_line(one).shown == "✓ DELIVERED — observed"
+    order = ["For you.", "Do this.", '"For them."', "5 packets traced", "server1", "It was seen.", "A note."]
+    places = [screen.index(words) for words in order]
+    assert places == sorted(places)
+
+
+def test_several_ways_are_counted_before_they_are_drawn(hop: MakeHop, way: MakeWay, verdict: MakeVerdict) -> None:
+    lost, good = verdict(Disposition.DROPPED), verdict()
+    groups = (PathGroup(lost, way(hop()), 7), PathGroup(good, way(hop()), 13))
+    screen = plain_text(result_lines(TaskResult(1, lost, groups, 20, copies_lost=3)))
+    assert "20 packets traced, 2 different ways; 3 copies lost on the way to the controller" in screen
+    assert "   7  ✗ DROPPED: server1/br-int" in screen
+    assert "13 of 20 packets: unreadable headers (observed)\n✓ DELIVERED" in screen
+
+
+def test_a_task_that_saw_nothing_still_has_a_screen(verdict: MakeVerdict) -> None:
+    assert "0 packets traced" in plain_text(result_lines(TaskResult(1, verdict(Disposition.UNSEEN), (), 0)))
+
+
+def test_a_drop_warns_of_further_blockers(verdict: MakeVerdict) -> None:
+    assert "further blockers" in plain_text(result_lines(TaskResult(1, verdict(Disposition.DROPPED), (), 0)))
+    assert "further blockers" not in plain_text(result_lines(TaskResult(1, verdict(), (), 0)))
+
+
+@pytest.fixture(scope="session")
+def any_result(values_of: Callable[[object], st.SearchStrategy[TaskResult]]) -> st.SearchStrategy[TaskResult]:
+    return values_of(TaskResult)
+
+
+@pytest.mark.parametrize("detail", [0, 2])
+def test_every_result_renders_to_printable_lines(any_result: st.SearchStrategy[TaskResult], detail: int) -> None:
+    @given(any_result)
+    @settings(max_examples=40, deadline=None)
+    def prints(result: TaskResult) -> None:
+        assert all(line.shown.isprintable() for line in result_lines(result, detail))
+
+    prints()

@@ -1,0 +1,1 @@
+"""Turns what an operator types into tasks, traces and a lab, and errors into exit codes."""

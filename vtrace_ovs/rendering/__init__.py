@@ -1,0 +1,1 @@
+"""Turns results, tasks and plans into lines for people and JSON for programs."""

@@ -1,0 +1,211 @@
+"""Turns results and tasks into JSON documents with a schema version and fixed enums (``docs/json.md``)."""
+
+import json
+from collections.abc import Sequence
+
+from vtrace_ovs.model.flow import FlowKey
+from vtrace_ovs.model.packet import FiveTuple, Headers, Tunnel
+from vtrace_ovs.model.task import Task
+from vtrace_ovs.model.trajectory import Hop, NearMiss, Step, Trajectory
+from vtrace_ovs.model.verdict import Culprit, PathGroup, TaskResult, Verdict
+from vtrace_ovs.model.wording import flow_text, match_text
+
+SCHEMA = 1
+"""Raised when a key disappears or changes its meaning; new keys may appear at any time."""
+
+Json = dict[str, object]
+
+
+def result_document(result: TaskResult, task: Task | None = None) -> str:
+    """One result as JSON text; ``task`` adds what was asked for and the state it ended in."""
+    traced: Json = {"id": result.task_id, "packets": result.packets, "copies_lost": result.copies_lost}
+    return _dump(
+        {
+            "schema": SCHEMA,
+            "task": traced if task is None else {**_task(task), **traced},
+            "verdict": _verdict(result.verdict),
+            "groups": [_group(group) for group in result.groups],
+            "notes": list(result.notes),
+        }
+    )
+
+
+def task_document(task: Task) -> str:
+    """A task without a result: the same keys, ``verdict`` null and no groups."""
+    return _dump({"schema": SCHEMA, "task": _task(task), "verdict": None, "groups": [], "notes": []})
+
+
+def tasks_document(tasks: Sequence[Task]) -> str:
+    """A list of tasks."""
+    return _dump({"schema": SCHEMA, "tasks": [_task(task) for task in tasks]})
+
+
+def _dump(document: Json) -> str:
+    # ensure_ascii keeps control and bidirectional characters of tenants out of terminals, whatever their encoding.
+    return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+
+
+def _task(task: Task) -> Json:
+    request = task.request
+    return {
+        "id": task.id,
+        "state": task.state.value,
+        "reason": task.reason,
+        "filter": request.filter.text,
+        "vni": request.scope.vni,
+        "from": request.scope.source_vm,
+        "to": request.scope.destination_vm,
+        "packet_count": request.packet_count,
+        "trace_time": request.trace_time,
+        "created_at": task.created_at,
+        "armed_at": task.armed_at,
+        "ended_at": task.ended_at,
+        "cancel_requested": task.cancel_requested,
+    }
+
+
+def _verdict(verdict: Verdict) -> Json:
+    return {
+        "disposition": verdict.disposition.value,
+        "category": verdict.category.value,
+        "code": verdict.code.value,
+        "confidence": verdict.confidence.value,
+        "operator_sentence": verdict.operator_sentence,
+        "tenant_sentence": verdict.tenant_sentence,
+        "remedy": verdict.remedy,
+        "culprit": None if verdict.culprit is None else _culprit(verdict.culprit),
+        "drop": None if verdict.drop is None else verdict.drop.value,
+        "evidence": [{"sentence": fact.sentence, "observed": fact.observed} for fact in verdict.evidence],
+        "near_misses": [_near_miss(near) for near in verdict.near_misses],
+    }
+
+
+def _culprit(culprit: Culprit) -> Json:
+    return {
+        "node": culprit.node,
+        "bridge": _text(culprit.bridge),
+        "table_id": culprit.table_id,
+        "table_name": culprit.table_name,
+        "flow": None if culprit.flow is None else _flow(culprit.flow, culprit.cookie),
+        "owner": culprit.owner,
+        "next_node": culprit.next_node,
+        "next_bridge": _text(culprit.next_bridge),
+        "meter_id": culprit.meter_id,
+    }
+
+
+def _group(group: PathGroup) -> Json:
+    return {
+        "packets": group.packets,
+        "verdict": _verdict(group.verdict),
+        "path": _path(group.example),
+        "prediction": None if group.prediction is None else _path(group.prediction),
+    }
+
+
+def _path(trajectory: Trajectory) -> Json:
+    return {
+        "packet_id": trajectory.packet_id,
+        "occurrence": trajectory.occurrence,
+        "origin": trajectory.origin.value,
+        "ending": trajectory.ending.value,
+        "ambiguous": trajectory.ambiguous,
+        "five_tuple": _five_tuple(trajectory.five_tuple),
+        "nat_key": _five_tuple(trajectory.nat_key),
+        "first_seen": trajectory.first_seen,
+        "last_seen": trajectory.last_seen,
+        "hops": [_hop(hop) for hop in trajectory.hops],
+    }
+
+
+def _hop(hop: Hop) -> Json:
+    return {
+        "bridge": str(hop.bridge),
+        "dscp_mark": hop.dscp_mark,
+        "parent": hop.parent,
+        "in_port": hop.in_port,
+        "out_port": hop.out_port,
+        "arrived_by": _tunnel(hop.arrived_by),
+        "left_by": _tunnel(hop.left_by),
+        "headers_in": _headers(hop.headers_in),
+        "headers_out": _headers(hop.headers_out),
+        "changes": [{"field": change.field, "old": change.old, "new": change.new} for change in hop.changes],
+        "steps": [_step(step) for step in hop.steps],
+        "seen": sorted(loc.value for loc in hop.seen),
+        "inferred": hop.inferred,
+        "ending": None if hop.ending is None else hop.ending.value,
+        "drop": None if hop.drop is None else hop.drop.value,
+        "unsupported": hop.unsupported,
+        "meters": list(hop.meters),
+        "entered_at": hop.entered_at,
+        "left_at": hop.left_at,
+    }
+
+
+def _step(step: Step) -> Json:
+    return {
+        "table_id": step.table_id,
+        "flow": None if step.flow is None else _flow(step.flow, step.cookie),
+        "actions": step.actions,
+        "ambiguous": step.ambiguous,
+        "near_misses": [_near_miss(near) for near in step.near_misses],
+    }
+
+
+def _near_miss(near: NearMiss) -> Json:
+    differences = [{"field": field, "wanted": wanted, "had": had} for field, wanted, had in near.differences]
+    return {"flow": _flow(near.flow, near.cookie), "differences": differences}
+
+
+def _flow(key: FlowKey, cookie: int | None) -> Json:
+    return {
+        "table_id": key.table_id,
+        "priority": key.priority,
+        "match": match_text(key.match),
+        "cookie": None if cookie is None else f"{cookie:#x}",
+        "text": flow_text(key, cookie),
+    }
+
+
+def _five_tuple(five_tuple: FiveTuple | None) -> Json | None:
+    if five_tuple is None:
+        return None
+    return {
+        "protocol": five_tuple.protocol,
+        "source": str(five_tuple.source),
+        "destination": str(five_tuple.destination),
+        "source_port": five_tuple.source_port,
+        "destination_port": five_tuple.destination_port,
+    }
+
+
+def _tunnel(tunnel: Tunnel | None) -> Json | None:
+    if tunnel is None:
+        return None
+    return {"vni": tunnel.vni, "source": _text(tunnel.source), "destination": _text(tunnel.destination)}
+
+
+def _headers(headers: Headers | None) -> Json | None:
+    """The headers without the payload: that is the tenant's."""
+    if headers is None:
+        return None
+    return {
+        "eth_src": headers.eth_src,
+        "eth_dst": headers.eth_dst,
+        "eth_type": headers.eth_type,
+        "vlan_tci": headers.vlan_tci,
+        "length": headers.length,
+        "five_tuple": _five_tuple(headers.five_tuple),
+        "dscp": headers.dscp,
+        "ecn": headers.ecn,
+        "ttl": headers.ttl,
+        "ip_id": headers.ip_id,
+        "fragment": headers.fragment.value,
+        "tcp_flags": headers.tcp_flags,
+        "icmp_type": headers.icmp_type,
+        "icmp_code": headers.icmp_code,
+    }
+
+
+def _text(value: object | None) -> str | None:
+    return None if value is None else str(value)

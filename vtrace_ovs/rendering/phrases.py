@@ -1,0 +1,90 @@
+"""Turns small values (five-tuples, tunnels, ports, places) into the short phrases every screen uses."""
+
+from vtrace_ovs.model.actions import OFPP_CONTROLLER, OFPP_FLOOD, OFPP_IN_PORT, OFPP_LOCAL, OFPP_NORMAL
+from vtrace_ovs.model.packet import FiveTuple, IPAddress, IpProtocol, Tunnel
+from vtrace_ovs.model.verdict import Confidence, Culprit, Disposition, Verdict
+from vtrace_ovs.rendering.lines import Span, Style
+
+_RESERVED_PORTS = {
+    OFPP_IN_PORT: "IN_PORT",
+    OFPP_NORMAL: "NORMAL",
+    OFPP_FLOOD: "FLOOD",
+    OFPP_CONTROLLER: "CONTROLLER",
+    OFPP_LOCAL: "LOCAL",
+}
+_NAMED_PROTOCOLS = frozenset(IpProtocol)
+_SURE = {
+    Confidence.OBSERVED: "observed",
+    Confidence.CORROBORATED: "corroborated by tables or counters",
+    Confidence.INFERRED: "inferred",
+    Confidence.UNDECIDED: "undecided",
+}
+
+
+def five_tuple_phrase(five_tuple: FiveTuple) -> str:
+    """``tcp 10.0.0.1:1000 → 10.0.1.5:443``; ports only where known."""
+    protocol = five_tuple.protocol
+    name = IpProtocol(protocol).name.lower() if protocol in _NAMED_PROTOCOLS else f"ip protocol {protocol}"
+    source = _endpoint(five_tuple.source, five_tuple.source_port)
+    return f"{name} {source} → {_endpoint(five_tuple.destination, five_tuple.destination_port)}"
+
+
+def _endpoint(address: IPAddress, port: int | None) -> str:
+    if port is None:
+        return str(address)
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"  # noqa: PLR2004 - IP version 6
+
+
+def tunnel_phrase(tunnel: Tunnel, *, leaving: bool) -> str:
+    """``VNI 5001 to 192.0.2.2`` or ``VNI 5001 from 192.0.2.1``."""
+    far = tunnel.destination if leaving else tunnel.source
+    if far is None:
+        return f"VNI {tunnel.vni}"
+    return f"VNI {tunnel.vni} {'to' if leaving else 'from'} {far}"
+
+
+def port_phrase(ofport: int) -> str:
+    """``port 3``, or ``port NORMAL`` for a reserved number."""
+    return f"port {_RESERVED_PORTS.get(ofport, ofport)}"
+
+
+def packets_phrase(count: int) -> str:
+    """``1 packet``, ``20 packets``."""
+    return f"{count} packet{'' if count == 1 else 's'}"
+
+
+def confidence_phrase(confidence: Confidence) -> str:
+    """How sure, in words."""
+    return _SURE[confidence]
+
+
+def mark(disposition: Disposition) -> Span:
+    """✓ for delivery, ✗ for a proven loss, ? for anything else."""
+    if disposition.is_loss:
+        return Span("✗", Style.BAD)
+    if disposition in (Disposition.DELIVERED, Disposition.EXITED):
+        return Span("✓", Style.GOOD)
+    return Span("?", Style.UNSURE)
+
+
+def place_phrase(culprit: Culprit) -> str:
+    """Where: ``server2/br-int, table 40 (acl-out)``, ``between server1/br-int and server2``, or just a server."""
+    here = str(culprit.bridge or culprit.node)
+    beyond = culprit.next_bridge or culprit.next_node
+    if beyond is not None:
+        return f"between {here} and {beyond}"
+    if culprit.table_id is None:
+        return here
+    return f"{here}, {table_phrase(culprit.table_id, culprit.table_name)}"
+
+
+def table_phrase(table_id: int, name: str | None = None) -> str:
+    """``table 40``, with its name in the profile when it has one."""
+    return f"table {table_id} ({name})" if name else f"table {table_id}"
+
+
+def cause_phrase(verdict: Verdict) -> str:
+    """``security-rule-deny (security_policy)``, or nothing when there is no cause to name."""
+    if verdict.code.value == "none":
+        return ""
+    return f"{verdict.code.value} ({verdict.category.value})"

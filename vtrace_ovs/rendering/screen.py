@@ -1,0 +1,125 @@
+"""Turns a task's result into the screen an operator reads: verdict first, then grouped paths, then evidence."""
+
+from collections.abc import Iterator
+
+from vtrace_ovs.model.trajectory import Trajectory
+from vtrace_ovs.model.verdict import Disposition, PathGroup, TaskResult, Verdict
+from vtrace_ovs.model.wording import flow_text
+from vtrace_ovs.rendering.lines import Line, Span, Style, line, tree
+from vtrace_ovs.rendering.path import near_miss_line, origin_phrase, path_branches, route_phrase
+from vtrace_ovs.rendering.phrases import (
+    cause_phrase,
+    confidence_phrase,
+    five_tuple_phrase,
+    mark,
+    packets_phrase,
+    place_phrase,
+)
+
+_BLANK = Line()
+
+
+def result_lines(result: TaskResult, detail: int = 0) -> Iterator[Line]:
+    """The whole screen of one task.
+
+    ``detail`` is how often ``-v`` was given: 1 shows every flow and the verdict's near misses, 2 each table's near
+    misses and the prediction.
+    """
+    yield verdict_line(result.verdict)
+    yield from _sentences(result.verdict)
+    yield from _summary(result)
+    for group in result.groups:
+        yield from _group(result, group, detail)
+    yield from _evidence(result.verdict)
+    if detail and result.verdict.near_misses:
+        yield _BLANK
+        yield line(Span("Near misses", Style.STRONG))
+        for near in result.verdict.near_misses:
+            yield Line((Span("  "), *near_miss_line(near).spans))
+    yield from _notes(result)
+
+
+def verdict_line(verdict: Verdict) -> Line:
+    """What, where, why and how sure, in one line."""
+    parts: list[str | Span] = [mark(verdict.disposition), " ", Span(verdict.disposition.value, Style.STRONG)]
+    if verdict.culprit is not None:
+        place = place_phrase(verdict.culprit)
+        parts.append(f" {place}" if place.startswith("between") else f" at {place}")
+    cause = cause_phrase(verdict)
+    if cause:
+        parts += [": ", Span(cause, Style.STRONG)]
+    parts += [" — ", confidence_phrase(verdict.confidence)]
+    return line(*parts)
+
+
+def _sentences(verdict: Verdict) -> Iterator[Line]:
+    yield line("  ", verdict.operator_sentence)
+    culprit = verdict.culprit
+    if culprit is not None and culprit.flow is not None:
+        yield line("  Flow: ", Span(flow_text(culprit.flow, culprit.cookie), Style.STRONG))
+    if culprit is not None and culprit.owner is not None:
+        yield line("  Owner: ", culprit.owner)
+    if verdict.remedy:
+        yield line("  Remedy: ", verdict.remedy)
+    if verdict.disposition is Disposition.DROPPED:
+        yield line(Span("  The trace of these packets ends here: further blockers may follow.", Style.FAINT))
+    yield line("  For the tenant: ", Span(f'"{verdict.tenant_sentence}"', Style.STRONG))
+
+
+def _summary(result: TaskResult) -> Iterator[Line]:
+    yield _BLANK
+    ways = f", {len(result.groups)} different ways" if len(result.groups) > 1 else ""
+    lost = f"; {result.copies_lost} copies lost on the way to the controller" if result.copies_lost else ""
+    yield line(Span(f"{packets_phrase(result.packets)} traced{ways}{lost}", Style.STRONG))
+    if len(result.groups) > 1:
+        width = len(str(result.packets))
+        for group in result.groups:
+            cause = cause_phrase(group.verdict)
+            what = f"{group.verdict.disposition.value}{f', {cause}' if cause else ''}"
+            yield line(
+                f"  {group.packets:>{width}}  ",
+                mark(group.verdict.disposition),
+                f" {what}: {route_phrase(group.example)}",
+            )
+
+
+def _group(result: TaskResult, group: PathGroup, detail: int) -> Iterator[Line]:
+    yield _BLANK
+    yield line(Span(f"{group.packets} of {packets_phrase(result.packets)}: {_traffic(group.example)}", Style.STRONG))
+    yield from _identity(group.example, detail)
+    if group.verdict != result.verdict:
+        yield verdict_line(group.verdict)
+    yield from tree(path_branches(group.example, group.verdict, detail))
+    if detail > 1 and group.prediction is not None:
+        yield line(Span("The stored flow tables say:", Style.STRONG))
+        yield from tree(path_branches(group.prediction, group.verdict, detail))
+
+
+def _traffic(trajectory: Trajectory) -> str:
+    what = five_tuple_phrase(trajectory.five_tuple) if trajectory.five_tuple is not None else "unreadable headers"
+    return f"{what} ({origin_phrase(trajectory)})"
+
+
+def _identity(trajectory: Trajectory, detail: int) -> Iterator[Line]:
+    if trajectory.nat_key is not None:
+        yield line(f"  before translation: {five_tuple_phrase(trajectory.nat_key)}")
+    if trajectory.ambiguous:
+        yield line(Span("  equal packets could not be told apart: hops may belong to a twin", Style.UNSURE))
+    if detail > 1:
+        yield line(Span(f"  packet_id {trajectory.packet_id}, occurrence {trajectory.occurrence}", Style.FAINT))
+
+
+def _evidence(verdict: Verdict) -> Iterator[Line]:
+    if verdict.evidence:
+        yield _BLANK
+        yield line(Span("Evidence", Style.STRONG))
+        for fact in verdict.evidence:
+            yield line(f"  {'observed' if fact.observed else 'inferred'}  ", fact.sentence)
+
+
+def _notes(result: TaskResult) -> Iterator[Line]:
+    if result.notes:
+        yield _BLANK
+        yield line(Span("Notes", Style.STRONG))
+        for note in result.notes:
+            yield line("  ", note)

@@ -1,0 +1,79 @@
+"""Turns tasks into the lines of ``vtrace list`` and ``vtrace watch``."""
+
+from collections.abc import Iterator, Sequence
+
+from vtrace_ovs.model.filter import Scope
+from vtrace_ovs.model.task import Task, TaskState
+from vtrace_ovs.rendering.lines import Line, Span, Style, line
+
+_HEADINGS = ("TASK", "STATE", "PACKETS", "SECONDS", "AGE", "FILTER")
+_RIGHT = frozenset({"TASK", "PACKETS", "SECONDS", "AGE"})
+_STYLES = {
+    TaskState.DONE: Style.GOOD,
+    TaskState.PARTIAL: Style.UNSURE,
+    TaskState.INVALIDATED: Style.UNSURE,
+    TaskState.FAILED: Style.BAD,
+    TaskState.CANCELLED: Style.FAINT,
+}
+_MINUTE = 60
+_HOUR = 60 * _MINUTE
+_DAY = 24 * _HOUR
+
+
+def task_table(tasks: Sequence[Task], now: float) -> Iterator[Line]:
+    """One line per task in the order given, under headings. ``now`` is in Unix seconds."""
+    if not tasks:
+        yield line("no tasks")
+        return
+    rows = [_row(task, now) for task in tasks]
+    widths = [max(len(row[column]) for row in (_HEADINGS, *rows)) for column in range(len(_HEADINGS))]
+    yield line(Span(_columns(_HEADINGS, widths), Style.STRONG))
+    for task, row in zip(tasks, rows, strict=True):
+        yield line(Span(_columns(row, widths), _STYLES.get(task.state, Style.PLAIN)), *_reason(task))
+
+
+def state_line(task: Task, now: float) -> Line:
+    """What ``watch`` prints when a task's state changes: ``task 3  +0.41 s  armed``."""
+    since = max(0.0, (task.ended_at or now) - task.created_at)
+    return line(
+        f"task {task.id}  +{since:.2f} s  ",
+        Span(task.state.value, _STYLES.get(task.state, Style.STRONG)),
+        *_reason(task),
+    )
+
+
+def request_phrase(task: Task) -> str:
+    """The filter and scope of a task."""
+    return " ".join([task.request.filter.text, *_scope(task.request.scope)])
+
+
+def _scope(scope: Scope) -> list[str]:
+    options = (("--vni", scope.vni), ("--from", scope.source_vm), ("--to", scope.destination_vm))
+    return [f"{option} {value}" for option, value in options if value is not None]
+
+
+def _row(task: Task, now: float) -> tuple[str, ...]:
+    request = task.request
+    numbers = (str(request.packet_count), str(request.trace_time))
+    return (str(task.id), task.state.value, *numbers, _age(now - task.created_at), request_phrase(task))
+
+
+def _columns(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [
+        cell.rjust(width) if heading in _RIGHT else cell.ljust(width)
+        for heading, cell, width in zip(_HEADINGS, cells, widths, strict=True)
+    ]
+    return "  ".join(padded).rstrip()
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{max(0, int(seconds))}s"
+
+
+def _reason(task: Task) -> list[Span]:
+    if task.reason:
+        return [Span(f"  {task.reason}")]
+    return [Span("  cancellation requested", Style.FAINT)] if task.cancel_requested and not task.state.final else []
