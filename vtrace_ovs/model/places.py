@@ -29,7 +29,7 @@ ENDPOINT = Onward(PortKind.EDGE)
 class Places:
     """A Topology's VFDs and ports by their keys. Build it once per topology; it never changes."""
 
-    __slots__ = ("_arrivals", "_bridges", "_onward", "_ports", "_tenant_vnis", "_vtep_nodes", "topology")
+    __slots__ = ("_arrivals", "_bridges", "_onward", "_ports", "_vni_tenant", "_vtep_nodes", "topology")
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
@@ -38,15 +38,13 @@ class Places:
         self._ports = {(bridge.id, port.ofport): port for bridge in vfds for port in bridge.ports}
         self._vtep_nodes = {address: node.name for node in topology.nodes for address in node.vteps}
         self._arrivals: dict[str, list[tuple[BridgeId, Port]]] = {}
-        self._tenant_vnis: dict[int, set[int]] = {}
+        self._vni_tenant: dict[int, str] = {}
         self._onward: dict[tuple[BridgeId, int, Tunnel | None], Onward] = {}
-        by_tenant: dict[str, set[int]] = {}
         for (bridge_id, _), port in self._ports.items():
             if port.kind is PortKind.TUNNEL:
                 self._arrivals.setdefault(bridge_id.node, []).append((bridge_id, port))
             if port.vni is not None and port.tenant is not None:
-                by_tenant.setdefault(port.tenant, set()).add(port.vni)
-                self._tenant_vnis[port.vni] = by_tenant[port.tenant]
+                self._vni_tenant[port.vni] = port.tenant
 
     def bridge(self, bridge_id: BridgeId) -> Bridge | None:
         """The VFD of this id."""
@@ -60,16 +58,44 @@ class Places:
         """The server whose tunnel endpoint has this address."""
         return None if address is None else self._vtep_nodes.get(address)
 
-    def same_tenant(self, first: int | None, second: int | None) -> bool | None:
-        """Whether two VNIs belong to one tenant; None when the inventory cannot tell."""
-        if first is None or second is None:
-            return None
-        if first == second:
-            return True
-        mine, theirs = self._tenant_vnis.get(first), self._tenant_vnis.get(second)
-        if mine is None or theirs is None:
-            return None  # a transit VNI between vRouters is behind no edge port
-        return mine is theirs
+    def tenant_of(self, bridge_id: BridgeId, ofport: int | None, tunnel: Tunnel | None) -> str | None:
+        """Whose traffic passes this port (in this tunnel), when the inventory tells."""
+        if tunnel is not None:
+            return self._vni_tenant.get(tunnel.vni)
+        port = self.port(bridge_id, ofport)
+        if port is not None:
+            if port.tenant is not None:
+                return port.tenant
+            if port.vni is not None:
+                return self._vni_tenant.get(port.vni)
+            if port.kind is PortKind.PATCH:
+                peer = self.topology.patch_peer(bridge_id, port)
+                if peer is not None and peer[0].tenant is not None:
+                    return peer[0].tenant
+        bridge = self._bridges.get(bridge_id)
+        return None if bridge is None else bridge.tenant
+
+    def sources(
+        self, bridge_id: BridgeId, in_port: int | None, tunnel: Tunnel | None
+    ) -> tuple[tuple[BridgeId, int], ...]:
+        """The (VFD, ofport) pairs that traffic arriving here may have left by; empty when nobody can tell."""
+        port = self.port(bridge_id, in_port)
+        if port is None:
+            return ()
+        if port.kind is PortKind.PATCH:
+            peer = self.topology.patch_peer(bridge_id, port)
+            return () if peer is None or peer[0].id not in self._bridges else ((peer[0].id, peer[1].ofport),)
+        if port.kind is not PortKind.TUNNEL:
+            return ()
+        address = tunnel.source if tunnel is not None and tunnel.source is not None else port.remote
+        node = self.node_of_vtep(address)
+        if node is None:
+            return ()
+        return tuple(
+            (origin, near.ofport)
+            for origin, near in self._arrivals.get(node, ())
+            if near.remote is None or self.node_of_vtep(near.remote) == bridge_id.node
+        )
 
     def tunnel_ports(self, node: str) -> tuple[tuple[BridgeId, Port], ...]:
         """The tunnel ports of a server's VFDs."""

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 from vtrace_ovs.model.places import Places
-from vtrace_ovs.model.records import PacketInRecord
+from vtrace_ovs.model.records import Loc, PacketInRecord
 from vtrace_ovs.model.topology import Topology
-from vtrace_ovs.model.trajectory import Ending, Trajectory
+from vtrace_ovs.model.trajectory import Ending, Hop, Origin, Trajectory
+from vtrace_ovs.trajectories.hops import hops_of
+from vtrace_ovs.trajectories.links import Levels, link
+from vtrace_ovs.trajectories.visits import Visit, arrived, settle
 
-FINAL_ENDINGS = frozenset({Ending.HANDED_TO_PORT, Ending.EXITED, Ending.DROPPED, Ending.LOOPED})
+FINAL_ENDINGS = frozenset({Ending.HANDED_TO_PORT, Ending.EXITED, Ending.DROPPED})
 
 
 class Stitcher:
@@ -17,8 +20,55 @@ class Stitcher:
         self.places = Places(topology)
 
     def stitch(self, records: Sequence[PacketInRecord]) -> tuple[Trajectory, ...]:
-        """One Trajectory per packet, in the order the packets were first seen."""
-        raise NotImplementedError
+        """One Trajectory per packet, in the order the packets were first seen.
+
+        Records may come in any order and more than once. Those of one task and packet_id are joined by hop index
+        and by tunnel endpoints and VNI or patch ports, then by time; arrival order across VFDs means nothing.
+        """
+        packets: dict[tuple[int, str], dict[int, PacketInRecord]] = {}
+        for record in records:
+            of_packet = packets.setdefault((record.task_id, record.packet_id), {})
+            known = of_packet.setdefault(record.sequence, record)
+            if known is not record and known != record:
+                of_packet[-len(of_packet) - 1] = record  # a sequence number used twice: keep both
+        found = [one for (task_id, name), group in packets.items() for one in self._join(task_id, name, group)]
+        if len(packets) > 1:
+            found.sort(key=_first_seen)
+        return tuple(found)
+
+    def _join(self, task_id: int, packet_id: str, group: dict[int, PacketInRecord]) -> list[Trajectory]:
+        levels: Levels = {}
+        endings: dict[int, list[PacketInRecord]] = {}
+        for record in sorted(group.values(), key=_order):
+            if record.loc is Loc.IN:
+                levels.setdefault(record.dscp_mark, []).append(arrived(record, self.places))
+            else:
+                endings.setdefault(record.dscp_mark, []).append(record)
+        for mark, departures in endings.items():
+            settle(levels.setdefault(mark, []), departures, self.places)
+        return [
+            self._trajectory(task_id, packet_id, occurrence, root)
+            for occurrence, root in enumerate(link(levels, self.places))
+        ]
+
+    def _trajectory(self, task_id: int, packet_id: str, occurrence: int, root: Visit) -> Trajectory:
+        records: list[PacketInRecord] = []
+        ambiguous = _gather(root, records)
+        hops = hops_of(root, self.places)
+        times = [record.timestamp for record in records]
+        return Trajectory(
+            task_id=task_id,
+            packet_id=packet_id,
+            occurrence=occurrence,
+            origin=Origin.OBSERVED,
+            five_tuple=records[0].five_tuple,
+            hops=hops,
+            ending=hops[-1].ending or Ending.UNKNOWN,
+            ambiguous=ambiguous,
+            nat_key=next((record.nat_key for record in records if record.nat_key is not None), None),
+            first_seen=min(times),
+            last_seen=max(times),
+        )
 
 
 def stitch(records: Sequence[PacketInRecord], topology: Topology) -> tuple[Trajectory, ...]:
@@ -27,5 +77,42 @@ def stitch(records: Sequence[PacketInRecord], topology: Topology) -> tuple[Traje
 
 
 def complete(trajectory: Trajectory) -> bool:
-    """Whether no further record can change how this packet ended, so that nobody needs to wait (design D6)."""
-    return trajectory.ending in FINAL_ENDINGS
+    """Whether no further record of this packet is to be expected, so that nobody needs to wait (design D6).
+
+    True when every branch ends in a final record and no record in between is missing.
+    """
+    hops = trajectory.hops
+    if not hops or hops[0].dscp_mark != 1:
+        return False
+    return all(_whole(hop, hops) for hop in hops)
+
+
+def _whole(hop: Hop, hops: tuple[Hop, ...]) -> bool:
+    if Loc.IN not in hop.seen:
+        return False
+    if hop.ending is None and Loc.OUT not in hop.seen:
+        return False
+    if hop.ending is not None and hop.ending not in FINAL_ENDINGS:
+        return False
+    return hop.parent is None or hops[hop.parent].dscp_mark == hop.dscp_mark - 1
+
+
+def _gather(visit: Visit, records: list[PacketInRecord]) -> bool:
+    """Collect the records below a visit, its own first; returns whether any of it is ambiguous."""
+    ambiguous = visit.ambiguous
+    if visit.arrival is not None:
+        records.append(visit.arrival)
+    for branch in visit.branches:
+        if branch.record is not None:
+            records.append(branch.record)
+        for child in branch.children:
+            ambiguous |= _gather(child, records)
+    return ambiguous
+
+
+def _order(record: PacketInRecord) -> tuple[float, int]:
+    return record.timestamp, record.sequence
+
+
+def _first_seen(trajectory: Trajectory) -> float:
+    return trajectory.first_seen or 0.0

@@ -1,0 +1,187 @@
+"""Turns a tree of visits into the hops of one Trajectory, the branch that counts most last."""
+
+from vtrace_ovs.model.packet import Headers
+from vtrace_ovs.model.places import Places
+from vtrace_ovs.model.records import Loc, PacketInRecord
+from vtrace_ovs.model.topology import PortKind
+from vtrace_ovs.model.trajectory import DropShape, Ending, HeaderChange, Hop, Step
+from vtrace_ovs.trajectories.visits import Branch, Visit
+
+_NOTHING: frozenset[Loc] = frozenset()
+_SEEN = {
+    (True, None): frozenset({Loc.IN}),
+    (True, Loc.OUT): frozenset({Loc.IN, Loc.OUT}),
+    (True, Loc.ERROR): frozenset({Loc.IN, Loc.ERROR}),
+    (False, None): _NOTHING,
+    (False, Loc.OUT): frozenset({Loc.OUT}),
+    (False, Loc.ERROR): frozenset({Loc.ERROR}),
+}
+_BY_KIND = {
+    PortKind.EDGE: Ending.HANDED_TO_PORT,
+    PortKind.LOCAL: Ending.EXITED,
+    PortKind.TUNNEL: Ending.ON_WIRE,
+    PortKind.PATCH: Ending.ON_WIRE,
+}
+_RANK = {
+    Ending.UNKNOWN: 0,
+    Ending.OPEN: 2,
+    Ending.ON_WIRE: 3,
+    Ending.LOOPED: 4,
+    Ending.DROPPED: 5,
+    Ending.EXITED: 6,
+    Ending.HANDED_TO_PORT: 7,
+}
+_TO_SOMEBODY_ELSE = 1
+
+Leg = tuple[Visit, Branch | None]
+"""A visit and the branch it was left by; None when nothing is known to have left."""
+
+
+def hops_of(root: Visit, places: Places) -> tuple[Hop, ...]:
+    """All hops below a root, parents before children, every leaf with its ``ending``."""
+    ways: list[list[Leg]] = []
+    _collect(root, [], ways)
+    if len(ways) > 1:
+        ways.sort(key=lambda way: _rank(way, places))
+    hops: list[Hop] = []
+    placed: dict[int, int] = {}
+    for way in ways:
+        parent: int | None = None
+        for depth, (visit, branch) in enumerate(way):
+            # A leg is told by its branch; a visit without branches is a leg of its own.
+            key = id(branch) if branch is not None else id(visit)
+            index = placed.get(key)
+            if index is None:
+                index = placed[key] = len(hops)
+                ending = _ending(way) if depth == len(way) - 1 else None
+                hops.append(_hop(visit, branch, parent, ending))
+            parent = index
+    return tuple(hops)
+
+
+def _collect(visit: Visit, before: list[Leg], ways: list[list[Leg]]) -> None:
+    if not visit.branches:
+        ways.append([*before, (visit, None)])
+    for branch in visit.branches:
+        way: list[Leg] = [*before, (visit, branch)]
+        if not branch.children:
+            ways.append(way)
+        for child in branch.children:
+            _collect(child, way, ways)
+
+
+def _ending(way: list[Leg]) -> Ending:
+    branch = way[-1][1]
+    if branch is None:
+        ending = Ending.OPEN
+    elif branch.is_drop:
+        ending = Ending.DROPPED
+    elif branch.onward.kind is None:
+        ending = Ending.UNKNOWN
+    else:
+        ending = _BY_KIND[branch.onward.kind]
+    reached_its_end = ending in (Ending.HANDED_TO_PORT, Ending.EXITED)
+    return Ending.LOOPED if not reached_its_end and _loops(way) else ending
+
+
+def _loops(way: list[Leg]) -> bool:
+    """A loop needs the same VFD, ingress port and header state again (trap T24); only the TTL may differ."""
+    states: set[object] = set()
+    for visit, _ in way:
+        arrival = visit.arrival
+        if arrival is None:
+            continue
+        headers = arrival.headers
+        vni = None if visit.tunnel is None else visit.tunnel.vni
+        state = (visit.bridge, visit.in_port, vni, headers.eth_src, headers.eth_dst, headers.five_tuple)
+        if state in states:
+            return True
+        states.add(state)
+    return False
+
+
+def _rank(way: list[Leg], places: Places) -> int:
+    """How much a branch counts: reaching the addressee most, a copy for somebody else (a mirror) hardly."""
+    ending = _ending(way)
+    branch = way[-1][1]
+    if ending is Ending.HANDED_TO_PORT and branch is not None and branch.record is not None:
+        port = places.port(branch.record.bridge, branch.out_port)
+        headers = branch.record.headers
+        if port is not None and (port.address is not None or port.mac is not None):
+            five_tuple = headers.five_tuple
+            mine = five_tuple is not None and five_tuple.destination == port.address
+            return _RANK[ending] + 1 if mine or headers.eth_dst == port.mac else _TO_SOMEBODY_ELSE
+    return _RANK[ending]
+
+
+def _hop(visit: Visit, branch: Branch | None, parent: int | None, ending: Ending | None) -> Hop:
+    arrival = visit.arrival
+    record = None if branch is None else branch.record
+    headers_in = None if arrival is None else arrival.headers
+    headers_out = None if record is None else record.headers
+    return Hop(
+        bridge=visit.bridge,
+        dscp_mark=visit.mark,
+        in_port=visit.in_port,
+        out_port=None if branch is None else branch.out_port,
+        parent=parent,
+        arrived_by=visit.tunnel,
+        left_by=None if branch is None else branch.tunnel,
+        headers_in=headers_in,
+        headers_out=headers_out,
+        changes=() if headers_in is None or headers_out is None else changes(headers_in, headers_out),
+        steps=() if record is None else _steps(record),
+        seen=_SEEN[arrival is not None, None if record is None else record.loc],
+        inferred=arrival is None and record is None,
+        drop=_shape(record) if record is not None and record.loc is Loc.ERROR else None,
+        entered_at=None if arrival is None else arrival.timestamp,
+        left_at=None if record is None else record.timestamp,
+        ending=ending,
+    )
+
+
+def _steps(record: PacketInRecord) -> tuple[Step, ...]:
+    if record.table_id is None and record.flow is None:
+        return ()
+    table_id = record.flow.table_id if record.flow is not None else record.table_id
+    actions = (
+        "drop" if record.loc is Loc.ERROR else "output" if record.out_port is None else f"output:{record.out_port}"
+    )
+    return (Step(table_id or 0, record.flow, record.cookie, actions),)
+
+
+def _shape(record: PacketInRecord) -> DropShape:
+    flow = record.flow
+    if flow is None:
+        return DropShape.NO_MATCH
+    if flow.priority == 0 and not flow.match.fields:
+        return DropShape.TABLE_MISS_FLOW
+    return DropShape.EXPLICIT_DROP
+
+
+def changes(before: Headers, after: Headers) -> tuple[HeaderChange, ...]:
+    """The header fields one VFD rewrote. DSCP is left out: between VFDs it carries our mark."""
+    found: list[HeaderChange] = []
+    if before.eth_src != after.eth_src:
+        found.append(HeaderChange("eth_src", before.eth_src, after.eth_src))
+    if before.eth_dst != after.eth_dst:
+        found.append(HeaderChange("eth_dst", before.eth_dst, after.eth_dst))
+    if before.vlan_tci != after.vlan_tci:
+        found.append(HeaderChange("vlan_tci", _text(before.vlan_tci), _text(after.vlan_tci)))
+    if before.ttl != after.ttl:
+        found.append(HeaderChange("nw_ttl", _text(before.ttl), _text(after.ttl)))
+    mine, theirs = before.five_tuple, after.five_tuple
+    if mine is not None and theirs is not None and mine != theirs:
+        for name, old, new in (
+            ("nw_src", mine.source, theirs.source),
+            ("nw_dst", mine.destination, theirs.destination),
+            ("tp_src", mine.source_port, theirs.source_port),
+            ("tp_dst", mine.destination_port, theirs.destination_port),
+        ):
+            if old != new:
+                found.append(HeaderChange(name, _text(old), _text(new)))
+    return tuple(found)
+
+
+def _text(value: object) -> str:
+    return "none" if value is None else str(value)

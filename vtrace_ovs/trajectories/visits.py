@@ -1,0 +1,145 @@
+"""Turns the records of one packet_id into visits: one stay in one VFD, with the branches that left it."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from vtrace_ovs.model.actions import OFPP_IN_PORT, OFPP_LOCAL, OFPP_MAX
+from vtrace_ovs.model.packet import Tunnel
+from vtrace_ovs.model.places import NOWHERE, Onward, Places
+from vtrace_ovs.model.records import Loc, PacketInRecord
+from vtrace_ovs.model.topology import BridgeId
+
+
+class Branch:
+    """One way out of a visit: an ``out`` or ``error`` record, or (``record`` None) one that a later hop proves."""
+
+    __slots__ = ("children", "onward", "out_port", "record", "tunnel")
+
+    def __init__(
+        self, record: PacketInRecord | None, out_port: int | None, tunnel: Tunnel | None, onward: Onward
+    ) -> None:
+        self.record = record
+        self.out_port = out_port
+        self.tunnel = tunnel
+        self.onward = onward
+        self.children: list[Visit] = []
+
+    @property
+    def is_drop(self) -> bool:
+        """Whether an ``error`` record ended the packet here."""
+        return self.record is not None and self.record.loc is Loc.ERROR
+
+
+class Visit:
+    """One stay of one packet in one VFD. ``arrival`` is its ``in`` record, None when there is none."""
+
+    __slots__ = ("ambiguous", "arrival", "at", "branches", "bridge", "in_port", "linked", "mark", "tenant", "tunnel")
+
+    def __init__(self, bridge: BridgeId, mark: int, in_port: int | None, at: float) -> None:
+        self.bridge = bridge
+        self.mark = mark
+        self.in_port = in_port
+        self.at = at
+        self.arrival: PacketInRecord | None = None
+        self.tunnel: Tunnel | None = None
+        self.tenant: str | None = None
+        self.branches: list[Branch] = []
+        self.linked = False
+        self.ambiguous = False
+
+    def has_branch_like(self, record: PacketInRecord) -> bool:
+        """Whether this packet already ended or left in the same way, so that the record is a twin's."""
+        for branch in self.branches:
+            mine = branch.record
+            if (
+                mine is not None
+                and mine.loc is record.loc
+                and mine.out_port == record.out_port
+                and (mine.loc is Loc.ERROR or mine.tunnel == record.tunnel)
+            ):
+                return True
+        return False
+
+
+def arrived(record: PacketInRecord, places: Places) -> Visit:
+    """The visit an ``in`` record opens."""
+    visit = Visit(record.bridge, record.dscp_mark, record.in_port, record.timestamp)
+    visit.arrival = record
+    visit.tunnel = record.tunnel
+    visit.tenant = places.tenant_of(record.bridge, record.in_port, record.tunnel)
+    return visit
+
+
+def settle(visits: list[Visit], endings: Sequence[PacketInRecord], places: Places) -> None:
+    """Give each ``out`` and ``error`` record of one hop index (in time order) to the visit it ended or left.
+
+    ``visits`` are those of the same hop index; a record that fits none of them opens a visit without an ``in``.
+    """
+    aligned = len(visits) <= 1 or _all_alike(visits, endings)
+    for record in endings:
+        branch = departed(record, places)
+        tenant = _tenant_leaving(record, branch, places)
+        fitting = _candidates(visits, record, tenant, places)
+        if not fitting:
+            visit = Visit(record.bridge, record.dscp_mark, record.in_port, record.timestamp)
+            visit.tenant = tenant
+            visits.append(visit)
+        elif aligned or len(fitting) == 1:
+            visit = fitting[0]
+        else:
+            visit = _closest(fitting, record)
+            for twin in fitting:
+                twin.ambiguous = True
+        visit.branches.append(branch)
+
+
+def departed(record: PacketInRecord, places: Places) -> Branch:
+    """The branch an ``out`` or ``error`` record stands for."""
+    if record.loc is Loc.ERROR:
+        return Branch(record, None, None, NOWHERE)
+    out_port = record.in_port if record.out_port == OFPP_IN_PORT else record.out_port
+    if out_port is None or (out_port >= OFPP_MAX and out_port != OFPP_LOCAL):
+        return Branch(record, None, record.tunnel, NOWHERE)
+    return Branch(record, out_port, record.tunnel, places.onward(record.bridge, out_port, record.tunnel))
+
+
+def _tenant_leaving(record: PacketInRecord, branch: Branch, places: Places) -> str | None:
+    if branch.tunnel is None and branch.out_port is None:
+        return None
+    return places.tenant_of(record.bridge, branch.out_port, branch.tunnel)
+
+
+def _candidates(visits: list[Visit], record: PacketInRecord, tenant: str | None, places: Places) -> list[Visit]:
+    """Visits a record can belong to: same VFD, ingress port and tenant. A pipeline may have cleared in_port."""
+    cleared = places.port(record.bridge, record.in_port) is None
+    fitting = [
+        visit
+        for visit in visits
+        if visit.bridge == record.bridge
+        and (visit.in_port == record.in_port or cleared)
+        and (tenant is None or visit.tenant is None or visit.tenant == tenant)
+        and not visit.has_branch_like(record)
+    ]
+    if len(fitting) > 1 and record.tunnel is not None:
+        same_vni = [visit for visit in fitting if visit.tunnel is not None and visit.tunnel.vni == record.tunnel.vni]
+        return same_vni or fitting
+    return fitting
+
+
+def _all_alike(visits: list[Visit], endings: Sequence[PacketInRecord]) -> bool:
+    """Whether each of these equal packets ended alike at each VFD, so that their order is enough to pair them."""
+    stays = Counter((visit.bridge, visit.in_port) for visit in visits)
+    kinds = Counter((r.bridge, r.in_port, r.loc, r.out_port, r.tunnel) for r in endings)
+    return all(count == stays[bridge, in_port] for (bridge, in_port, *_), count in kinds.items())
+
+
+def _closest(visits: list[Visit], record: PacketInRecord) -> Visit:
+    """The visit most likely meant: without an end so far, with the same MAC addresses, and nearest in time."""
+
+    def distance(visit: Visit) -> tuple[int, bool, bool, float]:
+        arrival = visit.arrival
+        changed = arrival is None or arrival.headers.eth_src != record.headers.eth_src
+        elapsed = record.timestamp - visit.at
+        return len(visit.branches), changed, elapsed < 0, abs(elapsed)
+
+    return min(visits, key=distance)
