@@ -1,5 +1,6 @@
 """Turns profile TOML, shipped with the tool or written by an operator, into a PipelineProfile."""
 
+import json
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -82,3 +83,17 @@ def _owner(place: Place) -> CookieOwner:
     except (KeyError, IndexError, ValueError, AttributeError):
         place.require("owner").fail("only {index} may stand in braces")
     return CookieOwner(value, mask, owner)
+
+
+def profile_text(profile: PipelineProfile) -> str:
+    """The TOML that ``parse_profile`` reads as this profile."""
+    tables = (
+        f"  {{ id = {role.table_id}, name = {json.dumps(role.name)}, stage = {json.dumps(role.stage.value)} }},"
+        for role in profile.tables
+    )
+    owners = (
+        f"  {{ cookie = {owner.value:#018x}, mask = {owner.mask:#018x}, owner = {json.dumps(owner.owner)} }},"
+        for owner in profile.owners
+    )
+    lines = (f"name = {json.dumps(profile.name)}", "tables = [", *tables, "]", "owners = [", *owners, "]")
+    return "\n".join(lines) + "\n"

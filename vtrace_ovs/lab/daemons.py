@@ -1,4 +1,4 @@
-"""Turns a directory (and optionally a network namespace) into one running Open vSwitch: ovsdb-server and ovs-vswitchd."""
+"""Turns a directory (and optionally a network namespace) into a running Open vSwitch: ovsdb-server and ovs-vswitchd."""
 
 import os
 import signal
@@ -26,9 +26,9 @@ def _schema() -> Path:
 
 @dataclass(slots=True)
 class OvsInstance:
-    """One Open vSwitch of its own, all files under ``directory``. ``prefix`` is put before every command (``ip netns exec …``).
+    """One Open vSwitch of its own, all files under ``directory``.
 
-    ``dummy`` starts vswitchd with ``--enable-dummy`` (no root needed).
+    ``prefix`` is put before every command (``ip netns exec …``); ``dummy`` starts vswitchd with ``--enable-dummy`` (no root needed).
     """
 
     directory: Path
@@ -58,15 +58,18 @@ class OvsInstance:
         """Where a bridge's always-present OpenFlow service listens."""
         return self.directory / f"{bridge}.mgmt"
 
-    def start(self) -> None:
-        """Create the database if needed and start both daemons. Raises LabError when they do not come up."""
+    def start(self, configuration: Sequence[str] = ()) -> None:
+        """Create the database if needed and start both daemons. Raises LabError when they do not come up.
+
+        ``configuration`` is an ovs-vsctl transaction made before ovs-vswitchd starts, so that it comes up configured.
+        """
         self.directory.mkdir(parents=True, exist_ok=True)
         database = self.directory / "conf.db"
         if not database.exists():
             self.run("ovsdb-tool", "create", str(database), str(_schema()))
         remotes = [f"--remote=punix:{self.directory / 'db.sock'}", *(f"--remote={remote}" for remote in self.remotes)]
         self._daemon("ovsdb-server", str(database), *remotes)
-        self.run("ovs-vsctl", "--no-wait", "init")
+        self.run("ovs-vsctl", "--no-wait", "init", *configuration)
         self.start_vswitchd()
 
     def start_vswitchd(self) -> None:

@@ -1,0 +1,80 @@
+"""Turns an Overlay into the flows of the gateway's br-int (``lab-gateway``) and of each vRouter (``lab-vrouter``).
+
+br-int:  0 classify (tunnel or patch → VNI in ``reg1``) → 30 forwarding (gateway MAC → patch, VM MAC → tunnel)
+vRouter: 0 classify → 10 routing (TTL, source MAC, output port in ``reg2``) → 20 neighbour → 30 output
+
+A destination without a route is an OpenFlow table-miss in the vRouter's table 10; a blackhole is a drop flow there.
+"""
+
+from collections.abc import Iterator
+
+from vtrace_ovs.lab.numbering import VXLAN_OFPORT, CookieKind, cookie, patch_ofport
+from vtrace_ovs.lab.program import BridgeProgram, FlowLine
+from vtrace_ovs.model.overlay import Overlay, OverlayRoute, OverlaySubnet, Tenant
+
+CLASSIFY, FORWARDING = 0, 30
+ROUTING, NEIGHBOUR, OUTPUT = 10, 20, 30
+PRIORITY = 100
+
+
+def gateway_program(overlay: Overlay) -> BridgeProgram:
+    """The flows of the gateway's br-int."""
+    return BridgeProgram.of(
+        flow
+        for tenant in overlay.tenants
+        for subnet in tenant.subnets
+        for flow in _gateway_subnet(overlay, tenant, subnet)
+    )
+
+
+def _gateway_subnet(overlay: Overlay, tenant: Tenant, subnet: OverlaySubnet) -> Iterator[FlowLine]:
+    vni, patch = subnet.vni, patch_ofport(overlay, subnet)
+    classify, forward = cookie(CookieKind.CLASSIFY, vni), cookie(CookieKind.FORWARDING, vni)
+    onward = f"set_field:{vni:#x}->reg1,goto_table:{FORWARDING}"
+    yield FlowLine(CLASSIFY, PRIORITY, f"in_port={VXLAN_OFPORT},tun_id={vni:#x}", onward, classify)
+    yield FlowLine(CLASSIFY, PRIORITY, f"in_port={patch}", onward, classify)
+    yield FlowLine(FORWARDING, PRIORITY, f"reg1={vni:#x},dl_dst={subnet.gateway_mac}", f"output:{patch}", forward)
+    for vm in tenant.vms:
+        if vm.subnet == subnet.name:
+            vtep = overlay.server(vm.server).vtep
+            actions = f"set_field:{vni:#x}->tun_id,set_field:{vtep}->tun_dst,output:{VXLAN_OFPORT}"
+            yield FlowLine(FORWARDING, PRIORITY, f"reg1={vni:#x},dl_dst={vm.mac}", actions, forward)
+
+
+def vrouter_program(overlay: Overlay, tenant_name: str) -> BridgeProgram:
+    """The flows of one tenant's vRouter."""
+    tenant = overlay.tenant(tenant_name)
+    flows: list[FlowLine] = []
+    for subnet in tenant.subnets:
+        flows += _router_subnet(overlay, tenant, subnet)
+    flows += (_route(overlay, tenant, route) for route in tenant.routes)
+    return BridgeProgram.of(flows)
+
+
+def _router_subnet(overlay: Overlay, tenant: Tenant, subnet: OverlaySubnet) -> Iterator[FlowLine]:
+    vni, patch = subnet.vni, patch_ofport(overlay, subnet)
+    to_us = f"ip,in_port={patch},dl_dst={subnet.gateway_mac}"
+    yield FlowLine(CLASSIFY, PRIORITY, to_us, f"goto_table:{ROUTING}", cookie(CookieKind.CLASSIFY, vni))
+    for vm in tenant.vms:
+        if vm.subnet == subnet.name:
+            actions = f"set_field:{vm.mac}->eth_dst,goto_table:{OUTPUT}"
+            neighbour = cookie(CookieKind.NEIGHBOUR, vni)
+            yield FlowLine(NEIGHBOUR, PRIORITY, f"ip,nw_dst={vm.address}", actions, neighbour)
+    yield FlowLine(OUTPUT, PRIORITY, f"reg2={patch:#x}", f"output:{patch}", cookie(CookieKind.OUTPUT, patch))
+
+
+def _route(overlay: Overlay, tenant: Tenant, route: OverlayRoute) -> FlowLine:
+    """Longest prefix first: the priority is 100 and the prefix length."""
+    if route.subnet is None:
+        actions = "drop"
+    else:
+        subnet = tenant.subnet(route.subnet)
+        patch = patch_ofport(overlay, subnet)
+        actions = f"dec_ttl,set_field:{subnet.gateway_mac}->eth_src,set_field:{patch:#x}->reg2,goto_table:{NEIGHBOUR}"
+    return FlowLine(
+        ROUTING,
+        PRIORITY + route.prefix.prefixlen,
+        f"ip,nw_dst={route.prefix}",
+        actions,
+        cookie(CookieKind.ROUTE, route.number),
+    )

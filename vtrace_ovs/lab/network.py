@@ -1,0 +1,204 @@
+"""Turns an Overlay into a running lab of Mininet nodes and Open vSwitches, and takes it down without a trace."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
+from ipaddress import IPv4Address
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from vtrace_ovs.errors import LabError
+from vtrace_ovs.lab.daemons import OvsInstance
+from vtrace_ovs.lab.injection import Faults
+from vtrace_ovs.lab.namespaces import Namespace, Plug, cable, mininet_node, shell
+from vtrace_ovs.lab.preconditions import check_preconditions, datapath_type
+from vtrace_ovs.lab.profile_copies import write_profiles
+from vtrace_ovs.lab.server import LabServer, LabSwitch, programs
+from vtrace_ovs.lab.state import LabState, ServerState, VmState
+from vtrace_ovs.lab.wiring import UPLINK, WiringOptions
+from vtrace_ovs.model.overlay import Overlay, OverlayVm
+
+VM_INTERFACE = "eth0"
+VM_MTU = 1450
+COMMAND_DEADLINE = 60.0
+_T = TypeVar("_T")
+
+
+class Lab(AbstractContextManager["Lab"]):
+    """One lab in this process: it lives as long as the process, or until ``down``.
+
+    ``directory`` is the lab's own: it is made by ``up`` and removed by ``down``. ``nodes`` are Mininet nodes that
+    exist already, by name; missing ones are made. ``base`` is the overlay as given, ``overlay`` as it is now (``faults``
+    change it).
+    """
+
+    def __init__(self, overlay: Overlay, directory: Path, nodes: Mapping[str, Namespace] | None = None) -> None:
+        self.base = overlay
+        self.overlay = overlay
+        self.directory = directory
+        self.servers: dict[str, LabServer] = {}
+        self.switches: dict[str, LabSwitch] = {}
+        self.vms: dict[str, Namespace] = {}
+        self.faults = Faults(self)
+        self._adopted = dict(nodes or {})
+        self._created: list[Namespace] = []
+
+    def __enter__(self) -> Self:
+        return self.up()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.down()
+
+    def up(self) -> Self:
+        """Build everything, or nothing: on failure what was built is taken down again. Raises LabError."""
+        check_preconditions()
+        try:
+            self.directory.mkdir(parents=True)
+        except FileExistsError as taken:
+            raise LabError(f"{self.directory} exists: a lab is up there, or was; take it down first") from taken
+        try:
+            self._build()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def _build(self) -> None:
+        overlay = self.overlay
+        options = WiringOptions(datapath_type(), write_profiles(overlay, self.directory))
+        for server in overlay.servers:
+            node = self._node(server.name)
+            self.servers[server.name] = LabServer(server, node, self._instance(node))
+        for switch in overlay.underlay.switches:
+            node = self._node(switch)
+            self.switches[switch] = LabSwitch(switch, node, self._instance(node))
+        for vm in overlay.vms():
+            self.vms[vm.name] = self._node(vm.name)
+        cable(self._cables())
+        steps = [partial(server.start, overlay, options) for server in self.servers.values()]
+        steps += [partial(switch.start, overlay) for switch in self.switches.values()]
+        steps += [partial(self._configure_vm, vm) for vm in overlay.vms()]
+        at_once(steps)
+
+    def _node(self, name: str) -> Namespace:
+        if name in self._adopted:
+            return self._adopted[name]
+        node = mininet_node(name)
+        self._created.append(node)
+        return node
+
+    def _instance(self, node: Namespace) -> OvsInstance:
+        return OvsInstance(self.directory / node.name, prefix=node.prefix)
+
+    def _cables(self) -> Iterable[tuple[Plug, Plug]]:
+        for server in self.overlay.servers:
+            switch = self.switches[server.switch].namespace
+            yield Plug(self.servers[server.name].namespace.pid, UPLINK), Plug(switch.pid, server.name)
+        for one, other in self.overlay.underlay.links:
+            yield Plug(self.switches[one].namespace.pid, other), Plug(self.switches[other].namespace.pid, one)
+        for vm in self.overlay.vms():
+            yield (
+                Plug(self.vms[vm.name].pid, VM_INTERFACE, vm.mac),
+                Plug(self.servers[vm.server].namespace.pid, vm.name),
+            )
+
+    def _configure_vm(self, vm: OverlayVm) -> None:
+        subnet = self.overlay.subnet_of(vm)
+        self.vms[vm.name].run(
+            *shell(
+                "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1",
+                "ip link set lo up",
+                # A userspace datapath forwards what it gets: checksums must be there, segments must fit.
+                f"ethtool -K {VM_INTERFACE} rx off tx off sg off tso off gso off gro off >/dev/null 2>&1",
+                f"ip link set {VM_INTERFACE} mtu {VM_MTU} up",
+                f"ip addr add {vm.address}/{subnet.prefix.prefixlen} dev {VM_INTERFACE}",
+                f"ip route add default via {subnet.gateway}",
+            )
+        )
+
+    def apply(self, overlay: Overlay) -> None:
+        """Change the bridges' flows and meters to what ``overlay`` asks for; nothing else is touched. Raises LabError.
+
+        Servers whose vswitchd is dead are left as they are: its restart installs everything.
+        """
+        self.overlay = overlay
+        for name, lab_server in self.servers.items():
+            if "ovs-vswitchd" in lab_server.ovs.pids:
+                lab_server.install(programs(overlay, overlay.server(name)))
+
+    def ovs(self, node: str) -> OvsInstance:
+        """The Open vSwitch of a server or underlay switch. Raises LabError for a name the lab does not have."""
+        if node in self.servers:
+            return self.servers[node].ovs
+        if node in self.switches:
+            return self.switches[node].ovs
+        raise LabError(f"no server or switch {node!r}; there are: {', '.join((*self.servers, *self.switches))}")
+
+    def vm(self, name: str) -> Namespace:
+        """The node of a VM. Raises LabError for a name the lab does not have."""
+        if name not in self.vms:
+            raise LabError(f"no VM {name!r}; there are: {', '.join(self.vms)}")
+        return self.vms[name]
+
+    def execute(self, vm: str, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a VM and wait for it; its exit code is the caller's to judge."""
+        return subprocess.run(
+            [*self.vm(vm).prefix, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_DEADLINE,
+        )
+
+    def address(self, vm: str) -> IPv4Address:
+        """The address of a VM."""
+        self.vm(vm)
+        return self.base.vm(vm).address
+
+    def state(self) -> LabState:
+        """What there is, for other processes."""
+        return LabState(
+            name=self.base.name,
+            servers=tuple(
+                ServerState(name, server.namespace.pid, server.ovs.ovsdb, server.server.vtep)
+                for name, server in self.servers.items()
+            ),
+            switches=tuple(
+                ServerState(name, switch.namespace.pid, switch.ovs.ovsdb) for name, switch in self.switches.items()
+            ),
+            vms=tuple(
+                VmState(vm.name, vm.tenant, vm.server, vm.address, vm.mac, self.vms[vm.name].pid)
+                for vm in self.base.vms()
+            ),
+            faults=self.faults.active,
+        )
+
+    def down(self) -> None:
+        """End every daemon and node of the lab and remove its directory. Safe to call twice."""
+        try:
+            instances = [server.ovs for server in self.servers.values()]
+            instances += [switch.ovs for switch in self.switches.values()]
+            at_once([instance.stop for instance in instances])
+        finally:
+            for node in self._created:
+                node.end()
+            self._created.clear()
+            self.servers.clear()
+            self.switches.clear()
+            self.vms.clear()
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def at_once(steps: Sequence[Callable[[], _T]]) -> list[_T]:
+    """Run steps side by side, wait for all, and raise the first error there was."""
+    if not steps:
+        return []
+    with ThreadPoolExecutor(max_workers=len(steps)) as pool:
+        futures = [pool.submit(step) for step in steps]
+    return [future.result() for future in futures]

@@ -1,0 +1,93 @@
+"""Turns what a bridge should hold, old and new, into the fewest ovs-ofctl(8) lines that lead from one to the other."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLine:
+    """One flow in ovs-ofctl syntax. Table, priority and match are its key."""
+
+    table_id: int
+    priority: int
+    match: str
+    actions: str
+    cookie: int
+
+    @property
+    def key(self) -> tuple[int, int, str]:
+        """What OpenFlow replaces it by."""
+        return (self.table_id, self.priority, self.match)
+
+    @property
+    def selector(self) -> str:
+        """Table, priority and match as ovs-ofctl writes them."""
+        return ",".join(filter(None, (f"table={self.table_id}", f"priority={self.priority}", self.match)))
+
+    def add_line(self) -> str:
+        """The bundle line that adds or replaces it."""
+        return f"add {self.selector},cookie={self.cookie:#x},actions={self.actions}"
+
+    def delete_line(self) -> str:
+        """The bundle line that deletes exactly it."""
+        return f"delete_strict {self.selector}"
+
+
+@dataclass(frozen=True, slots=True)
+class MeterLine:
+    """One packets-per-second meter with a drop band."""
+
+    meter_id: int
+    rate: int
+    burst: int
+
+    def text(self) -> str:
+        """The meter in ovs-ofctl syntax."""
+        return f"meter={self.meter_id},pktps,burst,stats,bands=type=drop,rate={self.rate},burst_size={self.burst}"
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeProgram:
+    """Everything a controller keeps in one bridge."""
+
+    flows: tuple[FlowLine, ...] = ()
+    meters: tuple[MeterLine, ...] = ()
+
+    @staticmethod
+    def of(flows: Iterable[FlowLine], meters: Iterable[MeterLine] = ()) -> "BridgeProgram":
+        """A program; of flows with equal keys the first counts."""
+        by_key: dict[tuple[int, int, str], FlowLine] = {}
+        for flow in flows:
+            by_key.setdefault(flow.key, flow)
+        return BridgeProgram(tuple(by_key.values()), tuple(meters))
+
+
+EMPTY_PROGRAM = BridgeProgram()
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramChange:
+    """What to do to a bridge, in this order: meters to add or modify, the flow bundle, meters to delete."""
+
+    added_meters: tuple[MeterLine, ...]
+    modified_meters: tuple[MeterLine, ...]
+    flow_bundle: str
+    deleted_meters: tuple[int, ...]
+
+
+def change(old: BridgeProgram, new: BridgeProgram) -> ProgramChange:
+    """What leads from ``old`` to ``new``. Flows of anybody else stay untouched."""
+    old_flows = {flow.key: flow for flow in old.flows}
+    new_flows = {flow.key: flow for flow in new.flows}
+    old_meters = {meter.meter_id: meter for meter in old.meters}
+    new_meters = {meter.meter_id: meter for meter in new.meters}
+    lines = [flow.delete_line() for key, flow in old_flows.items() if key not in new_flows]
+    lines += [flow.add_line() for key, flow in new_flows.items() if old_flows.get(key) != flow]
+    return ProgramChange(
+        added_meters=tuple(meter for key, meter in new_meters.items() if key not in old_meters),
+        modified_meters=tuple(
+            meter for key, meter in new_meters.items() if key in old_meters and old_meters[key] != meter
+        ),
+        flow_bundle="".join(f"{line}\n" for line in lines),
+        deleted_meters=tuple(key for key in old_meters if key not in new_meters),
+    )

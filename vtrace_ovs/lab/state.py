@@ -1,0 +1,45 @@
+"""What a lab is made of, as other processes see it: servers, switches, VMs and the faults in force."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from vtrace_ovs.lab.faults import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """A server or underlay switch: the pid whose namespace it is, its OVSDB connection string, its VTEP."""
+
+    name: str
+    pid: int
+    ovsdb: str
+    vtep: IPv4Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VmState:
+    """A VM: the pid whose namespace it is, and where it sits."""
+
+    name: str
+    tenant: str
+    server: str
+    address: IPv4Address
+    mac: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabState:
+    """A lab. ``keeper`` is the pid of the process that holds it (0 when it is held in-process)."""
+
+    name: str
+    servers: tuple[ServerState, ...]
+    switches: tuple[ServerState, ...]
+    vms: tuple[VmState, ...]
+    faults: tuple[Fault, ...] = ()
+    keeper: int = 0
+
+    @property
+    def ovsdb_remotes(self) -> tuple[str, ...]:
+        """The OVSDB connection strings an inventory of this overlay reads: those of the servers."""
+        return tuple(server.ovsdb for server in self.servers)
