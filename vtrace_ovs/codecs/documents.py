@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 _TAG = "@type"
 _REQUIRED = object()
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
 
 
 def to_document(value: object) -> Json:
@@ -54,7 +55,7 @@ def from_json(kind: type[T], text: str | bytes) -> T:
 
 def json_text(document: Json) -> str:
     """A document as compact ASCII text, in the order of its fields."""
-    return json.dumps(document, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(document)
 
 
 def json_document(text: str | bytes) -> Json:

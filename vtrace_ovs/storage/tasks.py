@@ -1,0 +1,153 @@
+"""Turns tasks and intents into rows and back, and moves tasks through their states (design D9)."""
+
+from collections.abc import Collection
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from vtrace_ovs.codecs.documents import from_json, to_json
+from vtrace_ovs.errors import StorageError
+from vtrace_ovs.model.task import FINAL_STATES, Intent, IntentKind, Task, TaskState, TraceRequest
+from vtrace_ovs.storage.schema import IntentRow, TaskRow
+
+
+def add_task(session: Session, request: TraceRequest, at: float) -> Task:
+    """A new task, waiting for a controller to claim it."""
+    traffic = request.filter
+    row = TaskRow(
+        state=TaskState.NEW,
+        filter_text=traffic.text,
+        protocol=traffic.protocol,
+        source=None if traffic.source is None else str(traffic.source),
+        destination=None if traffic.destination is None else str(traffic.destination),
+        source_port=traffic.source_port,
+        destination_port=traffic.destination_port,
+        vni=request.scope.vni,
+        packet_count=request.packet_count,
+        trace_time=request.trace_time,
+        request=to_json(request),
+        created_at=at,
+    )
+    session.add(row)
+    session.flush()
+    return _task(row)
+
+
+def find_task(session: Session, task_id: int) -> Task | None:
+    """The task of this number."""
+    row = session.get(TaskRow, task_id)
+    return None if row is None else _task(row)
+
+
+def list_tasks(session: Session, states: Collection[TaskState] | None, limit: int | None) -> tuple[Task, ...]:
+    """Tasks, newest first."""
+    query = select(TaskRow).order_by(TaskRow.id.desc()).limit(limit)
+    if states is not None:
+        query = query.where(TaskRow.state.in_(states))
+    return tuple(_task(row) for row in session.scalars(query))
+
+
+def latest_task_for(session: Session, filter_text: str) -> Task | None:
+    """The newest task with this canonical filter text."""
+    query = select(TaskRow).where(TaskRow.filter_text == filter_text).order_by(TaskRow.id.desc()).limit(1)
+    row = session.scalars(query).first()
+    return None if row is None else _task(row)
+
+
+def unfinished_tasks(session: Session) -> tuple[Task, ...]:
+    """Tasks in no final state, oldest first."""
+    query = select(TaskRow).where(TaskRow.state.not_in(FINAL_STATES)).order_by(TaskRow.id)
+    return tuple(_task(row) for row in session.scalars(query))
+
+
+def set_state(  # noqa: PLR0913 - a transition and what it brings with it
+    session: Session, task_id: int, state: TaskState, at: float, *, reason: str | None, slot: int | None
+) -> Task:
+    """The task in its new state. None for ``reason`` or ``slot`` keeps what is there."""
+    row = _existing(session, task_id)
+    row.state = state
+    if state is TaskState.ARMED:
+        row.armed_at = at
+    if state.final:
+        row.ended_at = at
+    if reason is not None:
+        row.reason = reason
+    if slot is not None:
+        row.slot = slot
+    return _task(row)
+
+
+def request_cancel(session: Session, task_id: int) -> Task:
+    """The task with its cancel flag set; who runs the task acts on it. A finished task stays as it is."""
+    row = _existing(session, task_id)
+    if not row.state.final:
+        row.cancel_requested = True
+    return _task(row)
+
+
+def claim_new_tasks(session: Session) -> tuple[Task, ...]:
+    """Every new task, now analyser ready, oldest first. The rows are locked: two controllers never claim the same."""
+    query = select(TaskRow).where(TaskRow.state == TaskState.NEW).order_by(TaskRow.id)
+    rows = session.scalars(query.with_for_update(skip_locked=True)).all()
+    for row in rows:
+        row.state = TaskState.ANALYSER_READY
+    return tuple(_task(row) for row in rows)
+
+
+def write_intent(  # noqa: PLR0913 - the columns of an intent
+    session: Session, task_id: int, kind: IntentKind, target: str, *, ovsdb: str, detail: str, at: float
+) -> Intent:
+    """An intent, open."""
+    row = IntentRow(task_id=task_id, kind=kind, target=target, ovsdb=ovsdb, detail=detail, written_at=at)
+    session.add(row)
+    session.flush()
+    return _intent(row)
+
+
+def intent_undone(session: Session, intent_id: int, at: float) -> Intent:
+    """The intent, closed. Raises StorageError when there is none of this number."""
+    row = session.get(IntentRow, intent_id)
+    if row is None:
+        raise StorageError(f"there is no intent {intent_id}: it belongs to another database")
+    row.undone_at = at
+    return _intent(row)
+
+
+def open_intents(session: Session) -> tuple[Intent, ...]:
+    """Intents whose undo is not confirmed, oldest first."""
+    query = select(IntentRow).where(IntentRow.undone_at.is_(None)).order_by(IntentRow.id)
+    return tuple(_intent(row) for row in session.scalars(query))
+
+
+def _existing(session: Session, task_id: int) -> TaskRow:
+    row = session.get(TaskRow, task_id, with_for_update=True)
+    if row is None:
+        raise StorageError(f"there is no task {task_id}: list the tasks to see which there are")
+    return row
+
+
+def _task(row: TaskRow) -> Task:
+    return Task(
+        id=row.id,
+        request=from_json(TraceRequest, row.request),
+        state=row.state,
+        created_at=row.created_at,
+        slot=row.slot,
+        armed_at=row.armed_at,
+        ended_at=row.ended_at,
+        reason=row.reason,
+        cancel_requested=row.cancel_requested,
+    )
+
+
+def _intent(row: IntentRow) -> Intent:
+    return Intent(
+        id=row.id,
+        task_id=row.task_id,
+        kind=row.kind,
+        target=row.target,
+        ovsdb=row.ovsdb,
+        detail=row.detail,
+        written_at=row.written_at,
+        undone_at=row.undone_at,
+    )
