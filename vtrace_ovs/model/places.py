@@ -78,7 +78,10 @@ class Places:
     def sources(
         self, bridge_id: BridgeId, in_port: int | None, tunnel: Tunnel | None
     ) -> tuple[tuple[BridgeId, int], ...]:
-        """The (VFD, ofport) pairs that traffic arriving here may have left by; empty when nobody can tell."""
+        """The (VFD, ofport) pairs that traffic arriving here may have left by; empty when it came from elsewhere.
+
+        Without a known outer source that is every other server's tunnel port.
+        """
         port = self.port(bridge_id, in_port)
         if port is None:
             return ()
@@ -89,11 +92,13 @@ class Places:
             return ()
         address = tunnel.source if tunnel is not None and tunnel.source is not None else port.remote
         node = self.node_of_vtep(address)
-        if node is None:
+        if node is None and address is not None:
             return ()
+        nodes = (node,) if node is not None else tuple(name for name in self._arrivals if name != bridge_id.node)
         return tuple(
             (origin, near.ofport)
-            for origin, near in self._arrivals.get(node, ())
+            for name in nodes
+            for origin, near in self._arrivals.get(name, ())
             if near.remote is None or self.node_of_vtep(near.remote) == bridge_id.node
         )
 

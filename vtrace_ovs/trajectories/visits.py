@@ -7,7 +7,7 @@ from vtrace_ovs.model.actions import OFPP_IN_PORT, OFPP_LOCAL, OFPP_MAX
 from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.places import NOWHERE, Onward, Places
 from vtrace_ovs.model.records import Loc, PacketInRecord
-from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.topology import BridgeId, PortKind
 
 
 class Branch:
@@ -78,11 +78,10 @@ def settle(visits: list[Visit], endings: Sequence[PacketInRecord], places: Place
     aligned = len(visits) <= 1 or _all_alike(visits, endings)
     for record in endings:
         branch = departed(record, places)
-        tenant = _tenant_leaving(record, branch, places)
-        fitting = _candidates(visits, record, tenant, places)
+        fitting = _candidates(visits, record, branch, places)
         if not fitting:
             visit = Visit(record.bridge, record.dscp_mark, record.in_port, record.timestamp)
-            visit.tenant = tenant
+            visit.tenant = _owner(record, branch, places)
             visits.append(visit)
         elif aligned or len(fitting) == 1:
             visit = fitting[0]
@@ -103,15 +102,25 @@ def departed(record: PacketInRecord, places: Places) -> Branch:
     return Branch(record, out_port, record.tunnel, places.onward(record.bridge, out_port, record.tunnel))
 
 
-def _tenant_leaving(record: PacketInRecord, branch: Branch, places: Places) -> str | None:
+def _owner(record: PacketInRecord, branch: Branch, places: Places) -> str | None:
+    """Whose packet this is, judged by where it came from, else by where it goes."""
+    if _dedicated(record.bridge, record.in_port, places):
+        return places.tenant_of(record.bridge, record.in_port, None)
     if branch.tunnel is None and branch.out_port is None:
         return None
     return places.tenant_of(record.bridge, branch.out_port, branch.tunnel)
 
 
-def _candidates(visits: list[Visit], record: PacketInRecord, tenant: str | None, places: Places) -> list[Visit]:
+def _dedicated(bridge: BridgeId, in_port: int | None, places: Places) -> bool:
+    """Whether only one tenant's traffic comes by this port, so that the port alone tells tenants apart."""
+    port = places.port(bridge, in_port)
+    return port is not None and port.kind is not PortKind.TUNNEL
+
+
+def _candidates(visits: list[Visit], record: PacketInRecord, branch: Branch, places: Places) -> list[Visit]:
     """Visits a record can belong to: same VFD, ingress port and tenant. A pipeline may have cleared in_port."""
     cleared = places.port(record.bridge, record.in_port) is None
+    tenant = _owner(record, branch, places)
     fitting = [
         visit
         for visit in visits
@@ -120,9 +129,10 @@ def _candidates(visits: list[Visit], record: PacketInRecord, tenant: str | None,
         and (tenant is None or visit.tenant is None or visit.tenant == tenant)
         and not visit.has_branch_like(record)
     ]
-    if len(fitting) > 1 and record.tunnel is not None:
-        same_vni = [visit for visit in fitting if visit.tunnel is not None and visit.tunnel.vni == record.tunnel.vni]
-        return same_vni or fitting
+    if len(fitting) > 1:
+        port = places.port(record.bridge, branch.out_port)
+        vni = branch.tunnel.vni if branch.tunnel is not None else None if port is None else port.vni
+        return [visit for visit in fitting if visit.tunnel is not None and visit.tunnel.vni == vni] or fitting
     return fitting
 
 

@@ -112,7 +112,7 @@ Record = Callable[..., PacketInRecord]
 def record() -> Record:
     sequence = count()
 
-    def build(  # noqa: PLR0913 - a record has that many sides
+    def build(  # noqa: PLR0913, PLR0917 - a record has that many sides
         where: str,
         mark: int,
         loc: Loc,

@@ -31,7 +31,7 @@ BASE = Headers(
     port=st.integers(0, 65535),
     captured=st.integers(64, 200),
 )
-def test_identity_survives_what_vfds_rewrite(  # noqa: PLR0913 - one per rewritten field
+def test_identity_survives_what_vfds_rewrite(  # noqa: PLR0913, PLR0917 - one per rewritten field
     ttl: int, dscp: int, ecn: int, mac: str, source: IPv4Address, port: int, captured: int
 ) -> None:
     rewritten = replace(

@@ -243,8 +243,11 @@ def test_an_unnamed_output_is_joined_by_what_arrives(record: Record, tunnel: Tun
     assert way(found) == ["1 cs1/br-int", "2 cs2/br-int"]
 
 
-def test_a_cleared_in_port_still_belongs_to_the_visit(record: Record, topology: Topology) -> None:
-    records = [record("cs1/br-int", 1, Loc.IN, 1), record("cs1/br-int", 1, Loc.OUT, 0, 2)]
+def test_a_cleared_in_port_still_belongs_to_the_visit(
+    record: Record, tunnel: TunnelBetween, topology: Topology
+) -> None:
+    through = tunnel(101, "cs1", "cs2")
+    records = [record("cs1/br-int", 1, Loc.IN, 1), record("cs1/br-int", 1, Loc.OUT, 0, 10, through)]
     (found,) = stitch(records, topology)
     assert found.hops[0].seen == {Loc.IN, Loc.OUT}
     assert found.hops[0].in_port == 1
