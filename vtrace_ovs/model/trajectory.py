@@ -90,6 +90,9 @@ class Hop:
 
     A visit with several outputs (flood, mirror, clone) is several hops that differ in ``out_port`` and ``left_by``;
     ``ending`` is set on the hops no other hop came from: how this branch ends.
+
+    ``deciding`` is the index in ``steps`` of the lookup whose flow (or lack of one) sent or stopped the packet, None
+    for the last one; ``note`` says in words why a predicted branch ends as it does where no other field does.
     """
 
     bridge: BridgeId
@@ -111,6 +114,8 @@ class Hop:
     entered_at: float | None = None
     left_at: float | None = None
     ending: Ending | None = None
+    deciding: int | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
