@@ -1,0 +1,69 @@
+"""Turns what one of our flows is for into its 64-bit cookie, and back: product, generation, kind, slot."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+PRODUCT = 0x5654  # "VT"
+PRODUCT_SHIFT = 48
+GENERATION_SHIFT = 40
+KIND_SHIFT = 32
+SOURCE_BIT = 0x80
+
+PRODUCT_MASK = 0xFFFF << PRODUCT_SHIFT
+"""Every delete carries this mask: without one, OpenFlow 1.3 ignores the cookie and would hit production flows."""
+
+
+class CookieKind(Enum):
+    """What a flow of ours does. Sources have the highest bit set, so that one masked delete disarms them all."""
+
+    MARK = 0x01
+    CLASSIFY = 0x02
+    CLONE = 0x03
+    MISS = 0x04
+    LEAVE = 0x05
+    TURN = 0x06
+    COLOR = 0x81
+    UNCOLORED = 0x82
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """The cookie of one of our flows. ``generation`` (0-255) tells controller runs apart; ``slot`` is the task's."""
+
+    generation: int
+    kind: CookieKind
+    slot: int = 0
+
+    @property
+    def value(self) -> int:
+        """The 64 bits."""
+        return (
+            (PRODUCT << PRODUCT_SHIFT)
+            | (self.generation << GENERATION_SHIFT)
+            | (self.kind.value << KIND_SHIFT)
+            | self.slot
+        )
+
+    @staticmethod
+    def of(value: int) -> "Cookie | None":
+        """The cookie in these 64 bits, or None when the flow is not ours (or of a kind this version lacks)."""
+        if not is_ours(value):
+            return None
+        kind = next((kind for kind in CookieKind if kind.value == (value >> KIND_SHIFT) & 0xFF), None)
+        return None if kind is None else Cookie((value >> GENERATION_SHIFT) & 0xFF, kind, value & 0xFFFF)
+
+
+def is_ours(value: int) -> bool:
+    """Whether a flow with this cookie was installed by this tool, in whatever run."""
+    return value & PRODUCT_MASK == PRODUCT << PRODUCT_SHIFT
+
+
+def all_of_ours() -> tuple[int, int]:
+    """Cookie and mask that select every flow of ours."""
+    return PRODUCT << PRODUCT_SHIFT, PRODUCT_MASK
+
+
+def all_sources() -> tuple[int, int]:
+    """Cookie and mask that select the flows that color, and only those."""
+    bit = SOURCE_BIT << KIND_SHIFT
+    return (PRODUCT << PRODUCT_SHIFT) | bit, PRODUCT_MASK | bit

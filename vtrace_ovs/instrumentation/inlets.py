@@ -1,0 +1,109 @@
+"""Turns tasks and marks into the flows that color at edge ports and take marks off at tunnel and patch ports."""
+
+from collections.abc import Iterator
+
+from vtrace_ovs.instrumentation.cookies import CookieKind
+from vtrace_ovs.instrumentation.marks import Mark
+from vtrace_ovs.instrumentation.outlets import armed_vteps, peer_is_armed, tunnel_keys
+from vtrace_ovs.instrumentation.plan import ProbeKind
+from vtrace_ovs.instrumentation.reach import exactly, filter_match
+from vtrace_ovs.instrumentation.site import Site, apply
+from vtrace_ovs.instrumentation.state import State
+from vtrace_ovs.model.actions import Resubmit
+from vtrace_ovs.model.filter import ETH_TYPE_IPV4
+from vtrace_ovs.model.flow import FlowMod
+from vtrace_ovs.model.match import Match
+from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, IP_DSCP
+from vtrace_ovs.model.topology import Port, PortKind
+
+ENTRY_TABLE = 0
+TOP = 65535
+BELOW_TOP = 65534
+AGAIN = Resubmit(None, ENTRY_TABLE)
+"""Start production over, with the packet's own ingress port."""
+
+
+def inlet_ports(site: Site) -> tuple[Port, ...]:
+    """The ports through which packets with our marks may arrive: from an armed VFD here or on another server."""
+    return tuple(port for port in site.bridge.ports if _from_armed_vfd(site, port))
+
+
+def source_flows(site: Site) -> Iterator[FlowMod]:
+    """Color and log a task's packets where they enter the overlay; packets with an unplanned DSCP are only logged.
+
+    A packet with the state bit set has been here, so the resubmit cannot recurse (trap T5).
+    """
+    for task in site.tasks:
+        for ofport in sorted(task.ofports(site.bridge.id)):
+            match = filter_match(task.filter).with_fields(exactly(IN_PORT, ofport), site.state.unseen())
+            for dscp in site.scene.marks.series:
+                code = site.scene.marks.code(1, dscp)
+                load = site.state.load(State(traced=True, index=1, code=code, dscp=dscp, slot=task.slot))
+                log = site.book.arrival(ProbeKind.COLORED, ENTRY_TABLE, ofport)
+                colored = match.with_fields(exactly(IP_DSCP, dscp))
+                yield site.flow((ENTRY_TABLE, TOP), colored, CookieKind.COLOR, apply(load, log, AGAIN), task.slot)
+            if not site.state.outlives_the_bridge:
+                load = site.state.load(State(slot=task.slot))
+                log = site.book.arrival(ProbeKind.UNCOLORED, ENTRY_TABLE, ofport)
+                yield site.flow(
+                    (ENTRY_TABLE, BELOW_TOP), match, CookieKind.UNCOLORED, apply(load, log, AGAIN), task.slot
+                )
+
+
+def inlet_flows(site: Site) -> Iterator[FlowMod]:
+    """Take marks off where marked packets arrive, and find the task by five-tuple.
+
+    A marked packet that is no task's goes on exactly as it came. Where the state would outlive the bridge, such packets
+    must never get any, so there the five-tuple is matched at once, one flow per mark.
+    """
+    ports = inlet_ports(site)
+    if not ports:
+        return
+    if site.state.outlives_the_bridge:
+        for mark in site.scene.marks.marks():
+            yield from _arrivals(site, ports, mark)
+        return
+    for port in ports:
+        for mark in site.scene.marks.marks():
+            match = Match.of(
+                exactly(IN_PORT, port.ofport), exactly(ETH_TYPE, ETH_TYPE_IPV4), exactly(IP_DSCP, mark.code)
+            ).with_fields(site.state.unseen())
+            look_up = Resubmit(None, site.tables.classify)
+            actions = apply(site.state.load(_arrived(site, mark)), look_up)
+            yield site.flow((ENTRY_TABLE, TOP), match, CookieKind.MARK, actions)
+    yield from _arrivals(site, ports, None)
+    foreign = site.book.arrival(ProbeKind.FOREIGN, site.tables.classify, None)
+    yield site.flow((site.tables.classify, 0), Match(), CookieKind.CLASSIFY, apply(foreign, AGAIN))
+
+
+def _arrivals(site: Site, ports: tuple[Port, ...], mark: Mark | None) -> Iterator[FlowMod]:
+    """One flow per port, task, five-tuple and VNI; in the private table, or in table 0 for one mark."""
+    place = (site.tables.classify, 1) if mark is None else (ENTRY_TABLE, TOP)
+    for port in ports:
+        log = site.book.arrival(ProbeKind.ARRIVED, place[0], port.ofport)
+        for task in site.tasks:
+            adopt = site.state.adopt(task.slot)
+            here = Match.of(exactly(IN_PORT, port.ofport))
+            if mark is not None:
+                adopt = site.state.load(_arrived(site, mark, task.slot))
+                here = here.with_fields(exactly(IP_DSCP, mark.code), site.state.unseen())
+            for match in (filter_match(entry) for entry in task.filters):
+                for key in tunnel_keys(port, task):
+                    whole = match.with_fields(*here.fields, *key)
+                    actions = apply(adopt, site.state.restore_dscp(), log, AGAIN)
+                    yield site.flow(place, whole, CookieKind.CLASSIFY, actions, task.slot)
+
+
+def _arrived(site: Site, mark: Mark, slot: int | None = None) -> State:
+    hop = mark.hop + 1
+    code = site.scene.marks.code(hop, mark.dscp)
+    return State(traced=slot is not None, index=hop, code=code, dscp=mark.dscp, slot=slot or 0)
+
+
+def _from_armed_vfd(site: Site, port: Port) -> bool:
+    if port.kind is PortKind.PATCH:
+        return peer_is_armed(site, port)
+    if port.kind is not PortKind.TUNNEL:
+        return False
+    vteps = armed_vteps(site)
+    return bool(vteps) if port.remote is None else port.remote in vteps

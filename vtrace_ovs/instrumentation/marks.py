@@ -1,0 +1,89 @@
+"""Turns DSCP code points nobody uses into marks: one series of codes per DSCP value tenants send (design D2).
+
+``code(k, D)`` is what a packet that the tenant sent with DSCP ``D`` carries from its k-th VFD to the next. Each code
+has one meaning, so the VFD that receives it knows both the hop index and what to restore.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vtrace_ovs.errors import RefusedError
+from vtrace_ovs.model.flow import BridgeTables
+from vtrace_ovs.model.oxm import IP_DSCP, components
+
+POOL_2 = tuple(range(3, 64, 4))
+"""RFC 2474 §6: code points xxxx11 are for experimental and local use."""
+
+MARKS_PER_SERIES = 5
+MAX_DSCP = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The meaning of one code point: it was put on by the ``hop``-th VFD; the tenant's own DSCP is ``dscp``."""
+
+    code: int
+    hop: int
+    dscp: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkPlan:
+    """Which code points mean what, on every bridge alike. ``series`` are the DSCP values that can be traced."""
+
+    codes: tuple[int, ...]
+    series: tuple[int, ...] = (0,)
+    length: int = MARKS_PER_SERIES
+
+    @staticmethod
+    def of(codes: Iterable[int] = POOL_2, in_use: Iterable[int] = (), length: int = MARKS_PER_SERIES) -> "MarkPlan":
+        """A plan with the series for DSCP 0, leaving out the code points ``in_use``.
+
+        Raises RefusedError when fewer than ``length`` code points remain.
+        """
+        taken = frozenset(in_use)
+        free = tuple(code for code in dict.fromkeys(codes) if code not in taken and 0 < code <= MAX_DSCP)
+        if len(free) < length:
+            raise RefusedError(
+                f"only {len(free)} of the configured DSCP code points are unused on these bridges, {length} needed; "
+                "configure other code points"
+            )
+        return MarkPlan(free, (0,), length)
+
+    def with_series(self, dscp: int) -> "MarkPlan | None":
+        """This plan with packets of DSCP ``dscp`` traceable too, or None when the code points are exhausted.
+
+        Also None for a DSCP that is itself one of our marks: on the wire it could not be told from one.
+        """
+        if dscp in self.series:
+            return self
+        longer = MarkPlan(self.codes, (*self.series, dscp), self.length)
+        if len(longer.series) * self.length > len(self.codes) or dscp in {mark.code for mark in longer.marks()}:
+            return None
+        return longer
+
+    def code(self, hop: int, dscp: int) -> int:
+        """What the ``hop``-th VFD (from 1) sends a packet on with; the packet's own DSCP when no code is left."""
+        if dscp not in self.series or not 1 <= hop <= self.length:
+            return dscp
+        return self.codes[self.series.index(dscp) * self.length + hop - 1]
+
+    def marks(self) -> tuple[Mark, ...]:
+        """Every code point in use, in order of series and hop."""
+        return tuple(Mark(self.code(hop, dscp), hop, dscp) for dscp in self.series for hop in range(1, self.length + 1))
+
+    def mark(self, code: int) -> Mark | None:
+        """The meaning of a code point, or None when it is not a mark."""
+        return next((mark for mark in self.marks() if mark.code == code), None)
+
+
+def code_points_in_use(tables: BridgeTables) -> frozenset[int]:
+    """The DSCP values that production flows of a bridge match: its tenants presumably send them (trap T9)."""
+    used: set[int] = set()
+    for flow in tables.flows:
+        for masked in flow.match.fields:
+            if masked.field is IP_DSCP:
+                used.add(masked.value)
+            elif any(part.field is IP_DSCP for _, part in components(masked.field)):
+                used.add(masked.value >> 2)
+    return frozenset(used)

@@ -1,0 +1,98 @@
+"""Turns ports, tasks and armed neighbours into the flows that put a mark on, and only where it will be taken off.
+
+Table ``leave`` is entered with the egress port in place of the ingress port. It mirrors what the next VFD will look
+for (same five-tuple, same VNI, an armed VTEP): a packet that NAT has changed, or that goes to anyone else, leaves
+unmarked. Table ``turn``, entered before and after the output, writes the mark and takes it back.
+"""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from vtrace_ovs.instrumentation.cookies import CookieKind
+from vtrace_ovs.instrumentation.plan import ArmedTask
+from vtrace_ovs.instrumentation.reach import exactly, filter_match
+from vtrace_ovs.instrumentation.site import Site, apply
+from vtrace_ovs.model.actions import Resubmit
+from vtrace_ovs.model.filter import ETH_TYPE_IPV4
+from vtrace_ovs.model.flow import FlowMod
+from vtrace_ovs.model.match import MaskedField, Match
+from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, TUN_DST, TUN_ID, field
+from vtrace_ovs.model.packet import IPAddress
+from vtrace_ovs.model.topology import Port, PortKind
+
+TUN_IPV6_DST = field("tun_ipv6_dst")
+
+
+def peer_is_armed(site: Site, port: Port) -> bool:
+    """Whether a patch port leads to a VFD that takes marks off."""
+    peer = site.scene.topology.patch_peer(site.bridge.id, port)
+    return peer is not None and peer[0].id in site.scene.armed
+
+
+def armed_vteps(site: Site) -> tuple[IPAddress, ...]:
+    """The tunnel endpoints of other servers whose every VFD with a tunnel is armed."""
+    topology = site.scene.topology
+    found: list[IPAddress] = []
+    for node in topology.nodes:
+        bridges = topology.tunnel_bridges(node.name)
+        if node.name != site.bridge.id.node and bridges and all(b.id in site.scene.armed for b, _ in bridges):
+            found.extend(node.vteps)
+    return tuple(found)
+
+
+def tunnel_keys(port: Port, task: ArmedTask) -> tuple[tuple[MaskedField, ...], ...]:
+    """How a task's packets look in a port's tunnel: one match on ``tun_id`` per VNI of its tenant.
+
+    One empty match where the VNI says nothing: patch ports, tunnels with a fixed key, unknown VNIs.
+    """
+    if port.kind is not PortKind.TUNNEL or port.key is not None or task.vnis is None:
+        return ((),)
+    return tuple((exactly(TUN_ID, vni),) for vni in sorted(task.vnis))
+
+
+def marking_ports(site: Site) -> tuple[Port, ...]:
+    """The ports that may lead to a VFD that takes marks off."""
+    return tuple(port for port in site.bridge.ports if _destinations(site, port))
+
+
+def leave(site: Site, port: Port) -> Resubmit:
+    """Find out whether the packet may leave through this port with a mark."""
+    return Resubmit(port.ofport, site.tables.leave)
+
+
+def turn(site: Site) -> Resubmit:
+    """Write the mark if one is due, else the tenant's own DSCP."""
+    return Resubmit(None, site.tables.turn)
+
+
+def outlet_flows(site: Site) -> Iterator[FlowMod]:
+    """The flows of tables ``leave`` and ``turn``."""
+    due = apply(site.state.set_marked(marked=True))
+    for port in marking_ports(site):
+        for task in site.tasks:
+            ours = (exactly(IN_PORT, port.ofport), site.state.of_task(task.slot))
+            for match in (filter_match(entry) for entry in task.filters):
+                for key in tunnel_keys(port, task):
+                    for destination in _destinations(site, port):
+                        whole = match.with_fields(*ours, *key, *destination)
+                        yield site.flow((site.tables.leave, 0), whole, CookieKind.LEAVE, due, task.slot)
+    is_ip = Match.of(exactly(ETH_TYPE, ETH_TYPE_IPV4))
+    write = apply(site.state.write_mark(), site.state.set_marked(marked=False))
+    yield site.flow((site.tables.turn, 1), is_ip.with_fields(site.state.marked()), CookieKind.TURN, write)
+    yield site.flow((site.tables.turn, 0), is_ip, CookieKind.TURN, apply(site.state.restore_dscp()))
+
+
+def _destinations(site: Site, port: Port) -> tuple[tuple[MaskedField, ...], ...]:
+    """The tunnel destinations behind a port where marks are taken off; one empty match when the port says it all."""
+    if port.kind is PortKind.PATCH:
+        return ((),) if peer_is_armed(site, port) else ()
+    if port.kind is not PortKind.TUNNEL:
+        return ()
+    vteps = armed_vteps(site)
+    if port.remote is not None:
+        return ((),) if port.remote in vteps else ()
+    return tuple((_tunnel_destination(vtep),) for vtep in vteps)
+
+
+def _tunnel_destination(vtep: IPAddress) -> MaskedField:
+    return exactly(TUN_DST if isinstance(vtep, IPv4Address) else TUN_IPV6_DST, int(vtep))

@@ -1,0 +1,159 @@
+"""The nouns of instrumentation: tasks as the data plane sees them, the plan of one bridge, and its probes."""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from enum import Enum
+
+from vtrace_ovs.instrumentation.marks import MarkPlan
+from vtrace_ovs.instrumentation.state import StateField
+from vtrace_ovs.model.filter import Filter
+from vtrace_ovs.model.flow import FlowKey, FlowMod, MeterMod
+from vtrace_ovs.model.records import Loc
+from vtrace_ovs.model.topology import BridgeId, PortKind, Topology
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePorts:
+    """The edge ports of one bridge where a task colors packets."""
+
+    bridge: BridgeId
+    ofports: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmedTask:
+    """A task as the data plane sees it.
+
+    ``slot`` (0-511) is its number in the state field. ``vnis`` are the VNIs its tenant may use between servers, None
+    when unknown. ``aliases`` are further five-tuples of the same traffic, behind NAT. ``deadline`` (Unix seconds) is
+    the moment tracing ends at the latest.
+    """
+
+    slot: int
+    filter: Filter
+    sources: tuple[SourcePorts, ...]
+    packet_count: int
+    deadline: float
+    vnis: frozenset[int] | None = None
+    aliases: tuple[Filter, ...] = ()
+
+    def ofports(self, bridge: BridgeId) -> frozenset[int]:
+        """Where it colors on one bridge."""
+        return frozenset(port for source in self.sources if source.bridge == bridge for port in source.ofports)
+
+    @property
+    def filters(self) -> tuple[Filter, ...]:
+        """Its filter and its aliases."""
+        return (self.filter, *self.aliases)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a bridge's plan depends on outside that bridge: who else will take marks off again, and the marks.
+
+    ``armed`` holds every bridge that has, or is about to have, its sinks installed.
+    """
+
+    topology: Topology
+    armed: frozenset[BridgeId]
+    marks: MarkPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Knobs. Rates are copies per second; ``source_margin`` and ``sink_margin`` are seconds past a task's deadline.
+
+    ``controller_id`` is our private controller id (trap T4), ``generation`` (0-255) tells controller runs apart.
+    ``copies_per_packet`` copies of each packet fit into the meter's burst of one bridge. ``max_flows`` bounds one plan.
+    """
+
+    controller_id: int
+    generation: int
+    max_len: int = 192
+    log_rate: int = 200
+    apart_rate: int = 10
+    apart_burst: int = 20
+    copies_per_packet: int = 8
+    spare_copies: int = 64
+    source_margin: float = 15.0
+    sink_margin: float = 30.0
+    max_flows: int = 50_000
+
+
+class ProbeKind(Enum):
+    """Where on a packet's way a copy was taken.
+
+    COLORED and ARRIVED are ``in``; FOREIGN carries a mark but is nobody's; UNCOLORED matches a filter but has a DSCP no
+    series exists for. MISS is an ``error`` without a flow.
+    """
+
+    COLORED = 1
+    ARRIVED = 2
+    UNCOLORED = 3
+    FOREIGN = 4
+    OUT = 5
+    ERROR = 6
+    MISS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One place in a bridge's tables that sends copies.
+
+    ``flow`` and ``cookie`` are those of the production flow it stands in, None for ``in`` and for a miss. ``out_port``
+    is None where the flow does not say (NORMAL, groups, ports in registers). ``hairpin`` is true for OFPP_IN_PORT.
+    """
+
+    id: int
+    kind: ProbeKind
+    loc: Loc
+    table_id: int
+    flow: FlowKey | None = None
+    cookie: int | None = None
+    out_port: int | None = None
+    port_kind: PortKind | None = None
+    hairpin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateTables:
+    """Tables no production flow lives in or leads to: task lookup, egress decision, and writing the DSCP."""
+
+    classify: int
+    leave: int
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateMeters:
+    """Our meters: for copies of traced packets, and a thinner one for packets that are nobody's."""
+
+    traced: int
+    apart: int
+
+
+@dataclass(frozen=True, slots=True)
+class BridgePlan:
+    """Everything we install on one bridge.
+
+    Install ``meters``, then ``sinks`` on every bridge, then ``sources``; remove in the reverse order (trap T10).
+    ``unlogged`` are production flows where a traced packet may end or leave without a copy. ``sink_deadline`` (Unix
+    seconds) is when the sinks expire by themselves, never before any source.
+    """
+
+    bridge: BridgeId
+    dpid: int
+    state: StateField
+    tables: PrivateTables
+    meter_ids: PrivateMeters
+    meters: tuple[MeterMod, ...]
+    sinks: tuple[FlowMod, ...]
+    sources: tuple[FlowMod, ...]
+    probes: tuple[Probe, ...]
+    unlogged: tuple[FlowKey, ...]
+    sink_deadline: float
+
+    def probe(self, probe_id: int) -> Probe | None:
+        """The probe with this id; ``probes`` are in order of id."""
+        at = bisect_left(self.probes, probe_id, key=lambda probe: probe.id)
+        return self.probes[at] if at < len(self.probes) and self.probes[at].id == probe_id else None

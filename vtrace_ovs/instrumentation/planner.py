@@ -1,0 +1,142 @@
+"""Turns one bridge's stored tables and the armed tasks into the plan of that bridge."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import combinations
+from math import ceil
+
+from vtrace_ovs.errors import RefusedError
+from vtrace_ovs.instrumentation.clones import Clones, clones
+from vtrace_ovs.instrumentation.cookies import is_ours
+from vtrace_ovs.instrumentation.inlets import ENTRY_TABLE, inlet_flows, inlet_ports, source_flows
+from vtrace_ovs.instrumentation.outlets import outlet_flows
+from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
+from vtrace_ovs.instrumentation.probes import ProbeBook
+from vtrace_ovs.instrumentation.reach import Reach, filter_match, reach, rewrites
+from vtrace_ovs.instrumentation.site import Site
+from vtrace_ovs.instrumentation.spare import spare_field, spare_meters, spare_tables
+from vtrace_ovs.instrumentation.splice import Splicer
+from vtrace_ovs.instrumentation.walk import every_action, nested
+from vtrace_ovs.model.flow import BridgeTables, Flow, FlowMod, GroupEntry, MeterMod, MeterModCommand
+from vtrace_ovs.model.oxm import IP_DSCP
+from vtrace_ovs.model.topology import Bridge, PortKind
+from vtrace_ovs.model.wording import flow_text
+
+LONGEST_TIMEOUT = 65535
+
+
+def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing else
+    bridge: Bridge,
+    tables: BridgeTables,
+    tasks: tuple[ArmedTask, ...],
+    scene: Scene,
+    *,
+    settings: Settings,
+    now: float,
+    installed: BridgePlan | None = None,
+) -> BridgePlan:
+    """Everything to have on this bridge while ``tasks`` (at least one) are armed.
+
+    ``tables`` may contain our own flows; they are ignored. ``installed`` is the plan the bridge has now: its state
+    field, tables and meters are kept where possible. ``now`` is Unix seconds. Raises RefusedError when tenants would
+    notice, or tasks could not be told apart; the message names the flow in the way.
+    """
+    production = tuple(flow for flow in tables.flows if not is_ours(flow.cookie))
+    meters = spare_meters(tables.meters, None if installed is None else installed.meter_ids)
+    site = Site(
+        bridge=bridge,
+        tasks=tasks,
+        scene=scene,
+        settings=settings,
+        state=spare_field(production, tables.groups, None if installed is None else installed.state),
+        tables=spare_tables(production, tables.groups, None if installed is None else installed.tables),
+        book=ProbeBook(settings, meters),
+    )
+    _refuse_twins(site)
+    groups = {group.group_id: group for group in tables.groups}
+    matches = tuple(filter_match(entry) for task in tasks for entry in task.filters)
+    reached = reach(production, groups, matches)
+    _refuse_dscp_writers(reached, groups)
+    cloned = clones(site, Splicer(site, groups), reached)
+    _refuse_leaks(site, cloned)
+    sinks = (*inlet_flows(site), *cloned.flows, *outlet_flows(site))
+    sources = tuple(source_flows(site))
+    _refuse_too_high(production, (*sinks, *sources))
+    total = len(sinks) + len(sources)
+    if total > settings.max_flows:
+        raise RefusedError(f"{bridge.id} would need {total} flows, more than {settings.max_flows}; narrow the filter")
+    deadline = max(task.deadline for task in tasks) + settings.sink_margin
+    by_slot = {task.slot: task.deadline + settings.source_margin for task in tasks}
+    return BridgePlan(
+        bridge=bridge.id,
+        dpid=tables.dpid,
+        state=site.state,
+        tables=site.tables,
+        meter_ids=meters,
+        meters=_meters(settings, meters, tasks),
+        sinks=tuple(replace(flow, hard_timeout=_timeout(deadline - now)) for flow in sinks),
+        sources=tuple(replace(flow, hard_timeout=_timeout(by_slot[flow.cookie & 0xFFFF] - now)) for flow in sources),
+        probes=site.book.all(),
+        unlogged=cloned.unlogged,
+        sink_deadline=deadline,
+    )
+
+
+def _timeout(seconds: float) -> int:
+    return min(max(ceil(seconds), 1), LONGEST_TIMEOUT)
+
+
+def _meters(settings: Settings, meters: PrivateMeters, tasks: tuple[ArmedTask, ...]) -> tuple[MeterMod, ...]:
+    burst = sum(task.packet_count for task in tasks) * settings.copies_per_packet + settings.spare_copies
+    return (
+        MeterMod(MeterModCommand.ADD, meters.traced, settings.log_rate, burst),
+        MeterMod(MeterModCommand.ADD, meters.apart, settings.apart_rate, settings.apart_burst),
+    )
+
+
+def _refuse_twins(site: Site) -> None:
+    """Two tasks with a five-tuple in common must differ in ports here, and in VNI where marked packets arrive."""
+    kinds = {port.kind for port in inlet_ports(site)}
+    for one, other in combinations(site.tasks, 2):
+        if not any(filter_match(a).overlaps(filter_match(b)) for a in one.filters for b in other.filters):
+            continue
+        ports = one.ofports(site.bridge.id) & other.ofports(site.bridge.id)
+        apart = one.vnis is not None and other.vnis is not None and not one.vnis & other.vnis
+        if ports or PortKind.PATCH in kinds or (PortKind.TUNNEL in kinds and not apart):
+            raise RefusedError(
+                f"packets of {one.filter.text} and {other.filter.text} cannot be told apart on {site.bridge.id}; "
+                "wait until one task ends, or trace with one filter"
+            )
+
+
+def _refuse_dscp_writers(reached: Reach, groups: dict[int, GroupEntry]) -> None:
+    for flows in reached.flows.values():
+        for flow in flows:
+            if any(IP_DSCP in rewrites(action) for action in every_action(flow.instructions)):
+                raise RefusedError(
+                    f"a production flow writes the DSCP of traced packets: {flow_text(flow.key, flow.cookie)}; "
+                    "traces through it are not supported"
+                )
+    for group in groups.values():
+        if any(IP_DSCP in rewrites(action) for bucket in group.buckets for action in nested(bucket.actions)):
+            raise RefusedError(f"group {group.group_id} writes the DSCP; traces on this bridge are not supported")
+
+
+def _refuse_leaks(site: Site, cloned: Clones) -> None:
+    if site.state.outlives_the_bridge and cloned.unlogged:
+        raise RefusedError(
+            f"no register is unused on {site.bridge.id}, and with pkt_mark as trace state this flow would let it out: "
+            f"{flow_text(cloned.unlogged[0])}"
+        )
+
+
+def _refuse_too_high(production: tuple[Flow, ...], ours: Iterable[FlowMod]) -> None:
+    high = tuple(flow for flow in production if flow.table_id == ENTRY_TABLE and flow.priority >= LONGEST_TIMEOUT - 1)
+    for mod in ours if high else ():
+        for flow in high:
+            entry = mod.table_id == ENTRY_TABLE and mod.priority >= LONGEST_TIMEOUT - 1
+            if entry and flow.priority >= mod.priority and flow.match.overlaps(mod.match):
+                raise RefusedError(
+                    f"a production flow is in the way at the highest priority of table 0: "
+                    f"{flow_text(flow.key, flow.cookie)}; lower its priority"
+                )

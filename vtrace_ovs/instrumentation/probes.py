@@ -1,0 +1,133 @@
+"""Turns a place in the tables into a probe with a stable id, and the probe into the action that logs there."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from hashlib import blake2s
+from struct import Struct
+
+from vtrace_ovs.errors import RefusedError
+from vtrace_ovs.instrumentation.plan import PrivateMeters, Probe, ProbeKind, Settings
+from vtrace_ovs.model.actions import Controller
+from vtrace_ovs.model.flow import Flow, FlowKey
+from vtrace_ovs.model.records import Loc
+from vtrace_ovs.model.topology import PortKind
+
+USERDATA_VERSION = 1
+REASON_ACTION = 1
+_WIRE = Struct("!BBIH")
+
+LOCATIONS = {
+    ProbeKind.COLORED: Loc.IN,
+    ProbeKind.ARRIVED: Loc.IN,
+    ProbeKind.UNCOLORED: Loc.IN,
+    ProbeKind.FOREIGN: Loc.IN,
+    ProbeKind.OUT: Loc.OUT,
+    ProbeKind.ERROR: Loc.ERROR,
+    ProbeKind.MISS: Loc.ERROR,
+}
+APART = frozenset({ProbeKind.UNCOLORED, ProbeKind.FOREIGN})
+
+
+@dataclass(frozen=True, slots=True)
+class UserData:
+    """The 8 bytes each copy carries: version, kind, probe id and the meter it passed."""
+
+    kind: ProbeKind
+    probe_id: int
+    meter_id: int
+
+    def pack(self) -> bytes:
+        """The wire form."""
+        return _WIRE.pack(USERDATA_VERSION, self.kind.value, self.probe_id, self.meter_id)
+
+    @staticmethod
+    def of(userdata: bytes) -> "UserData | None":
+        """What these bytes say, or None when they are not ours or of another version."""
+        if len(userdata) != _WIRE.size:
+            return None
+        version, kind, probe_id, meter_id = _WIRE.unpack(userdata)
+        known = next((entry for entry in ProbeKind if entry.value == kind), None)
+        if version != USERDATA_VERSION or known is None:
+            return None
+        return UserData(known, probe_id, meter_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """Where an output leads, as far as its flow says: nothing at all for NORMAL, groups and ports in registers."""
+
+    out_port: int | None = None
+    port_kind: PortKind | None = None
+    hairpin: bool = False
+
+
+@dataclass(slots=True)
+class ProbeBook:
+    """Collects the probes of one bridge while it is planned, and makes their log actions."""
+
+    settings: Settings
+    meters: PrivateMeters
+    _probes: dict[int, Probe] = field(default_factory=dict)
+
+    def arrival(self, kind: ProbeKind, table_id: int, in_port: int | None) -> Controller:
+        """Log ``in`` at a port (None: wherever it came in)."""
+        return self._log(Probe(_digest(kind, table_id, in_port), kind, LOCATIONS[kind], table_id))
+
+    def outlet(self, flow: Flow, position: int, egress: Egress) -> Controller:
+        """Log ``out`` before the action at ``position`` of a production flow."""
+        kind = ProbeKind.OUT
+        probe = Probe(
+            _digest(kind, flow.key, position),
+            kind,
+            Loc.OUT,
+            flow.table_id,
+            flow.key,
+            flow.cookie,
+            egress.out_port,
+            egress.port_kind,
+            egress.hairpin,
+        )
+        return self._log(probe)
+
+    def dead_end(self, flow: Flow) -> Controller:
+        """Log ``error`` in a production flow that lets no packet out."""
+        kind = ProbeKind.ERROR
+        return self._log(Probe(_digest(kind, flow.key), kind, Loc.ERROR, flow.table_id, flow.key, flow.cookie))
+
+    def miss(self, table_id: int) -> Controller:
+        """Log ``error`` where nothing matches."""
+        kind = ProbeKind.MISS
+        return self._log(Probe(_digest(kind, table_id), kind, Loc.ERROR, table_id))
+
+    def all(self) -> tuple[Probe, ...]:
+        """Every probe so far, in order of id."""
+        return tuple(self._probes[probe_id] for probe_id in sorted(self._probes))
+
+    def _log(self, probe: Probe) -> Controller:
+        known = self._probes.setdefault(probe.id, probe)
+        if replace(known, cookie=probe.cookie) != probe:
+            raise RefusedError(
+                f"probes in table {known.table_id} and table {probe.table_id} of this bridge get the same id "
+                f"{probe.id:#010x}; change the priority of one of these flows"
+            )
+        meter_id = self.meters.apart if probe.kind in APART else self.meters.traced
+        return Controller(
+            self.settings.controller_id,
+            self.settings.max_len,
+            REASON_ACTION,
+            UserData(probe.kind, probe.id, meter_id).pack(),
+            pause=False,
+            meter_id=meter_id,
+        )
+
+
+def _digest(kind: ProbeKind, *place: FlowKey | int | None) -> int:
+    words = [str(kind.value), *(word for part in place for word in _words(part))]
+    return int.from_bytes(blake2s("|".join(words).encode(), digest_size=4).digest(), "big")
+
+
+def _words(part: FlowKey | int | None) -> Iterable[str]:
+    if not isinstance(part, FlowKey):
+        return (str(part),)
+    fields = (f"{masked.field.name}={masked.value:x}/{masked.mask:x}" for masked in part.match.fields)
+    return (str(part.table_id), str(part.priority), *fields)

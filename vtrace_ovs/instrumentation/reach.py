@@ -1,0 +1,204 @@
+"""Turns stored tables and task filters into where a traced packet may come: compatible flows, reachable tables.
+
+Every approximation here is on the safe side: a flow or table counts as reachable unless the tables prove otherwise.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from vtrace_ovs.instrumentation.walk import every_action, lets_out, nested
+from vtrace_ovs.model.actions import (
+    Action,
+    Conntrack,
+    GotoTable,
+    Group,
+    Learn,
+    Move,
+    Nat,
+    Pop,
+    Resubmit,
+    SetField,
+    UnknownAction,
+    UnknownInstruction,
+    WriteActions,
+)
+from vtrace_ovs.model.filter import ETH_TYPE_IPV4, Filter
+from vtrace_ovs.model.flow import Flow, GroupEntry
+from vtrace_ovs.model.match import MaskedField, Match
+from vtrace_ovs.model.oxm import (
+    ETH_TYPE,
+    ICMP_CODE,
+    ICMP_TYPE,
+    IP_PROTO,
+    IPV4_DST,
+    IPV4_SRC,
+    TCP_DST,
+    TCP_SRC,
+    UDP_DST,
+    UDP_SRC,
+    Field,
+    components,
+)
+from vtrace_ovs.model.packet import IpProtocol
+
+NAT_FIELDS = frozenset({IPV4_SRC, IPV4_DST, TCP_SRC, TCP_DST, UDP_SRC, UDP_DST})
+FILTER_FIELDS = NAT_FIELDS | {ETH_TYPE, IP_PROTO, ICMP_TYPE, ICMP_CODE}
+
+
+def exactly(field: Field, value: int) -> MaskedField:
+    """The whole field has this value."""
+    return MaskedField(field, value, field.full_mask)
+
+
+def filter_match(task_filter: Filter) -> Match:
+    """The packets of a filter as an OpenFlow match, prerequisites included."""
+    fields = [exactly(ETH_TYPE, ETH_TYPE_IPV4)]
+    for network, address in ((task_filter.source, IPV4_SRC), (task_filter.destination, IPV4_DST)):
+        if network is not None and network.prefixlen:
+            fields.append(MaskedField(address, int(network.network_address), int(network.netmask)))
+    source, destination = (TCP_SRC, TCP_DST) if task_filter.protocol == IpProtocol.TCP else (UDP_SRC, UDP_DST)
+    parts = (
+        (IP_PROTO, task_filter.protocol),
+        (source, task_filter.source_port),
+        (destination, task_filter.destination_port),
+        (ICMP_TYPE, task_filter.icmp_type),
+        (ICMP_CODE, task_filter.icmp_code),
+    )
+    return Match.of(*fields, *(exactly(field, value) for field, value in parts if value is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A table a flow sends packets to. ``last`` means that nothing after it can still let the packet out."""
+
+    table_id: int
+    last: bool
+
+
+def targets(flow: Flow, groups: Mapping[int, GroupEntry] | None = None) -> tuple[Target, ...]:
+    """Every table a flow leads to: resubmit, goto, ``ct(table=…)``, and what its groups lead to."""
+    found: list[Target] = []
+    busy = any(lets_out(action) for action in written(flow))
+    for instruction in flow.instructions:
+        if isinstance(instruction, GotoTable):
+            found.append(Target(instruction.table_id, not busy))
+            busy = True
+    for action in reversed(tuple(every_action(flow.instructions))):
+        table_id = _table_of(action, flow.table_id)
+        if table_id is not None:
+            found.append(Target(table_id, not busy))
+        if isinstance(action, Group) and groups is not None and action.group_id in groups:
+            found.extend(group_targets(groups[action.group_id]))
+        busy = busy or table_id is not None or lets_out(action) or isinstance(action, UnknownAction)
+    return tuple(found)
+
+
+def group_targets(group: GroupEntry) -> tuple[Target, ...]:
+    """Every table the buckets of a group lead to; several buckets may run, so none of them is the last."""
+    actions = (action for bucket in group.buckets for action in nested(bucket.actions))
+    return tuple(Target(table_id, last=False) for action in actions if (table_id := _table_of(action, 0)) is not None)
+
+
+def written(flow: Flow) -> tuple[Action, ...]:
+    """Every action the flow adds to the action set."""
+    lists = (entry.actions for entry in flow.instructions if isinstance(entry, WriteActions))
+    return tuple(action for actions in lists for action in nested(actions))
+
+
+def _table_of(action: Action, current: int) -> int | None:
+    if isinstance(action, Resubmit):
+        return current if action.table_id is None else action.table_id
+    return action.table_id if isinstance(action, Conntrack) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where traced packets may come on one bridge.
+
+    ``conclusive`` tables are those where a packet that gets no output has ended its trip: they are only ever entered
+    as the last thing a flow does, with nothing in the action set.
+    """
+
+    flows: Mapping[int, tuple[Flow, ...]]
+    conclusive: frozenset[int]
+
+
+def reach(flows: Iterable[Flow], groups: Mapping[int, GroupEntry], matches: Iterable[Match]) -> Reach:
+    """The compatible flows of every table that traced packets of these filters may reach from table 0."""
+    production = tuple(flows)
+    constraints = _constraints(matches, _rewritable(production, groups))
+    tables: dict[int, list[Flow]] = {}
+    for flow in production:
+        if any(_compatible(flow.match, constraint) for constraint in constraints):
+            tables.setdefault(flow.table_id, []).append(flow)
+    conclusive = _explore(tables, groups)
+    return Reach(
+        {table_id: tuple(tables.get(table_id, ())) for table_id in sorted(conclusive)},
+        frozenset(table_id for table_id, last in conclusive.items() if last),
+    )
+
+
+def _explore(tables: Mapping[int, Iterable[Flow]], groups: Mapping[int, GroupEntry]) -> dict[int, bool]:
+    """Reachable tables, and whether a dead end there is the packet's end."""
+    found = {0: True}
+    pending = [0]
+    leads = {
+        table_id: frozenset(target for flow in flows for target in targets(flow, groups))
+        for table_id, flows in tables.items()
+    }
+    while pending:
+        table_id = pending.pop()
+        for target in leads.get(table_id, ()):
+            last = target.last and found[table_id]
+            if target.table_id not in found or (found[target.table_id] and not last):
+                found[target.table_id] = last
+                pending.append(target.table_id)
+    return found
+
+
+def _rewritable(flows: Iterable[Flow], groups: Mapping[int, GroupEntry]) -> frozenset[Field]:
+    """The filter's fields that some action on the bridge may change, so that they tell nothing further on."""
+    found: set[Field] = set()
+    for flow in flows:
+        if any(isinstance(instruction, UnknownInstruction) for instruction in flow.instructions):
+            return FILTER_FIELDS
+        for action in every_action(flow.instructions):
+            found |= rewrites(action)
+    for group in groups.values():
+        for bucket in group.buckets:
+            for action in nested(bucket.actions):
+                found |= rewrites(action)
+    return frozenset(found) & FILTER_FIELDS
+
+
+def rewrites(action: Action) -> frozenset[Field]:
+    """The fields this very action may change, as far as we understand it; all of a filter's when we do not."""
+    match action:
+        case SetField(field=field):
+            return _with_parts(field)
+        case Move(destination=part) | Pop(destination=part):
+            return _with_parts(part.field)
+        case Nat():
+            return NAT_FIELDS
+        case UnknownAction() | Learn():
+            return FILTER_FIELDS
+        case _:
+            return frozenset()
+
+
+def _with_parts(field: Field) -> frozenset[Field]:
+    return frozenset({field, *(part.field for _, part in components(field))})
+
+
+def _constraints(matches: Iterable[Match], rewritable: frozenset[Field]) -> tuple[dict[Field, MaskedField], ...]:
+    return tuple(
+        {masked.field: masked for masked in match.fields if masked.field not in rewritable} for match in matches
+    )
+
+
+def _compatible(match: Match, constraint: Mapping[Field, MaskedField]) -> bool:
+    for masked in match.fields:
+        wanted = constraint.get(masked.field)
+        if wanted is not None and (masked.value ^ wanted.value) & masked.mask & wanted.mask:
+            return False
+    return True

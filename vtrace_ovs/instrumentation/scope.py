@@ -1,0 +1,61 @@
+"""Turns a trace request and the inventory into the edge ports where its packets are colored, and its tenant's VNIs."""
+
+from vtrace_ovs.errors import RefusedError, UsageError
+from vtrace_ovs.instrumentation.plan import ArmedTask, SourcePorts
+from vtrace_ovs.instrumentation.state import MAX_SLOT
+from vtrace_ovs.model.task import TraceRequest
+from vtrace_ovs.model.topology import Bridge, Port, PortKind, Topology
+
+
+def armed_task(topology: Topology, slot: int, request: TraceRequest, deadline: float) -> ArmedTask:
+    """The task as the data plane sees it; tracing ends at ``deadline`` (Unix seconds).
+
+    Raises UsageError when the scope names nothing in the inventory, RefusedError when the slot does not fit.
+    """
+    if not 0 <= slot <= MAX_SLOT:
+        raise RefusedError(f"slot {slot} does not fit into the state field (0-{MAX_SLOT}); wait until a task ends")
+    return ArmedTask(
+        slot=slot,
+        filter=request.filter,
+        sources=source_ports(topology, request),
+        packet_count=request.packet_count,
+        deadline=deadline,
+        vnis=tenant_vnis(topology, request),
+    )
+
+
+def source_ports(topology: Topology, request: TraceRequest) -> tuple[SourcePorts, ...]:
+    """Where the task colors, one entry per bridge that has such ports, in the inventory's order.
+
+    The source VM's port, else the edge ports with the scope's VNI, else every edge port of every VFD. Raises UsageError
+    when there is none.
+    """
+    found = tuple(
+        SourcePorts(bridge.id, ofports)
+        for bridge in topology.vfds()
+        if (ofports := frozenset(port.ofport for port in bridge.ports if _colors(bridge, port, topology, request)))
+    )
+    if not found:
+        scope = request.scope
+        where = f"VM {scope.source_vm!r}" if scope.source_vm else f"VNI {scope.vni}" if scope.vni else "any edge port"
+        raise UsageError(f"nothing in the inventory is {where}; see `vtrace doctor` for the names it knows")
+    return found
+
+
+def tenant_vnis(topology: Topology, request: TraceRequest) -> frozenset[int] | None:
+    """All VNIs of the tenant this request is about, or None when the inventory does not say."""
+    vni = request.scope.vni
+    if vni is None and request.scope.source_vm is not None:
+        source = topology.vm(request.scope.source_vm)
+        vni = source.port.vni if source is not None else None
+    return None if vni is None else topology.vnis_of(vni)
+
+
+def _colors(bridge: Bridge, port: Port, topology: Topology, request: TraceRequest) -> bool:
+    if port.kind is not PortKind.EDGE or port.ofport <= 0:
+        return False
+    scope = request.scope
+    if scope.source_vm is not None:
+        source = topology.vm(scope.source_vm)
+        return source is not None and source.bridge == bridge.id and source.port.ofport == port.ofport
+    return scope.vni is None or port.vni == scope.vni

@@ -1,0 +1,198 @@
+"""Turns a production flow's instructions into the same instructions with our log and mark spliced in.
+
+The flow's own bytes are never changed, dropped or reordered; ours stand between them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from vtrace_ovs.instrumentation.outlets import leave, marking_ports, turn
+from vtrace_ovs.instrumentation.probes import Egress
+from vtrace_ovs.instrumentation.reach import group_targets, written
+from vtrace_ovs.instrumentation.site import Site
+from vtrace_ovs.instrumentation.walk import every_action, leads_on, lets_out, nested
+from vtrace_ovs.model.actions import (
+    OFPP_CONTROLLER,
+    OFPP_IN_PORT,
+    OFPP_LOCAL,
+    OFPP_MAX,
+    Action,
+    ApplyActions,
+    Clone,
+    Conjunction,
+    Conntrack,
+    Controller,
+    Exit,
+    GotoTable,
+    Group,
+    Instruction,
+    Meter,
+    Output,
+    Pop,
+    Push,
+    SetField,
+    UnknownAction,
+    UnknownInstruction,
+)
+from vtrace_ovs.model.flow import Flow, GroupEntry
+from vtrace_ovs.model.match import Match
+from vtrace_ovs.model.oxm import IN_PORT, PKT_MARK, SubField
+from vtrace_ovs.model.topology import Port, PortKind
+
+
+class Shape(Enum):
+    """How a flow can end a packet's trip."""
+
+    LETS_OUT = auto()
+    TO_CONTROLLER = auto()
+    LEADS_ON = auto()
+    DEAD_END = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Spliced:
+    """A flow's instructions with ours in between; ``complete`` is false when a packet may end here without a copy."""
+
+    instructions: tuple[Instruction, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Splicer:
+    """Splices for one bridge."""
+
+    site: Site
+    groups: Mapping[int, GroupEntry]
+
+    def splice(self, flow: Flow, *, conclusive: bool) -> Spliced:
+        """The instructions of a flow's clone. ``conclusive``: a dead end here is the end of the packet's trip."""
+        shape = self._shape(flow)
+        complete = not self._hidden(flow)
+        if shape is Shape.DEAD_END:
+            if conclusive:
+                return Spliced(_first(self.site.book.dead_end(flow), flow.instructions), complete=True)
+            return Spliced(flow.instructions, complete=True)
+        if shape is Shape.LEADS_ON:
+            return Spliced(flow.instructions, complete)
+        return Spliced(tuple(self._spliced(flow, shape)), complete)
+
+    def _spliced(self, flow: Flow, shape: Shape) -> Iterator[Instruction]:
+        position = 0
+        for instruction in flow.instructions:
+            if not isinstance(instruction, ApplyActions):
+                yield instruction
+                continue
+            actions: list[Action] = []
+            raw: list[bytes] = []
+            over = False
+            for action, wire in zip(instruction.actions, _wires(instruction), strict=True):
+                over = over or isinstance(action, Exit)
+                before, after = ((), ()) if over else self._around(flow, position, action, shape)
+                actions += (*before, action, *after)
+                raw += (*(b"" for _ in before), wire, *(b"" for _ in after))
+                position += 1
+            yield ApplyActions(tuple(actions), tuple(raw))
+
+    def _around(
+        self, flow: Flow, position: int, action: Action, shape: Shape
+    ) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
+        """What goes before and after one action."""
+        if shape is Shape.TO_CONTROLLER and _to_controller(action):
+            return (self.site.book.outlet(flow, position, Egress()),), ()
+        if shape is not Shape.LETS_OUT or not self._exit(action):
+            return (), ()
+        port, egress = self._egress(flow.match, action)
+        log = self.site.book.outlet(flow, position, egress)
+        hide, show = self._hiding()
+        if port is None or port not in marking_ports(self.site):
+            return (log, *hide), show
+        return (leave(self.site, port), log, turn(self.site), *hide), (*show, turn(self.site))
+
+    def _hiding(self) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
+        """Keep a state that outlives the bridge away from the output."""
+        state = self.site.state
+        if not state.outlives_the_bridge:
+            return (), ()
+        whole = SubField(PKT_MARK, 0, PKT_MARK.width)
+        return (Push(whole), SetField(PKT_MARK, 0, PKT_MARK.full_mask)), (Pop(whole),)
+
+    def _egress(self, match: Match, action: Action) -> tuple[Port | None, Egress]:
+        if not isinstance(action, Output):
+            return None, Egress()
+        hairpin = action.port == OFPP_IN_PORT
+        number: int | None = action.port
+        if hairpin:
+            came_by = match.get(IN_PORT)
+            number = None if came_by is None else came_by.value
+        if number is None or (number >= OFPP_MAX and number != OFPP_LOCAL):
+            return None, Egress(hairpin=hairpin)
+        if number == OFPP_LOCAL:
+            return None, Egress(number, PortKind.LOCAL, hairpin)
+        port = self.site.bridge.port(number)
+        return port, Egress(number, None if port is None else port.kind, hairpin)
+
+    def _shape(self, flow: Flow) -> Shape:
+        actions = tuple(every_action(flow.instructions))
+        if any(self._exit(action) for action in _top_level(flow)):
+            return Shape.LETS_OUT
+        if self._hidden(flow) or any(leads_on(a) or isinstance(a, Conjunction | Group) for a in actions):
+            return Shape.LEADS_ON
+        if any(isinstance(instruction, GotoTable) for instruction in flow.instructions):
+            return Shape.LEADS_ON
+        return Shape.TO_CONTROLLER if any(_to_controller(action) for action in actions) else Shape.DEAD_END
+
+    def _exit(self, action: Action) -> bool:
+        """Whether an action hands the packet to a port. A group that leads to other tables does not, by itself."""
+        if isinstance(action, Group):
+            group = self.groups.get(action.group_id)
+            return group is None or not group_targets(group)
+        return lets_out(action) and not _to_controller(action)
+
+    def _hidden(self, flow: Flow) -> bool:
+        """Whether packets may leave where no log can be put: action set, nested lists, unknown actions."""
+        inner = (
+            action
+            for outer in _top_level(flow)
+            if isinstance(outer, Clone | Conntrack)
+            for action in nested(outer.nested)
+        )
+        return (
+            any(lets_out(action) for action in (*written(flow), *inner))
+            or any(isinstance(a, Group) and self._leads_and_lets_out(a) for a in _top_level(flow))
+            or any(isinstance(action, UnknownAction) for action in every_action(flow.instructions))
+            or any(isinstance(instruction, UnknownInstruction) for instruction in flow.instructions)
+        )
+
+    def _leads_and_lets_out(self, action: Group) -> bool:
+        group = self.groups.get(action.group_id)
+        if group is None or not group_targets(group):
+            return False
+        return any(lets_out(inner) for bucket in group.buckets for inner in nested(bucket.actions))
+
+
+def _top_level(flow: Flow) -> Iterator[Action]:
+    for instruction in flow.instructions:
+        if isinstance(instruction, ApplyActions):
+            for action in instruction.actions:
+                if isinstance(action, Exit):
+                    return
+                yield action
+
+
+def _wires(instruction: ApplyActions) -> tuple[bytes, ...]:
+    return instruction.raw or (b"",) * len(instruction.actions)
+
+
+def _to_controller(action: Action) -> bool:
+    return isinstance(action, Controller) or (isinstance(action, Output) and action.port == OFPP_CONTROLLER)
+
+
+def _first(log: Controller, instructions: tuple[Instruction, ...]) -> tuple[Instruction, ...]:
+    """The instructions with a log before any action, but after a meter, which may have dropped the packet already."""
+    for at, instruction in enumerate(instructions):
+        if isinstance(instruction, ApplyActions):
+            whole = ApplyActions((log, *instruction.actions), (b"", *_wires(instruction)))
+            return (*instructions[:at], whole, *instructions[at + 1 :])
+    metered = tuple(entry for entry in instructions if isinstance(entry, Meter))
+    return (*metered, ApplyActions((log,), (b"",)), *(entry for entry in instructions if entry not in metered))
