@@ -144,4 +144,12 @@ def _alive(pid: int) -> bool:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return False
-    return stat.rsplit(")", 1)[1].split()[0] != "Z"
+    # A killed leader is a zombie while its other threads still hold the sockets; those live until they are gone too.
+    return stat.rsplit(")", 1)[1].split()[0] != "Z" or _threads(pid) > 1
+
+
+def _threads(pid: int) -> int:
+    try:
+        return len(list(Path(f"/proc/{pid}/task").iterdir()))
+    except FileNotFoundError:
+        return 0
