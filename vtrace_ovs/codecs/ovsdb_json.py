@@ -21,7 +21,7 @@ SELECTED_COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "Port": ("_uuid", "name", "interfaces"),
     "Interface": ("_uuid", "name", "type", "options", "external_ids", "ofport", "error"),
-    "Controller": ("_uuid", "target", "type", "connection_mode", "external_ids"),
+    "Controller": ("_uuid", "target", "external_ids"),
 }
 
 
@@ -40,12 +40,10 @@ class InterfaceRow:
 
 @dataclass(frozen=True, slots=True)
 class ControllerRow:
-    """A Controller row. ``type`` and ``connection_mode`` are None where OVSDB leaves the default."""
+    """A Controller row: who is dialled, and whose row it is (``owner`` in ``external_ids``, if anybody said)."""
 
     uuid: str
     target: str
-    type: str | None
-    connection_mode: str | None
     external_ids: Mapping[str, str]
 
 
@@ -205,7 +203,5 @@ def _controller(row: Row) -> ControllerRow:
     return ControllerRow(
         uuid=_string(row["_uuid"]),
         target=_string(row["target"]),
-        type=_optional(row["type"]),
-        connection_mode=_optional(row["connection_mode"]),
         external_ids=string_map(row["external_ids"]),
     )

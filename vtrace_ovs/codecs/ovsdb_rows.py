@@ -37,6 +37,9 @@ OUR_OWNER = "vtrace"
 # Names hypervisors give to a VM's interface: libvirt, Neutron, vhost-user; anything else may be an uplink.
 VM_INTERFACE_NAME = re.compile(r"(vm|tap|vnet|vhu|qvo)")
 NO_OFPORT = -1
+NEEDED_PROTOCOL = "OpenFlow13"
+# The controller action takes a meter_id, and Controller rows a type, from here on.
+OLDEST_RELEASE = (2, 11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,35 @@ def attachment_of(ovsdb: str, bridge: str) -> Attachment:
     if ovsdb.startswith("unix:"):
         return ManagementSocket(str(Path(ovsdb.removeprefix("unix:")).parent / f"{bridge}.mgmt"))
     return ServiceController(ovsdb)
+
+
+def protocol_obstacle(bridge: str, protocols: Sequence[str]) -> str | None:
+    """Why a bridge with these ``protocols`` cannot be traced. An empty set means all versions (OVS ≥ 2.8)."""
+    if not protocols or NEEDED_PROTOCOL in protocols:
+        return None
+    return (
+        f"bridge {bridge} speaks only {', '.join(protocols)}; allow OpenFlow 1.3 beside them: "
+        f"ovs-vsctl add bridge {bridge} protocols {NEEDED_PROTOCOL}"
+    )
+
+
+def version_obstacle(node: Node) -> str | None:
+    """Why this server's Open vSwitch is too old. Not every packaging fills ``ovs_version``: unknown is no obstacle."""
+    found = re.match(r"(\d+)\.(\d+)", node.ovs_version or "")
+    if found is None or (int(found[1]), int(found[2])) >= OLDEST_RELEASE:
+        return None
+    oldest = ".".join(map(str, OLDEST_RELEASE))
+    return (
+        f"{node.name}: Open vSwitch {node.ovs_version} is too old: its controller action has no meter; "
+        f"upgrade to {oldest} or newer"
+    )
+
+
+def attach_obstacle(topology: Topology, bridge: Bridge) -> str | None:
+    """Why the rows already say that this bridge cannot be traced, or None."""
+    node = topology.node(bridge.id.node)
+    too_old = version_obstacle(node) if node is not None else None
+    return too_old or protocol_obstacle(str(bridge.id), bridge.protocols)
 
 
 def _role(bridge_id: BridgeId, row: BridgeRow, oddities: list[str]) -> BridgeRole:

@@ -29,6 +29,7 @@ with warnings.catch_warnings():
     from ovs.stream import Stream
 
 RECEIVE_SIZE = 1 << 16
+ROUND_TRIPS_TO_NOTICE_A_DEATH = 2
 _decoder = json.JSONDecoder()
 # python-ovs keeps the TLS files in the Stream class, so choosing them and opening must be one step.
 _tls_lock = threading.Lock()
@@ -52,6 +53,7 @@ class OvsdbClient:
         self._deadline = time.monotonic() + timeout
         self._received = b""
         self._next_id = 0
+        self._granted: set[str] = set()
         self._stream = self._open(tls)
         try:
             self._finish_connecting()
@@ -69,13 +71,23 @@ class OvsdbClient:
 
     def transact(self, operations: Sequence[Mapping[str, Json]]) -> list[Json]:
         """The result of each operation. Raises OvsdbError when the server refuses any of them; then none happened."""
-        results = self._call("transact", [DATABASE, *operations])
-        if not isinstance(results, list):
-            raise self._no_ovsdb(results)
+        results = self._listed(self._call("transact", [DATABASE, *operations]))
         for result in results:
             if isinstance(result, Mapping) and "error" in result:
                 raise self._refused(_reason(result))
         return results
+
+    def lock_is_held(self, name: str) -> bool:
+        """Whether another session holds this lock (RFC 7047 §4.1.8). If nobody does, we hold it for a moment only."""
+        answer = self._call("lock", [name])
+        if not isinstance(answer, Mapping) or not isinstance(answer.get("locked"), bool):
+            raise self._no_ovsdb(answer)
+        # A server still busy noticing that the holder died grants the lock a moment later, by a notification; each
+        # round trip is at least one turn of its main loop.
+        for _ in range(ROUND_TRIPS_TO_NOTICE_A_DEATH):
+            self._call("echo", [])
+        self._call("unlock", [name])
+        return not answer["locked"] and name not in self._granted
 
     def _open(self, tls: TlsFiles | None) -> Stream:
         target = _resolved(self.connection)
@@ -124,12 +136,19 @@ class OvsdbClient:
             return False
         return True
 
+    def _listed(self, answer: Json) -> list[Json]:
+        if not isinstance(answer, list):
+            raise self._no_ovsdb(answer)
+        return answer
+
     def _call(self, method: str, parameters: Sequence[Json]) -> Json:
         self._next_id += 1
         request = {"method": method, "params": parameters, "id": self._next_id}
         self._send(json.dumps(request).encode())
         while True:
             message = self._message()
+            if isinstance(message, Mapping) and message.get("method") == "locked":
+                self._granted.update(map(str, self._listed(message.get("params"))))
             # A probe ("echo") may come in between; an error reply has no "result" here, although RFC 7047 wants null.
             if isinstance(message, Mapping) and message.get("id") == self._next_id and "method" not in message:
                 if message.get("error") is not None:
