@@ -1,0 +1,144 @@
+"""The Ryu app: turns what connections, ledger and clock report into session events, and carries out the commands.
+
+It decides nothing. Our bridges' OpenFlow messages are not published as Ryu's ``ofp_event``: a production app loaded
+beside us (``vtrace controller --app``) must not take them for switches of its own (design D1).
+"""
+
+from collections import deque
+from time import time
+from typing import Any, assert_never
+
+from vtrace_ovs.codecs.profiles import load_profile
+from vtrace_ovs.controller.events import EventInbox
+from vtrace_ovs.controller.inventory import InventoryWatch
+from vtrace_ovs.controller.ledger import Ledger
+from vtrace_ovs.controller.links import Links
+from vtrace_ovs.controller.mailbox import Mailbox
+from vtrace_ovs.controller.seam import App, hub, set_ev_cls
+from vtrace_ovs.controller.settings import ControllerSettings
+from vtrace_ovs.errors import InfrastructureError, VtraceError
+from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
+from vtrace_ovs.model.topology import BridgeId, Topology
+from vtrace_ovs.session.commands import (
+    Command,
+    EraseIntents,
+    Program,
+    ReadBridge,
+    SaveRecords,
+    SaveResult,
+    SaveSamples,
+    SaveSnapshot,
+    SaveTaskState,
+    SaveTrajectories,
+    WriteIntents,
+)
+from vtrace_ovs.session.events import Event, InventoryRead, Tick
+from vtrace_ovs.session.machine import Session
+from vtrace_ovs.storage.store import Store
+
+TICK = 0.02
+
+
+class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
+    """One controller. ``failure`` is set when it cannot go on; ``runner`` watches it."""
+
+    _EVENTS = (EventInbox,)
+
+    def __init__(self, *args: Any, vtrace: ControllerSettings | None = None, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        if vtrace is None:
+            raise InfrastructureError("this app needs its settings; start it with `vtrace controller`")
+        self.settings = vtrace
+        self.failure: BaseException | None = None
+        self.session = Session(vtrace.session, vtrace.instrumentation, _profile_named)
+        self._store = Store.open(vtrace.database)
+        self._links = Links(vtrace.controller_id, self.report)
+        self._mailbox: Mailbox[Event] = Mailbox(self.report)
+        self._ledger = Ledger(self._store, self._mailbox.post, self._fail, self._ovsdb_of)
+        self._inventory = InventoryWatch(vtrace, self._inventory_read, self._fail)
+        self._inbox: deque[Event] = deque()
+        self._woken = False
+        self._ticking = True
+
+    def start(self) -> None:
+        """Start everything; the analyser is ready before the first task is taken (the paper's handshake)."""
+        super().start()
+        self._mailbox.start()
+        self._links.start()
+        self._ledger.start()
+        self._inventory.start()
+        self.threads.append(hub.spawn(self._tick))
+        self._ledger.accept_tasks()
+
+    def shut_down(self) -> None:
+        """End connections and threads, and store what is still queued. The network is not touched any more."""
+        self._ticking = False
+        self._inventory.close()
+        self._ledger.close()
+        self._links.close()
+        self._mailbox.close()
+        self._store.close()
+
+    def report(self, event: Event) -> None:
+        """Hand an event to the session, from any hub thread. Never blocks."""
+        self._inbox.append(event)
+        if not self._woken:
+            self._woken = True
+            self.send_event(self.name, EventInbox())
+
+    @set_ev_cls(EventInbox)
+    def _on_inbox(self, _: EventInbox) -> None:
+        self._woken = False
+        try:
+            while self._inbox:
+                event = self._inbox.popleft()
+                if isinstance(event, InventoryRead):
+                    self._links.adopt(event.topology)
+                for command in self.session.handle(event):
+                    self._carry_out(command)
+        except Exception as error:  # noqa: BLE001 - the runner cleans the bridges and says what happened
+            self._fail(error)
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case ReadBridge(bridge):
+                self._links.read(bridge)
+            case Program():
+                self._links.program(command)
+            case (
+                SaveTaskState()
+                | SaveSnapshot()
+                | SaveRecords()
+                | SaveSamples()
+                | SaveTrajectories()
+                | SaveResult()
+                | WriteIntents()
+                | EraseIntents()
+            ):
+                self._ledger.put(command)
+            case _:
+                assert_never(command)
+
+    def _tick(self) -> None:
+        while self._ticking:
+            hub.sleep(TICK)
+            self.report(Tick(time()))
+
+    def _inventory_read(self, topology: Topology, problems: tuple[str, ...]) -> None:
+        self._ledger.save_inventory(topology)
+        self._mailbox.post(InventoryRead(time(), topology, problems))
+
+    def _ovsdb_of(self, bridge: BridgeId) -> str:
+        node = self.session.fleet.topology.node(bridge.node)
+        return node.ovsdb if node is not None else ""
+
+    def _fail(self, error: BaseException) -> None:
+        if self.failure is None:
+            self.failure = error
+
+
+def _profile_named(name: str | None) -> PipelineProfile:
+    try:
+        return load_profile(name) if name is not None else GENERIC_PROFILE
+    except VtraceError:
+        return GENERIC_PROFILE

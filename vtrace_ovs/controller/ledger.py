@@ -1,0 +1,161 @@
+"""Turns a session's save commands into database transactions, and new rows into events, on one native thread."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from time import time
+from typing import assert_never
+
+from vtrace_ovs.errors import VtraceError
+from vtrace_ovs.model.task import Intent, TaskState
+from vtrace_ovs.model.topology import BridgeId, Topology
+from vtrace_ovs.session.commands import (
+    EraseIntents,
+    SaveRecords,
+    SaveResult,
+    SaveSamples,
+    SaveSnapshot,
+    SaveTaskState,
+    SaveTrajectories,
+    WriteIntents,
+)
+from vtrace_ovs.session.events import CancelRequested, Event, IntentsWritten, TaskClaimed
+from vtrace_ovs.storage.store import Store
+
+LedgerCommand = (
+    SaveTaskState
+    | SaveSnapshot
+    | SaveRecords
+    | SaveSamples
+    | SaveTrajectories
+    | SaveResult
+    | WriteIntents
+    | EraseIntents
+)
+
+POLL_INTERVAL = 0.01
+
+
+def merged(jobs: Sequence[LedgerCommand]) -> Iterator[LedgerCommand]:
+    """The same jobs in the same order, with neighbouring record batches made one: a flood costs few transactions."""
+    for together, run in groupby(jobs, key=lambda job: isinstance(job, SaveRecords)):
+        if together:
+            yield SaveRecords(tuple(record for job in run if isinstance(job, SaveRecords) for record in job.records))
+        else:
+            yield from run
+
+
+class Ledger:
+    """The database side of a controller.
+
+    ``post`` takes events to the session; ``failed`` gets the error that ended the thread. ``ovsdb_of`` gives a bridge's
+    OVSDB connection string, so that an intent can be undone after a crash.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        post: Callable[[Event], None],
+        failed: Callable[[VtraceError], None],
+        ovsdb_of: Callable[[BridgeId], str],
+    ) -> None:
+        self._store = store
+        self._post = post
+        self._failed = failed
+        self._ovsdb_of = ovsdb_of
+        self._jobs: queue.SimpleQueue[LedgerCommand] = queue.SimpleQueue()
+        self._intents: dict[tuple[BridgeId, int], list[Intent]] = {}
+        self._running: set[int] = set()
+        self._accepting = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="vtrace-ledger", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def accept_tasks(self) -> None:
+        """From now on take new tasks from the database: the analyser is ready (the paper's start-up handshake)."""
+        self._accepting.set()
+
+    def put(self, command: LedgerCommand) -> None:
+        """Queue one command; commands are carried out in order."""
+        self._jobs.put(command)
+
+    def close(self) -> None:
+        """Finish what is queued, then end the thread."""
+        self._closing.set()
+        self._thread.join()
+
+    def save_inventory(self, topology: Topology) -> None:
+        """Keep the VFDs of an inventory. Called from the inventory's own thread, which may block."""
+        self._store.save_vfds(topology.vfds())
+
+    def _work(self) -> None:
+        try:
+            while not (self._closing.is_set() and self._jobs.empty()):
+                for job in merged(self._waiting_jobs()):
+                    self._carry_out(job)
+                if self._accepting.is_set() and not self._closing.is_set():
+                    self._poll()
+        except VtraceError as error:
+            self._failed(error)
+
+    def _waiting_jobs(self) -> list[LedgerCommand]:
+        jobs: list[LedgerCommand] = []
+        try:
+            jobs.append(self._jobs.get(timeout=POLL_INTERVAL))
+            while True:
+                jobs.append(self._jobs.get_nowait())
+        except queue.Empty:
+            return jobs
+
+    def _poll(self) -> None:
+        for task in self._store.claim_new_tasks():
+            self._running.add(task.id)
+            self._post(TaskClaimed(time(), task))
+        for task_id in tuple(self._running):
+            task = self._store.task(task_id)
+            if task is not None and task.cancel_requested:
+                self._running.discard(task_id)
+                self._post(CancelRequested(time(), task_id))
+
+    def _carry_out(self, job: LedgerCommand) -> None:
+        match job:
+            case SaveTaskState(task_id, state, at, reason, slot):
+                self._save_state(task_id, state, at, reason, slot)
+            case SaveSnapshot(task_id, bridge, tables):
+                self._store.save_snapshot(task_id, bridge, tables)
+            case SaveRecords(records):
+                self._store.save_records(records)
+            case SaveSamples(samples):
+                self._store.save_samples(samples)
+            case SaveTrajectories(task_id, trajectories):
+                self._store.save_trajectories(task_id, trajectories)
+            case SaveResult(result, _):
+                self._store.save_result(result.task_id, result)
+            case WriteIntents(batch, _):
+                self._write_intents(job)
+                self._post(IntentsWritten(time(), batch))
+            case EraseIntents(bridge, task_ids):
+                self._erase_intents(bridge, task_ids)
+            case _:
+                assert_never(job)
+
+    def _save_state(self, task_id: int, state: TaskState, at: float, reason: str | None, slot: int | None) -> None:
+        if state.final:
+            self._running.discard(task_id)
+        self._store.set_state(task_id, state, at, reason=reason, slot=slot)
+
+    def _write_intents(self, job: WriteIntents) -> None:
+        for draft in job.intents:
+            intent = self._store.write_intent(
+                draft.task_id, draft.kind, str(draft.bridge), self._ovsdb_of(draft.bridge), draft.detail, time()
+            )
+            self._intents.setdefault((draft.bridge, draft.task_id), []).append(intent)
+
+    def _erase_intents(self, bridge: BridgeId, task_ids: tuple[int, ...]) -> None:
+        for task_id in task_ids:
+            for intent in self._intents.pop((bridge, task_id), []):
+                self._store.intent_undone(intent.id, time())

@@ -1,0 +1,80 @@
+"""Starts the Ryu app in this process, runs it until told otherwise, and leaves no bridge with anything of ours."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic, time
+from types import FrameType
+from typing import Any
+
+from vtrace_ovs.controller.app import VTraceApp
+from vtrace_ovs.controller.seam import AppManager, hub
+from vtrace_ovs.controller.settings import ControllerSettings
+from vtrace_ovs.errors import InfrastructureError, VtraceError
+from vtrace_ovs.session.events import CancelRequested
+
+WATCH_INTERVAL = 0.005
+CLEAN_DEADLINE = 5.0
+
+
+def run(settings: ControllerSettings, until: Callable[[VTraceApp], bool]) -> bool:
+    """Run a controller until ``until`` says so, or a signal does; then end its tasks and clean the bridges.
+
+    True when ``until`` was reached, False after SIGINT or SIGTERM. Raises the error that stopped it, if one did.
+    """
+    with _signals() as interrupted, _running(settings) as app:
+        while not until(app):
+            if interrupted():
+                return False
+            if app.failure is not None:
+                _raise(app.failure)
+            hub.sleep(WATCH_INTERVAL)
+        return True
+
+
+@contextmanager
+def _running(settings: ControllerSettings) -> Iterator[VTraceApp]:
+    apps = AppManager.get_instance()
+    apps.load_apps(list(settings.apps))
+    contexts = apps.create_contexts()
+    app = apps.instantiate(VTraceApp, vtrace=settings)
+    for loaded in apps.instantiate_apps(**contexts) if settings.apps else ():
+        del loaded
+    app.start()
+    try:
+        yield app
+    finally:
+        _end_tasks(app)
+        app.shut_down()
+        apps.uninstantiate(app.name)
+
+
+def _end_tasks(app: VTraceApp) -> None:
+    """Cancel every task and wait until the bridges carry nothing of ours, or do not answer in time."""
+    deadline = monotonic() + CLEAN_DEADLINE
+    for task_id in tuple(app.session.runs):
+        app.report(CancelRequested(time(), task_id))
+    while not app.session.idle and app.failure is None and monotonic() < deadline:
+        hub.sleep(WATCH_INTERVAL)
+
+
+def _raise(failure: BaseException) -> None:
+    if isinstance(failure, VtraceError):
+        raise failure
+    raise InfrastructureError(f"the controller stopped: {type(failure).__name__}: {failure}") from failure
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], bool]]:
+    """Turn SIGINT and SIGTERM into a question, so that no signal lands in the middle of a change."""
+    seen: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        seen.append(number)
+
+    before: dict[int, Any] = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

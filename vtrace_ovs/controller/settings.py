@@ -1,0 +1,30 @@
+"""What a controller is told when it starts; nothing here is read from the surroundings."""
+
+from dataclasses import dataclass, field
+
+from vtrace_ovs.instrumentation.plan import Settings
+from vtrace_ovs.session.settings import SessionSettings
+
+PRIVATE_CONTROLLER_ID = 0x5654
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """``ovsdb`` are the OVSDB connection strings; ``database`` is a path or URL; times in seconds.
+
+    ``generation`` (0-255) tells this controller's flows from those of an earlier one.
+    """
+
+    ovsdb: tuple[str, ...]
+    database: str
+    generation: int
+    controller_id: int = PRIVATE_CONTROLLER_ID
+    session: SessionSettings = field(default_factory=SessionSettings)
+    ovsdb_timeout: float = 5.0
+    inventory_interval: float = 5.0
+    apps: tuple[str, ...] = ()
+
+    @property
+    def instrumentation(self) -> Settings:
+        """What the planner is told."""
+        return Settings(controller_id=self.controller_id, generation=self.generation)

@@ -1,0 +1,71 @@
+"""What a session knows of each bridge: whether it answers, its tables, and what of ours it carries."""
+
+from dataclasses import dataclass, field
+
+from vtrace_ovs.instrumentation.plan import BridgePlan
+from vtrace_ovs.model.flow import BridgeTables, MeterCounters
+from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
+
+
+@dataclass(slots=True)
+class BridgeState:
+    """One VFD. ``up`` None: not known yet; ``carried`` is what we have installed.
+
+    ``tables`` are without flows of this tool; ``read_at`` and ``asked_at`` are when they last came and were
+    asked for. ``stranger`` is set when another run of this tool has flows there.
+    """
+
+    bridge: Bridge
+    up: bool | None = None
+    dpid: int | None = None
+    reason: str = ""
+    tables: BridgeTables | None = None
+    carried: BridgePlan | None = None
+    meters: dict[int, MeterCounters] = field(default_factory=dict)
+    stranger: bool = False
+    read_at: float = 0.0
+    asked_at: float = 0.0
+
+    def adopt(self, tables: BridgeTables, meters: tuple[MeterCounters, ...], at: float) -> None:
+        """Take over a reading of its production tables and of all meters."""
+        self.tables, self.read_at = tables, at
+        self.meters = {counters.meter_id: counters for counters in meters}
+
+
+@dataclass(slots=True)
+class Fleet:
+    """All VFDs of the inventory. ``version`` grows with every change a verdict may depend on."""
+
+    topology: Topology = field(default_factory=Topology)
+    problems: tuple[str, ...] = ()
+    known: bool = False
+    version: int = 0
+    states: dict[BridgeId, BridgeState] = field(default_factory=dict)
+
+    def adopt(self, topology: Topology, problems: tuple[str, ...]) -> None:
+        """Take over a newly read inventory, keeping what is known of bridges that are still there."""
+        self.topology, self.problems, self.known = topology, problems, True
+        self.version += 1
+        kept = self.states
+        self.states = {}
+        for bridge in topology.vfds():
+            state = kept.get(bridge.id) or BridgeState(bridge)
+            state.bridge = bridge
+            self.states[bridge.id] = state
+
+    @property
+    def settled(self) -> bool:
+        """Whether every bridge is known to answer or not to."""
+        return self.known and all(state.up is not None for state in self.states.values())
+
+    def live(self) -> tuple[BridgeId, ...]:
+        """The bridges that answer."""
+        return tuple(bridge_id for bridge_id, state in self.states.items() if state.up)
+
+    def unreachable(self) -> dict[BridgeId, str]:
+        """The bridges that do not answer, with the reason."""
+        return {bridge_id: state.reason for bridge_id, state in self.states.items() if state.up is False}
+
+    def tables(self) -> dict[BridgeId, BridgeTables]:
+        """The tables of every bridge whose tables are known."""
+        return {bridge_id: state.tables for bridge_id, state in self.states.items() if state.tables is not None}

@@ -1,0 +1,112 @@
+"""Turns packet-ins of instrumented bridges into Table 2 records, and groups a task's records by packet."""
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+
+from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
+from vtrace_ovs.instrumentation.reading import LogReading
+from vtrace_ovs.model import oxm
+from vtrace_ovs.model.packet import FiveTuple, Headers, IPAddress, Tunnel
+from vtrace_ovs.model.records import Loc, PacketInRecord
+from vtrace_ovs.model.topology import Bridge, PortKind, Topology
+from vtrace_ovs.session.events import PacketInReceived
+from vtrace_ovs.trajectories.identity import packet_id
+
+
+@dataclass(slots=True)
+class PacketGroup:
+    """All records of one packet_id: one packet, or several that look the same. ``decisions`` by occurrence.
+
+    ``ours`` tells packets colored for this task from those of an overlapping one; ``fresh`` that records came since the
+    last look.
+    """
+
+    first_at: float
+    last_at: float = 0.0
+    records: list[PacketInRecord] = field(default_factory=list)
+    decisions: dict[int, DiagnosedPacket] = field(default_factory=dict)
+    ours: bool = False
+    fresh: bool = False
+    undecided: bool = True
+
+    def add(self, record: PacketInRecord, at: float, *, ours: bool) -> None:
+        """One more record of this packet."""
+        self.records.append(record)
+        self.last_at, self.fresh, self.undecided = at, True, True
+        self.ours |= ours
+
+    @property
+    def packets(self) -> int:
+        """How many packets these records are of, at least."""
+        return max(1, sum(record.loc is Loc.IN and record.dscp_mark == 1 for record in self.records))
+
+
+def record_of(
+    event: PacketInReceived, reading: LogReading, bridge: Bridge, topology: Topology, task_id: int, sequence: int
+) -> PacketInRecord:
+    """One packet-in as a record of the paper's Table 2."""
+    metadata = dict(event.packet_in.metadata)
+    in_port = metadata.get(oxm.IN_PORT, 0)
+    probe = reading.probe
+    return PacketInRecord(
+        sequence=sequence,
+        task_id=task_id,
+        bridge=bridge.id,
+        node_ip=_node_ip(topology, bridge),
+        loc=probe.loc,
+        packet_id=packet_id(event.headers),
+        five_tuple=event.headers.five_tuple,
+        headers=event.headers,
+        dscp_mark=reading.hop_index,
+        in_port=in_port,
+        timestamp=event.at,
+        out_port=probe.out_port,
+        tunnel=_tunnel(metadata, bridge, topology, probe.loc, in_port, probe.out_port),
+        nat_key=_nat_key(metadata, event.headers),
+        table_id=probe.table_id,
+        flow=probe.flow,
+        cookie=probe.cookie,
+        ct_state=metadata.get(oxm.field("ct_state"), 0),
+        frame=event.packet_in.frame,
+    )
+
+
+def _node_ip(topology: Topology, bridge: Bridge) -> IPAddress | None:
+    node = topology.node(bridge.id.node)
+    return node.vteps[0] if node is not None and node.vteps else None
+
+
+def _tunnel(
+    metadata: dict[oxm.Field, int], bridge: Bridge, topology: Topology, loc: Loc, in_port: int, out_port: int | None
+) -> Tunnel | None:
+    """The tunnel a packet came by (in) or is leaving by (out); None where no tunnel is involved."""
+    through = out_port if loc is Loc.OUT else in_port
+    port = bridge.port(through) if through is not None else None
+    if port is None or port.kind is not PortKind.TUNNEL or loc is Loc.ERROR:
+        return None
+    here = _node_ip(topology, bridge)
+    vni = port.key if port.key is not None else metadata.get(oxm.TUN_ID, 0)
+    source, destination = _address(metadata, oxm.TUN_SRC), _address(metadata, oxm.TUN_DST)
+    if loc is Loc.IN:
+        return Tunnel(vni, source or port.remote, destination or here)
+    return Tunnel(vni, here, destination or port.remote)
+
+
+def _address(metadata: dict[oxm.Field, int], which: oxm.Field) -> IPAddress | None:
+    value = metadata.get(which, 0)
+    return IPv4Address(value) if value else None
+
+
+def _nat_key(metadata: dict[oxm.Field, int], headers: Headers) -> FiveTuple | None:
+    """The original-direction five-tuple of a translated, tracked packet (design D5). All zeros is no key (T21)."""
+    source, destination = _address(metadata, oxm.field("ct_nw_src")), _address(metadata, oxm.field("ct_nw_dst"))
+    if source is None or destination is None or headers.five_tuple is None:
+        return None
+    original = FiveTuple(
+        metadata.get(oxm.field("ct_nw_proto"), headers.five_tuple.protocol),
+        source,
+        destination,
+        metadata.get(oxm.field("ct_tp_src")) if headers.five_tuple.source_port is not None else None,
+        metadata.get(oxm.field("ct_tp_dst")) if headers.five_tuple.destination_port is not None else None,
+    )
+    return None if original in (headers.five_tuple, headers.five_tuple.reversed()) else original

@@ -1,0 +1,116 @@
+"""What a session asks of the outside world: one frozen value per request."""
+
+from dataclasses import dataclass
+
+from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod
+from vtrace_ovs.model.records import CounterSample, PacketInRecord
+from vtrace_ovs.model.task import IntentKind, TaskState
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.trajectory import Trajectory
+from vtrace_ovs.model.verdict import TaskResult
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBridge:
+    """Read flows, groups, meters, ports and meter counters; answered by ``BridgeRead`` or ``BridgeDown``."""
+
+    bridge: BridgeId
+
+
+@dataclass(frozen=True, slots=True)
+class IntentDraft:
+    """An intent to be written: what will exist on which bridge, on whose behalf."""
+
+    task_id: int
+    kind: IntentKind
+    bridge: BridgeId
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteIntents:
+    """Write intents; answered by ``IntentsWritten`` with the same batch number."""
+
+    batch: int
+    intents: tuple[IntentDraft, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EraseIntents:
+    """The undo of these tasks' intents on this bridge is confirmed."""
+
+    bridge: BridgeId
+    task_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Send these changes to a bridge in order, then a barrier; answered by ``Programmed`` or ``BridgeDown``."""
+
+    bridge: BridgeId
+    batch: int
+    mods: tuple[FlowMod | MeterMod, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaveTaskState:
+    """A task moved on."""
+
+    task_id: int
+    state: TaskState
+    at: float
+    reason: str | None = None
+    slot: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SaveSnapshot:
+    """Keep the tables a task is judged by."""
+
+    task_id: int
+    bridge: BridgeId
+    tables: BridgeTables
+
+
+@dataclass(frozen=True, slots=True)
+class SaveRecords:
+    """Keep packet-in records."""
+
+    records: tuple[PacketInRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaveSamples:
+    """Keep counter samples."""
+
+    samples: tuple[CounterSample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaveTrajectories:
+    """Keep every packet's way, observed and predicted, once the task is decided."""
+
+    task_id: int
+    trajectories: tuple[Trajectory, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaveResult:
+    """Keep what is known of a task so far (``final`` False) or for good."""
+
+    result: TaskResult
+    final: bool
+
+
+Command = (
+    ReadBridge
+    | WriteIntents
+    | EraseIntents
+    | Program
+    | SaveTaskState
+    | SaveSnapshot
+    | SaveRecords
+    | SaveSamples
+    | SaveTrajectories
+    | SaveResult
+)

@@ -1,0 +1,189 @@
+"""Turns the set of running tasks into what each bridge carries: read, plan, write intents, roll out, confirm.
+
+One transition at a time. A transition first reads the bridges when tasks are being armed, so that the plan is made from
+the tables of the moment; a refusal by the planner ends the arming tasks before the network is touched.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from vtrace_ovs.errors import RefusedError
+from vtrace_ovs.instrumentation.marks import MarkPlan, code_points_in_use
+from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings
+from vtrace_ovs.instrumentation.planner import plan_bridge
+from vtrace_ovs.instrumentation.scope import armed_task
+from vtrace_ovs.model.task import IntentKind
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.session.bridges import Fleet
+from vtrace_ovs.session.commands import Command, IntentDraft, ReadBridge, WriteIntents
+from vtrace_ovs.session.events import BridgeRead, Programmed
+from vtrace_ovs.session.rollout import Rollout
+from vtrace_ovs.session.runs import TaskRun
+
+
+class Move(Enum):
+    """What the running transition is waiting for."""
+
+    IDLE = "idle"
+    READING = "reading"
+    WRITING_INTENTS = "writing intents"
+    ROLLING_OUT = "rolling out"
+
+
+@dataclass(slots=True)
+class Deployment:
+    """What bridges carry for us, and the transition under way. ``stale`` asks for a transition."""
+
+    fleet: Fleet
+    settings: Settings
+    answer_deadline: float
+    marks: MarkPlan = field(default_factory=MarkPlan.of)
+    stale: bool = False
+    move: Move = Move.IDLE
+    refusal: str | None = None
+    errors: dict[BridgeId, tuple[str, ...]] = field(default_factory=dict)
+    rollout: Rollout | None = None
+    _reading: set[BridgeId] = field(default_factory=set)
+    _members: tuple[TaskRun, ...] = ()
+    _batch: int = 0
+    _since: float = 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no transition is under way."""
+        return self.move is Move.IDLE
+
+    @property
+    def settled(self) -> bool:
+        """Whether the bridges carry what was last asked for."""
+        return self.idle and not self.stale
+
+    def first_problem(self) -> str | None:
+        """Why the last transition did not install what was asked for: a refusal of ours, or of a bridge."""
+        refused = (f"{bridge}: {errors[0]}" for bridge, errors in self.errors.items())
+        return self.refusal or next(refused, None)
+
+    def plan_on(self, bridge: BridgeId) -> BridgePlan | None:
+        """The plan by which a copy from this bridge is read, the one being rolled out included."""
+        if self.rollout is not None and self.rollout.wanted.get(bridge) is not None:
+            return self.rollout.wanted[bridge]
+        state = self.fleet.states.get(bridge)
+        return state.carried if state is not None else None
+
+    def begin(self, runs: Iterable[TaskRun], at: float, *, reread: bool) -> tuple[Command, ...]:
+        """Start a transition to what these tasks need. ``reread``: plan from freshly read tables."""
+        self.stale, self.refusal, self.errors, self._since = False, None, {}, at
+        self._members = tuple(run for run in runs if run.instrumented)
+        self._batch += 1
+        live = self.fleet.live()
+        if reread and live:
+            self.move = Move.READING
+            self._reading = set(live)
+            return tuple(ReadBridge(bridge) for bridge in live)
+        return self._plan(at)
+
+    def bridge_read(self, event: BridgeRead) -> tuple[Command, ...]:
+        """A bridge's tables arrived."""
+        self._reading.discard(event.bridge)
+        if self.move is Move.READING and not self._reading:
+            return self._plan(event.at)
+        return ()
+
+    def intents_written(self, batch: int) -> tuple[Command, ...]:
+        """The intents of the running transition are safe."""
+        if self.move is not Move.WRITING_INTENTS or batch != self._batch:
+            return ()
+        self.move = Move.ROLLING_OUT
+        return self._advance()
+
+    def programmed(self, event: Programmed) -> tuple[Command, ...]:
+        """A bridge confirmed a phase."""
+        if self.rollout is None or event.batch != self.rollout.batch:
+            return ()
+        self.rollout.confirmed(event.bridge, event.errors)
+        return self._advance()
+
+    def bridge_lost(self, bridge: BridgeId, at: float) -> tuple[Command, ...]:
+        """A bridge stopped answering: it carries nothing any more, and nothing is expected of it."""
+        state = self.fleet.states.get(bridge)
+        if state is not None:
+            state.carried = None
+        self._reading.discard(bridge)
+        if self.move is Move.READING and not self._reading:
+            return self._plan(at)
+        if self.rollout is not None:
+            self.rollout.lost(bridge)
+            return self._advance()
+        return ()
+
+    def overdue(self, at: float) -> tuple[BridgeId, ...]:
+        """The bridges that have kept a transition waiting for too long."""
+        if self.move is Move.IDLE or at - self._since < self.answer_deadline:
+            return ()
+        if self.move is Move.READING:
+            return tuple(self._reading)
+        return tuple(self.rollout.waiting) if self.rollout is not None else ()
+
+    def _plan(self, at: float) -> tuple[Command, ...]:
+        try:
+            wanted = self._wanted()
+        except RefusedError as refused:
+            self.refusal = str(refused)
+            self.move = Move.IDLE
+            return ()
+        carried = {bridge: state.carried for bridge, state in self.fleet.states.items()}
+        self.rollout = Rollout.between(self._batch, carried, wanted, at)
+        if self.rollout.installs:
+            self.move = Move.WRITING_INTENTS
+            return (WriteIntents(self._batch, self._drafts(wanted)),)
+        self.move = Move.ROLLING_OUT
+        return self._advance()
+
+    def _wanted(self) -> dict[BridgeId, BridgePlan | None]:
+        live = self.fleet.live()
+        if not self._members:
+            return dict.fromkeys(live)
+        if not any(state.carried for state in self.fleet.states.values()):
+            used = (code_points_in_use(tables) for tables in self.fleet.tables().values())
+            self.marks = MarkPlan.of(in_use=frozenset[int]().union(*used))
+        return {bridge: self._plan_one(bridge) for bridge in live}
+
+    def _plan_one(self, bridge_id: BridgeId) -> BridgePlan | None:
+        state = self.fleet.states[bridge_id]
+        if state.tables is None:
+            return state.carried
+        tasks = tuple(self._armed_task(run) for run in self._members)
+        scene = Scene(self.fleet.topology, frozenset(self.fleet.live()), self.marks)
+        return plan_bridge(state.bridge, state.tables, tasks, scene, self.settings, self._since)
+
+    def _armed_task(self, run: TaskRun) -> ArmedTask:
+        """A task as the data plane shall see it; one that no longer colors has no sources."""
+        deadline = run.deadline if run.armed_at else self._since + run.task.request.trace_time
+        task = armed_task(self.fleet.topology, run.slot, run.task.request, deadline)
+        return task if run.coloring else replace(task, sources=())
+
+    def _drafts(self, wanted: dict[BridgeId, BridgePlan | None]) -> tuple[IntentDraft, ...]:
+        drafts: list[IntentDraft] = []
+        for bridge, plan in wanted.items():
+            if plan is None:
+                continue
+            meters = ",".join(str(meter.meter_id) for meter in plan.meters)
+            for run in self._members:
+                drafts.append(IntentDraft(run.task.id, IntentKind.FLOWS, bridge, "cookie of this product"))
+                drafts.append(IntentDraft(run.task.id, IntentKind.METER, bridge, meters))
+        return tuple(drafts)
+
+    def _advance(self) -> tuple[Command, ...]:
+        rollout = self.rollout
+        if rollout is None or rollout.waiting or self.move is not Move.ROLLING_OUT:
+            return ()
+        programs = rollout.advance()
+        if programs:
+            return programs
+        for bridge, plan in rollout.wanted.items():
+            state = self.fleet.states.get(bridge)
+            if state is not None and bridge in rollout.changes:
+                state.carried = plan
+        self.rollout, self.errors, self.move = None, rollout.errors, Move.IDLE
+        return ()

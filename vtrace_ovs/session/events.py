@@ -1,0 +1,111 @@
+"""What the outside world tells a session: one frozen value per happening, each with its time (Unix seconds)."""
+
+from dataclasses import dataclass
+
+from vtrace_ovs.model.flow import BridgeTables, MeterCounters
+from vtrace_ovs.model.packet import Headers
+from vtrace_ovs.model.records import PacketIn
+from vtrace_ovs.model.task import Task
+from vtrace_ovs.model.topology import BridgeId, Topology
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryRead:
+    """The inventory, as all reachable OVSDB servers give it. ``problems`` names what could not be read."""
+
+    at: float
+    topology: Topology
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeUp:
+    """A bridge answers over OpenFlow."""
+
+    at: float
+    bridge: BridgeId
+    dpid: int
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeDown:
+    """A bridge does not answer, or stopped answering; ``reason`` is a sentence."""
+
+    at: float
+    bridge: BridgeId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskClaimed:
+    """A new task was taken from the database; its state there is ``analyser ready``."""
+
+    at: float
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """The operator wants a task to end now."""
+
+    at: float
+    task_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeRead:
+    """The answer to ``ReadBridge``: its tables (ours included) and what its meters have counted so far."""
+
+    at: float
+    bridge: BridgeId
+    tables: BridgeTables
+    meters: tuple[MeterCounters, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IntentsWritten:
+    """The intents of a program are safe in the database."""
+
+    at: float
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Programmed:
+    """The barrier behind a ``Program`` came back. ``errors`` are the bridge's refusals, in words."""
+
+    at: float
+    bridge: BridgeId
+    batch: int
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PacketInReceived:
+    """A copy arrived from a bridge; ``headers`` are those of its frame."""
+
+    at: float
+    bridge: BridgeId
+    packet_in: PacketIn
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+    at: float
+
+
+Event = (
+    InventoryRead
+    | BridgeUp
+    | BridgeDown
+    | TaskClaimed
+    | CancelRequested
+    | BridgeRead
+    | IntentsWritten
+    | Programmed
+    | PacketInReceived
+    | Tick
+)

@@ -1,0 +1,106 @@
+"""Turns a task's records into diagnosed packets: stitch, predict on the tables of the moment, diagnose."""
+
+from collections.abc import Iterable, Mapping
+
+from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
+from vtrace_ovs.diagnosis.rules import diagnose
+from vtrace_ovs.diagnosis.scene import MeterReading, Scene
+from vtrace_ovs.model.flow import Flow, MeterCounters
+from vtrace_ovs.model.profile import PipelineProfile
+from vtrace_ovs.model.records import CounterKind, CounterSample, Loc, PacketInRecord
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.trajectory import Trajectory
+from vtrace_ovs.model.wording import flow_text
+from vtrace_ovs.session.bridges import BridgeState, Fleet
+from vtrace_ovs.session.events import BridgeRead
+from vtrace_ovs.walker.network import Network
+from vtrace_ovs.walker.walk import WalkStart, walk
+
+
+def scene_of(
+    fleet: Fleet,
+    profiles: Mapping[BridgeId, PipelineProfile],
+    meters_before: Mapping[BridgeId, Mapping[int, MeterCounters]],
+    hop_limit: int,
+) -> Scene:
+    """Everything around the packets that a verdict may rest on, as it is now."""
+    return Scene(
+        topology=fleet.topology,
+        profiles=profiles,
+        unreachable=fleet.unreachable(),
+        meters=tuple(
+            reading
+            for bridge, state in fleet.states.items()
+            for reading in _production_meters(state, meters_before.get(bridge, {}))
+        ),
+        copies_lost={bridge: lost for bridge, state in fleet.states.items() if (lost := _copies_dropped(state))},
+        hop_limit=hop_limit,
+    )
+
+
+def _production_meters(state: BridgeState, before: Mapping[int, MeterCounters]) -> Iterable[MeterReading]:
+    ours = _our_meters(state)
+    for entry in state.tables.meters if state.tables is not None else ():
+        now, then = state.meters.get(entry.meter_id), before.get(entry.meter_id)
+        if now is not None and then is not None and entry.meter_id not in ours:
+            dropped = now.packets_dropped - then.packets_dropped
+            yield MeterReading(state.bridge.id, entry, now.packets_in - then.packets_in, dropped)
+
+
+def _our_meters(state: BridgeState) -> frozenset[int]:
+    """The meter that caps the copies of traced packets; the one for packets that are nobody's is no evidence."""
+    return frozenset() if state.carried is None else frozenset({state.carried.meter_ids.traced})
+
+
+def _copies_dropped(state: BridgeState) -> int:
+    """Copies our own meter has capped: evidence that is known to be lost."""
+    return sum(c.packets_dropped for meter, c in state.meters.items() if meter in _our_meters(state))
+
+
+def samples_of(task_id: int, event: BridgeRead, ours: Iterable[Flow]) -> tuple[CounterSample, ...]:
+    """The counters of our own flows and of all meters of a bridge, as samples to keep."""
+    flows = (
+        CounterSample(
+            task_id, event.bridge, CounterKind.FLOW, flow_text(flow.key, flow.cookie), flow.n_packets, 0, event.at
+        )
+        for flow in ours
+    )
+    meters = (
+        CounterSample(
+            task_id,
+            event.bridge,
+            CounterKind.METER,
+            f"meter {counters.meter_id}",
+            counters.packets_in,
+            counters.packets_dropped,
+            event.at,
+        )
+        for counters in event.meters
+    )
+    return (*flows, *meters)
+
+
+def predict(network: Network, observed: Trajectory, records: Iterable[PacketInRecord]) -> Trajectory | None:
+    """The walk of the same packet from where it was first seen; None when its first ``in`` was not."""
+    entry = next((r for r in records if r.loc is Loc.IN and r.dscp_mark == 1), None)
+    if entry is None or not observed.hops or observed.hops[0].bridge != entry.bridge:
+        return None
+    start = WalkStart(
+        task_id=entry.task_id,
+        packet_id=entry.packet_id,
+        occurrence=observed.occurrence,
+        bridge=entry.bridge,
+        in_port=entry.in_port,
+        headers=entry.headers,
+        tunnel=entry.tunnel,
+        ct_state=entry.ct_state,
+    )
+    return walk(network, start)
+
+
+def judge(
+    observed: Trajectory, records: Iterable[PacketInRecord], network: Network | None, scene: Scene
+) -> DiagnosedPacket:
+    """One packet, observed and predicted, with its verdict."""
+    predicted = None if network is None else predict(network, observed, records)
+    return DiagnosedPacket(observed, predicted, diagnose(observed, predicted, scene))

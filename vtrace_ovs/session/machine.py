@@ -1,0 +1,195 @@
+"""Turns events into commands: every task from claimed to ended, over one deployment of all bridges."""
+
+from collections.abc import Callable
+from typing import assert_never
+
+from vtrace_ovs.errors import RefusedError, VtraceError
+from vtrace_ovs.instrumentation.plan import Settings
+from vtrace_ovs.instrumentation.scope import source_ports
+from vtrace_ovs.model.profile import PipelineProfile
+from vtrace_ovs.model.task import TaskState
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.session.bridges import Fleet
+from vtrace_ovs.session.collection import Collection
+from vtrace_ovs.session.commands import Command, EraseIntents, ReadBridge, SaveTaskState
+from vtrace_ovs.session.deployment import Deployment
+from vtrace_ovs.session.events import (
+    BridgeDown,
+    BridgeRead,
+    BridgeUp,
+    CancelRequested,
+    Event,
+    IntentsWritten,
+    InventoryRead,
+    PacketInReceived,
+    Programmed,
+    TaskClaimed,
+    Tick,
+)
+from vtrace_ovs.session.runs import Stage, TaskRun
+from vtrace_ovs.session.settings import SessionSettings
+
+SLOTS = 512
+
+
+class Session:
+    """All tasks of one controller. Feed it events in order; carry out the commands it returns, in order."""
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        instrumentation: Settings,
+        profile_named: Callable[[str | None], PipelineProfile],
+    ) -> None:
+        self.settings = settings
+        self.fleet = Fleet()
+        self.runs: dict[int, TaskRun] = {}
+        self.deployment = Deployment(self.fleet, instrumentation, settings.answer_deadline)
+        self.collection = Collection(self.fleet, self.deployment, settings, profile_named)
+        self._quarantine: dict[int, float] = {}
+        self._reread = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no task runs and no bridge carries anything of ours."""
+        return not self.runs and self.deployment.settled
+
+    def handle(self, event: Event) -> tuple[Command, ...]:
+        """What to do about one event."""
+        return (*self._absorb(event), *self._progress(event.at))
+
+    def _absorb(self, event: Event) -> tuple[Command, ...]:
+        match event:
+            case InventoryRead(_, topology, problems):
+                self.fleet.adopt(topology, problems)
+            case BridgeUp(_, bridge, dpid):
+                self._bridge_up(bridge, dpid)
+            case BridgeDown(at, bridge, reason):
+                return self._bridge_down(bridge, reason, at)
+            case TaskClaimed(at, task):
+                self.runs[task.id] = TaskRun(task, self._free_slot(at))
+            case CancelRequested(_, task_id):
+                if task_id in self.runs:
+                    self.runs[task_id].cancelled = True
+            case BridgeRead():
+                return (
+                    *self.collection.bridge_read(event, self.runs.values()),
+                    *self.deployment.bridge_read(event),
+                )
+            case IntentsWritten(_, batch):
+                return self.deployment.intents_written(batch)
+            case Programmed():
+                return self.deployment.programmed(event)
+            case PacketInReceived():
+                return self.collection.packet_in(event, tuple(self.runs.values()))
+            case Tick(at):
+                return self._overdue(at)
+            case _:
+                assert_never(event)
+        return ()
+
+    def _bridge_up(self, bridge: BridgeId, dpid: int) -> None:
+        state = self.fleet.states.get(bridge)
+        if state is None:
+            return
+        state.up, state.dpid, state.reason = True, dpid, ""
+        if any(run.instrumented for run in self.runs.values()):
+            self.deployment.stale = self._reread = True
+
+    def _bridge_down(self, bridge: BridgeId, reason: str, at: float) -> tuple[Command, ...]:
+        state = self.fleet.states.get(bridge)
+        if state is not None:
+            state.up, state.reason = False, reason
+        return self.deployment.bridge_lost(bridge, at)
+
+    def _overdue(self, at: float) -> tuple[Command, ...]:
+        commands: list[Command] = []
+        for bridge in self.deployment.overdue(at):
+            reason = f"ovs-vswitchd did not answer within {self.settings.answer_deadline:g} s"
+            commands.extend(self._bridge_down(bridge, reason, at))
+        return tuple(commands)
+
+    def _free_slot(self, at: float) -> int:
+        """The smallest task number that is neither in use nor may still be carried by a late packet (trap T18)."""
+        used = {run.slot for run in self.runs.values()}
+        resting = {slot for slot, until in self._quarantine.items() if until > at}
+        return next((slot for slot in range(SLOTS) if slot not in used | resting), SLOTS)
+
+    def _progress(self, at: float) -> tuple[Command, ...]:
+        commands: list[Command] = []
+        for run in tuple(self.runs.values()):
+            commands.extend(self._move(run, at))
+        if self.deployment.stale and self.deployment.idle:
+            commands.extend(self.deployment.begin(self.runs.values(), at, reread=self._reread))
+            self._reread = False
+        return tuple(commands)
+
+    def _move(self, run: TaskRun, at: float) -> tuple[Command, ...]:
+        match run.stage:
+            case Stage.WAITING:
+                return self._start(run, at)
+            case Stage.ARMING:
+                return self._armed(run, at) if self.deployment.settled else ()
+            case Stage.COLLECTING:
+                return self._collect(run, at)
+            case Stage.CLOSING:
+                return self._close(run, at)
+            case Stage.DRAINING:
+                if at >= run.drained_at:
+                    run.stage, self.deployment.stale = Stage.REMOVING, True
+                return ()
+            case Stage.REMOVING:
+                return self._ended(run, at) if self.deployment.settled else ()
+            case Stage.ENDED:
+                return ()
+            case _:
+                assert_never(run.stage)
+
+    def _start(self, run: TaskRun, at: float) -> tuple[Command, ...]:
+        if run.cancelled:
+            return self._ended(run, at)
+        waited = at - run.task.created_at > self.settings.inventory_deadline
+        if not self.fleet.settled and not waited:
+            return ()
+        try:
+            if run.slot >= SLOTS:
+                raise RefusedError(f"{SLOTS} tasks run already; wait until one ends, or cancel one")
+            found = source_ports(self.fleet.topology, run.task.request)
+        except VtraceError as error:
+            run.failure = str(error)
+            return self._ended(run, at)
+        run.sources = {source.bridge: source.ofports for source in found}
+        run.stage, self.deployment.stale, self._reread = Stage.ARMING, True, True
+        return (SaveTaskState(run.task.id, TaskState.ARMING, at, slot=run.slot),)
+
+    def _armed(self, run: TaskRun, at: float) -> tuple[Command, ...]:
+        problem = self.deployment.first_problem()
+        if problem is not None or run.cancelled:
+            run.failure = problem
+            run.stage, self.deployment.stale = Stage.REMOVING, True
+            return ()
+        run.stage, run.armed_at = Stage.COLLECTING, at
+        return (SaveTaskState(run.task.id, TaskState.ARMED, at), *self.collection.armed(run))
+
+    def _collect(self, run: TaskRun, at: float) -> tuple[Command, ...]:
+        commands = self.collection.progress(run, at)
+        enough = run.packets >= run.task.request.packet_count
+        if enough or run.cancelled or at >= run.deadline:
+            run.stage, self.deployment.stale = Stage.CLOSING, True
+            looks = (ReadBridge(bridge) for bridge in self.fleet.live())
+            return (*commands, SaveTaskState(run.task.id, TaskState.DRAINING, at), *looks)
+        return commands
+
+    def _close(self, run: TaskRun, at: float) -> tuple[Command, ...]:
+        commands = self.collection.progress(run, at)
+        if not run.cancelled and (run.undecided or not self.deployment.settled):
+            return commands
+        run.stage, run.drained_at = Stage.DRAINING, at + self.settings.drain
+        return (*commands, *self.collection.finish(run))
+
+    def _ended(self, run: TaskRun, at: float) -> tuple[Command, ...]:
+        run.stage = Stage.ENDED
+        del self.runs[run.task.id]
+        self._quarantine[run.slot] = at + self.settings.slot_quarantine
+        erased = (EraseIntents(bridge, (run.task.id,)) for bridge in self.fleet.live())
+        return (*erased, SaveTaskState(run.task.id, run.final_state, at, reason=run.failure))

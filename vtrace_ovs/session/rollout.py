@@ -1,0 +1,97 @@
+"""Turns the difference between what bridges carry and what they shall carry into ordered, confirmed programs.
+
+Order over all bridges, a barrier after each phase: meters and sinks in, sources in, sources out, sinks and meters out
+(trap T10: a colored packet must never meet a VFD that does not know the color).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from vtrace_ovs.instrumentation.changes import PlanChanges, changes
+from vtrace_ovs.instrumentation.plan import BridgePlan
+from vtrace_ovs.model.flow import FlowMod, MeterMod
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.session.commands import Program
+
+
+class Phase(IntEnum):
+    """The four phases, in order."""
+
+    SINKS_IN = 0
+    SOURCES_IN = 1
+    SOURCES_OUT = 2
+    SINKS_OUT = 3
+
+
+def _mods(change: PlanChanges, phase: Phase) -> tuple[FlowMod | MeterMod, ...]:
+    match phase:
+        case Phase.SINKS_IN:
+            return (*change.meters_set, *change.sinks_add)
+        case Phase.SOURCES_IN:
+            return change.sources_add
+        case Phase.SOURCES_OUT:
+            return change.sources_delete
+        case Phase.SINKS_OUT:
+            return (*change.sinks_delete, *change.meters_delete)
+
+
+@dataclass(slots=True)
+class Rollout:
+    """One transition of all bridges. ``batch`` numbers its programs; ``errors`` collects refusals by bridge."""
+
+    batch: int
+    wanted: Mapping[BridgeId, BridgePlan | None]
+    changes: dict[BridgeId, PlanChanges]
+    started_at: float
+    phase: Phase | None = None
+    waiting: set[BridgeId] = field(default_factory=set)
+    errors: dict[BridgeId, tuple[str, ...]] = field(default_factory=dict)
+
+    @staticmethod
+    def between(
+        batch: int,
+        carried: Mapping[BridgeId, BridgePlan | None],
+        wanted: Mapping[BridgeId, BridgePlan | None],
+        at: float,
+    ) -> "Rollout":
+        """The rollout that makes each bridge carry what is wanted of it."""
+        planned = {bridge: changes(carried.get(bridge), plan) for bridge, plan in wanted.items()}
+        return Rollout(batch, wanted, planned, at)
+
+    @property
+    def installs(self) -> bool:
+        """Whether anything is put into the network, so that intents come first."""
+        return any(_mods(change, phase) for change in self.changes.values() for phase in tuple(Phase)[:2])
+
+    @property
+    def done(self) -> bool:
+        """Whether the last phase is confirmed."""
+        return self.phase is Phase.SINKS_OUT and not self.waiting
+
+    def advance(self) -> tuple[Program, ...]:
+        """The programs of the next phase that has any; none when all are done. Call when nothing is waited for."""
+        start = Phase.SINKS_IN if self.phase is None else self.phase + 1
+        for phase in tuple(Phase)[start:]:
+            self.phase = phase
+            programs = tuple(
+                Program(bridge, self.batch, mods)
+                for bridge, change in self.changes.items()
+                if (mods := _mods(change, phase))
+            )
+            if programs:
+                self.waiting = {program.bridge for program in programs}
+                return programs
+        self.phase = Phase.SINKS_OUT
+        return ()
+
+    def confirmed(self, bridge: BridgeId, errors: tuple[str, ...]) -> None:
+        """A bridge's barrier came back."""
+        self.waiting.discard(bridge)
+        if errors:
+            self.errors[bridge] = (*self.errors.get(bridge, ()), *errors)
+
+    def lost(self, bridge: BridgeId) -> None:
+        """A bridge went away; nothing more is expected of it."""
+        self.waiting.discard(bridge)
+        self.changes.pop(bridge, None)

@@ -1,0 +1,23 @@
+"""The numbers a session runs by; every one is an argument, none is read from the surroundings."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """Waiting times in seconds.
+
+    ``short_buffer`` and ``long_buffer`` are the two waits of design D6 (the paper's are 12 s and 24 s, for a global log
+    service); ``drain`` is how long packets may be in flight after coloring ends; ``answer_deadline`` is how long a bridge
+    may take to answer before it counts as dead; ``slot_quarantine`` is how long a task number stays unused;
+    ``inventory_deadline`` is how long a task waits for bridges to be known; interim results are at least
+    ``interim_interval`` apart.
+    """
+
+    short_buffer: float = 1.0
+    long_buffer: float = 2.0
+    drain: float = 0.2
+    answer_deadline: float = 5.0
+    slot_quarantine: float = 5.0
+    inventory_deadline: float = 10.0
+    interim_interval: float = 0.5
