@@ -1,0 +1,16 @@
+"""Turns stored flow tables and one packet into its predicted Trajectory (design D7). Pure, and held against OVS itself.
+
+Reading order: ``walk`` (bridge after bridge), ``evaluation`` (one bridge), ``state`` and ``layout`` (the packet as one
+integer), ``index`` (tuple-space search), ``network`` (what a walk may know), ``hops`` and ``near_miss`` (what
+it tells).
+
+``Network.build(topology, tables, ignore)`` once per reading of the tables, then ``walk(network, start, settings)`` per
+packet. One bridge on its own: ``evaluate(BridgeView(tables), frame.packed_state(headers, in_port, tunnel), …)``. What
+is not modelled, or not known, ends a branch as ``Ending.UNKNOWN`` with its name in ``Hop.unsupported`` or
+``Hop.note``; it is never guessed at.
+"""
+
+from vtrace_ovs.walker.network import BridgeView, Network
+from vtrace_ovs.walker.walk import WalkSettings, WalkStart, walk
+
+__all__ = ["BridgeView", "Network", "WalkSettings", "WalkStart", "walk"]

@@ -1,0 +1,164 @@
+"""Turns captured headers into a packed packet and back, and two packed packets into the header changes between them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
+
+from vtrace_ovs.model.packet import FiveTuple, Fragment, Headers, IpProtocol, Tunnel
+from vtrace_ovs.model.trajectory import HeaderChange
+from vtrace_ovs.walker import layout
+from vtrace_ovs.walker.state import ETH_TYPE_IPV4, ETH_TYPE_IPV6, TUNNEL, VLAN_PRESENT, PacketState, canonical_port
+
+_NAMES = (
+    *("eth_src", "eth_dst", "eth_type", "vlan_tci", layout.INNER_VLAN, "ip_proto", "ip_dscp", "ip_ecn", "nw_ttl"),
+    *("ip_frag", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "ipv6_label", "tcp_src", "tcp_dst", "tcp_flags"),
+)
+FRAME = layout.bits_of(*_NAMES)
+"""The bits that are in the frame itself and therefore survive a tunnel."""
+
+_ADDRESSES = layout.bits_of("ip_proto", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "tcp_src", "tcp_dst")
+_FRAGMENTS = {Fragment.NO: 0, Fragment.FIRST: 1, Fragment.LATER: 3}
+_PORT_NAMES = {
+    int(IpProtocol.UDP): {"tcp_src": "udp_src", "tcp_dst": "udp_dst"},
+    int(IpProtocol.ICMP): {"tcp_src": "icmp_type", "tcp_dst": "icmp_code"},
+    int(IpProtocol.ICMPV6): {"tcp_src": "icmpv6_type", "tcp_dst": "icmpv6_code"},
+}
+_WITH_PORTS = frozenset({IpProtocol.TCP, IpProtocol.UDP, 132})
+
+
+def packed_state(headers: Headers, in_port: int, tunnel: Tunnel | None) -> PacketState:
+    """A packet as it enters table 0 of a bridge. What the capture did not show is unknown, not zero."""
+    packed = (
+        layout.placed("in_port", canonical_port(in_port))
+        | layout.placed("eth_src", _mac(headers.eth_src))
+        | layout.placed("eth_dst", _mac(headers.eth_dst))
+        | layout.placed("eth_type", headers.eth_type)
+        | layout.placed("ip_frag", _FRAGMENTS[headers.fragment])
+    )
+    if headers.vlan_tci is not None:
+        packed |= layout.placed("vlan_tci", headers.vlan_tci | VLAN_PRESENT)
+    unknown = layout.UNMODELLED
+    if headers.eth_type in {ETH_TYPE_IPV4, ETH_TYPE_IPV6}:
+        more, missing = _packed_ip(headers)
+        packed |= more
+        unknown |= missing
+    state = PacketState(packed, unknown)
+    if tunnel is not None:
+        enter_tunnel(state, tunnel)
+    return state
+
+
+def _packed_ip(headers: Headers) -> tuple[int, int]:
+    packed = missing = 0
+    tuple_ = headers.five_tuple
+    if tuple_ is None:
+        missing |= _ADDRESSES
+    else:
+        version = tuple_.source.version
+        packed |= layout.placed(f"ipv{version}_src", int(tuple_.source))
+        packed |= layout.placed(f"ipv{version}_dst", int(tuple_.destination))
+        packed |= layout.placed("ip_proto", tuple_.protocol)
+    for name, value in _optional(headers):
+        if value is None:
+            missing |= layout.bits_of(name)
+        else:
+            packed |= layout.placed(name, value)
+    return packed, missing
+
+
+def _optional(headers: Headers) -> Iterator[tuple[str, int | None]]:
+    yield "ip_dscp", headers.dscp
+    yield "ip_ecn", headers.ecn
+    yield "nw_ttl", headers.ttl
+    tuple_ = headers.five_tuple
+    if headers.eth_type == ETH_TYPE_IPV6:
+        yield "ipv6_label", None
+    if tuple_ is None or headers.fragment is Fragment.LATER:
+        return  # a later fragment has no transport header, and OVS shows zeros
+    if tuple_.protocol in {IpProtocol.ICMP, IpProtocol.ICMPV6}:
+        yield "tcp_src", headers.icmp_type
+        yield "tcp_dst", headers.icmp_code
+    elif tuple_.protocol in _WITH_PORTS:
+        yield "tcp_src", tuple_.source_port
+        yield "tcp_dst", tuple_.destination_port
+    if tuple_.protocol == IpProtocol.TCP:
+        yield "tcp_flags", headers.tcp_flags
+
+
+def enter_tunnel(state: PacketState, tunnel: Tunnel) -> None:
+    """Set the tunnel fields of a packet that arrives through a tunnel. Flags are the sender's choice: unknown."""
+    state.packed = state.packed & ~TUNNEL | layout.placed("tun_id", tunnel.vni)
+    state.unknown = state.unknown & ~TUNNEL | layout.bits_of("tun_flags")
+    for address, side in ((tunnel.source, "src"), (tunnel.destination, "dst")):
+        if address is None:
+            state.unknown |= layout.bits_of(f"tun_{side}", f"tun_ipv6_{side}")
+        else:
+            name = f"tun_{side}" if address.version == 4 else f"tun_ipv6_{side}"  # noqa: PLR2004  IP version
+            state.packed |= layout.placed(name, int(address))
+
+
+def headers_of(packed: int, before: int, headers: Headers) -> Headers:
+    """The headers of a packet that was ``headers`` (packed: ``before``) and is now ``packed``."""
+    if not (packed ^ before) & FRAME:
+        return headers
+    tci = layout.read(packed, "vlan_tci")
+    return replace(
+        headers,
+        eth_src=_mac_text(layout.read(packed, "eth_src")),
+        eth_dst=_mac_text(layout.read(packed, "eth_dst")),
+        vlan_tci=tci if tci & VLAN_PRESENT else None,
+        five_tuple=None if headers.five_tuple is None else _five_tuple(packed, headers.five_tuple),
+        dscp=None if headers.dscp is None else layout.read(packed, "ip_dscp"),
+        ecn=None if headers.ecn is None else layout.read(packed, "ip_ecn"),
+        ttl=None if headers.ttl is None else layout.read(packed, "nw_ttl"),
+        icmp_type=None if headers.icmp_type is None else layout.read(packed, "tcp_src"),
+        icmp_code=None if headers.icmp_code is None else layout.read(packed, "tcp_dst"),
+    )
+
+
+def _five_tuple(packed: int, before: FiveTuple) -> FiveTuple:
+    version = before.source.version
+    kind = IPv4Address if isinstance(before.source, IPv4Address) else IPv6Address
+    return FiveTuple(
+        layout.read(packed, "ip_proto"),
+        kind(layout.read(packed, f"ipv{version}_src")),
+        kind(layout.read(packed, f"ipv{version}_dst")),
+        None if before.source_port is None else layout.read(packed, "tcp_src"),
+        None if before.destination_port is None else layout.read(packed, "tcp_dst"),
+    )
+
+
+def changes(before: int, after: int) -> tuple[HeaderChange, ...]:
+    """Which fields of the frame one hop rewrote, by their OVS name, with readable values."""
+    if not (before ^ after) & FRAME:
+        return ()
+    return tuple(
+        HeaderChange(_shown_name(name, after), _shown(name, old), _shown(name, new))
+        for name in _NAMES
+        if (old := layout.read(before, name)) != (new := layout.read(after, name))
+    )
+
+
+def _shown_name(name: str, packed: int) -> str:
+    names = _PORT_NAMES.get(layout.read(packed, "ip_proto"), {})
+    return names.get(name, name)
+
+
+def _shown(name: str, value: int) -> str:
+    if name in {"eth_src", "eth_dst"}:
+        return _mac_text(value)
+    if name.startswith("ipv4"):
+        return str(IPv4Address(value))
+    if name in {"ipv6_src", "ipv6_dst"}:
+        return str(IPv6Address(value))
+    if name in {"vlan_tci", layout.INNER_VLAN}:
+        return f"vlan {value & 0xFFF}" if value & VLAN_PRESENT else "untagged"
+    return hex(value) if name == "eth_type" else str(value)
+
+
+def _mac(text: str) -> int:
+    return int(text.replace(":", ""), 16)
+
+
+def _mac_text(value: int) -> str:
+    return ":".join(f"{value:012x}"[at : at + 2] for at in range(0, 12, 2))

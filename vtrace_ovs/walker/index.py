@@ -1,0 +1,145 @@
+"""Turns the flows of one table into a tuple space: one hash per distinct mask, searched by falling priority.
+
+Source: Srinivasan, Suri, Varghese, "Packet Classification using Tuple Space Search", SIGCOMM 1999; OVS's own classifier
+(``lib/classifier.c``) searches the same way, subtables ordered by their highest priority, stopping early.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vtrace_ovs.model.actions import Action as _Action
+from vtrace_ovs.model.actions import (
+    ApplyActions,
+    ClearActions,
+    GotoTable,
+    Instruction,
+    Meter,
+    UnknownInstruction,
+    WriteActions,
+    WriteMetadata,
+)
+from vtrace_ovs.model.flow import Flow
+from vtrace_ovs.walker import layout
+
+Operation = _Action | WriteActions | ClearActions | WriteMetadata | GotoTable | UnknownInstruction
+"""What one flow does, flattened: its applied actions and its other instructions."""
+
+_INSTRUCTION_ORDER = (Meter, ApplyActions, ClearActions, WriteActions, WriteMetadata, GotoTable, UnknownInstruction)
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A flow ready to be searched for and run.
+
+    ``value`` and ``mask`` are its match over a packed packet; ``operations`` and ``text`` (its actions in OVS's words)
+    are made on first use.
+    """
+
+    flow: Flow
+    value: int
+    mask: int
+    operations: tuple[Operation, ...] | None = None
+    text: str | None = None
+
+    @property
+    def program(self) -> tuple[Operation, ...]:
+        """The flow's operations in the order OpenFlow runs its instructions (1.3.5 §5.9), made on first use."""
+        if self.operations is None:
+            self.operations = tuple(_flattened(self.flow.instructions))
+        return self.operations
+
+
+@dataclass(slots=True, eq=False)
+class Subtable:
+    """All flows with one mask: entries by masked value, highest priority first."""
+
+    mask: int
+    top: int
+    entries: dict[int, list[Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The outcome of one search. ``undecided`` are flows of higher priority that unknown bits may or may not match."""
+
+    entry: Entry | None
+    ambiguous: bool = False
+    undecided: tuple[Entry, ...] = ()
+
+
+class TableIndex:
+    """One flow table, immutable after it is built."""
+
+    __slots__ = ("_tested", "subtables")
+
+    def __init__(self, flows: Iterable[Flow]) -> None:
+        by_mask: dict[int, Subtable] = {}
+        for flow in flows:
+            value, mask = layout.packed_match(flow.match.fields)
+            subtable = by_mask.get(mask)
+            if subtable is None:
+                subtable = by_mask[mask] = Subtable(mask, flow.priority, {})
+            subtable.top = max(subtable.top, flow.priority)
+            subtable.entries.setdefault(value, []).append(Entry(flow, value, mask))
+        for subtable in by_mask.values():
+            for entries in subtable.entries.values():
+                if len(entries) > 1:
+                    entries.sort(key=_falling_priority)
+        self.subtables = tuple(sorted(by_mask.values(), key=lambda subtable: -subtable.top))
+        self._tested = 0
+        for mask in by_mask:
+            self._tested |= mask
+
+    def entries(self) -> Iterable[Entry]:
+        """Every flow of the table."""
+        for subtable in self.subtables:
+            for entries in subtable.entries.values():
+                yield from entries
+
+    def search(self, packed: int, unknown: int) -> Lookup:
+        """The flow of highest priority that a packet matches. OpenFlow leaves equal priorities open: ``ambiguous``."""
+        if self._tested & unknown:
+            return self._search_in_doubt(packed, unknown)
+        best: Entry | None = None
+        ambiguous = False
+        floor = -1
+        for subtable in self.subtables:
+            if subtable.top < floor:
+                break
+            found = subtable.entries.get(packed & subtable.mask)
+            if found is None:
+                continue
+            priority = found[0].flow.priority
+            if priority > floor:
+                best, floor, ambiguous = found[0], priority, False
+            elif priority == floor:
+                ambiguous = True
+        return Lookup(best, ambiguous)
+
+    def _search_in_doubt(self, packed: int, unknown: int) -> Lookup:
+        certain: list[Entry] = []
+        possible: list[Entry] = []
+        for subtable in self.subtables:
+            known = subtable.mask & ~unknown
+            if known == subtable.mask:
+                certain.extend(subtable.entries.get(packed & known, ())[:1])
+                continue
+            for entries in subtable.entries.values():
+                possible.extend(entry for entry in entries[:1] if not (entry.value ^ packed) & known)
+        certain.sort(key=_falling_priority)
+        best = certain[0] if certain else None
+        floor = -1 if best is None else best.flow.priority
+        ambiguous = len(certain) > 1 and certain[1].flow.priority == floor
+        return Lookup(best, ambiguous, tuple(entry for entry in possible if entry.flow.priority > floor))
+
+
+def _falling_priority(entry: Entry) -> int:
+    return -entry.flow.priority
+
+
+def _flattened(instructions: tuple[Instruction, ...]) -> Iterable[Operation]:
+    for instruction in sorted(instructions, key=lambda each: _INSTRUCTION_ORDER.index(type(each))):
+        if isinstance(instruction, ApplyActions):
+            yield from instruction.actions
+        else:
+            yield instruction

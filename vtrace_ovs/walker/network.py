@@ -1,0 +1,96 @@
+"""Turns a Topology and the stored tables of its bridges into a Network: everything a walk looks up, indexed once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from vtrace_ovs.model.actions import OFPP_ANY, OFPP_LOCAL
+from vtrace_ovs.model.flow import BridgeTables, Flow, GroupEntry
+from vtrace_ovs.model.places import Places
+from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
+from vtrace_ovs.walker.index import TableIndex
+from vtrace_ovs.walker.state import canonical_port
+
+_MAX_GROUP_NESTING = 32
+
+
+class PortState(Enum):
+    """Whether an output to a port can leave."""
+
+    UP = "up"
+    DOWN = "down"
+    GONE = "gone"
+
+
+def keep_all(_flow: Flow) -> bool:
+    """Ignore nothing."""
+    return False
+
+
+class BridgeView:
+    """One bridge's tables, ready to be searched. A table is indexed when it is first asked for."""
+
+    __slots__ = ("_flows", "_groups", "_indexes", "_ports", "tables")
+
+    def __init__(
+        self, tables: BridgeTables, bridge: Bridge | None = None, ignore: Callable[[Flow], bool] = keep_all
+    ) -> None:
+        self.tables = tables
+        self._flows: dict[int, list[Flow]] = {}
+        for flow in tables.flows:
+            if not ignore(flow):
+                self._flows.setdefault(flow.table_id, []).append(flow)
+        self._indexes: dict[int, TableIndex] = {}
+        self._groups = {group.group_id: group for group in tables.groups}
+        self._ports = {
+            canonical_port(port.ofport): PortState.DOWN if port.link_down or port.admin_down else PortState.UP
+            for port in tables.ports
+        }
+        if not tables.ports and bridge is not None:
+            self._ports = {canonical_port(port.ofport): PortState.UP for port in bridge.ports}
+
+    def table(self, table_id: int) -> TableIndex:
+        """The index of a table; a table without flows matches nothing."""
+        index = self._indexes.get(table_id)
+        if index is None:
+            index = self._indexes[table_id] = TableIndex(self._flows.get(table_id, ()))
+        return index
+
+    def group(self, group_id: int) -> GroupEntry | None:
+        """The group of this id."""
+        return self._groups.get(group_id)
+
+    def port_state(self, port: int) -> PortState:
+        """The state of a port. When nobody stored this bridge's ports, every port is taken to be up."""
+        if not self._ports or (port == OFPP_LOCAL and port not in self._ports):
+            return PortState.UP
+        return self._ports.get(port, PortState.GONE)
+
+    def bucket_live(self, watch_port: int, watch_group: int, depth: int = 0) -> bool:
+        """Whether a bucket is live: it watches nothing, or a port that is up, or a group with a live bucket."""
+        if watch_port == OFPP_ANY and watch_group == OFPP_ANY:
+            return True
+        if watch_port != OFPP_ANY and self.port_state(canonical_port(watch_port)) is PortState.UP:
+            return True
+        group = None if watch_group == OFPP_ANY or depth > _MAX_GROUP_NESTING else self.group(watch_group)
+        return group is not None and any(
+            self.bucket_live(bucket.watch_port, bucket.watch_group, depth + 1) for bucket in group.buckets
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What a walk may know. A bridge missing from ``views`` is in the inventory, but nobody stored its tables."""
+
+    places: Places
+    views: Mapping[BridgeId, BridgeView]
+
+    @staticmethod
+    def build(
+        topology: Topology, tables: Mapping[BridgeId, BridgeTables], ignore: Callable[[Flow], bool] = keep_all
+    ) -> "Network":
+        """Index the stored tables. ``ignore`` tells which flows are our own instrumentation and left out."""
+        views = {
+            bridge_id: BridgeView(stored, topology.bridge(bridge_id), ignore) for bridge_id, stored in tables.items()
+        }
+        return Network(Places(topology), views)

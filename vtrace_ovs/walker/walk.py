@@ -1,0 +1,201 @@
+"""Turns a packet at a port into its predicted Trajectory: bridge after bridge, across patch ports and tunnels."""
+
+from dataclasses import dataclass, replace
+
+from vtrace_ovs.model.packet import Headers, IPAddress, Tunnel
+from vtrace_ovs.model.places import Onward
+from vtrace_ovs.model.topology import BridgeId, PortKind
+from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Origin, Trajectory
+from vtrace_ovs.walker import frame
+from vtrace_ovs.walker.branches import Branch, in_reading_order
+from vtrace_ovs.walker.evaluation import Emission, evaluate
+from vtrace_ovs.walker.hops import Arrival, output_hop, stopped_hop, stopping
+from vtrace_ovs.walker.layout import UNMODELLED
+from vtrace_ovs.walker.network import Network
+from vtrace_ovs.walker.state import PacketState
+from vtrace_ovs.walker.tunnels import left_through
+
+
+@dataclass(frozen=True, slots=True)
+class WalkSettings:
+    """How far to walk and what to assume.
+
+    ``max_hops`` bounds one branch: a longer way is a loop; ``max_branches`` bounds the bridge visits of one walk.
+    ``assumed_ct_state`` (OVS ``ct_state`` bits, e.g. 0x21 for ``+trk+new``) is used where no log says what connection
+    tracking made of the packet; None assumes nothing, and the walk ends as unknown there. ``near_misses`` is how many
+    to name at a drop.
+    """
+
+    max_hops: int = 64
+    max_branches: int = 1024
+    assumed_ct_state: int | None = None
+    near_misses: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class WalkStart:
+    """One packet as it enters the overlay.
+
+    ``ct_state`` is what ``bridge``'s connection tracking was logged to say of it, 0 when nothing was logged.
+    """
+
+    task_id: int
+    packet_id: str
+    occurrence: int
+    bridge: BridgeId
+    in_port: int
+    headers: Headers
+    tunnel: Tunnel | None = None
+    ct_state: int = 0
+
+
+DEFAULT_SETTINGS = WalkSettings()
+
+
+def walk(network: Network, start: WalkStart, settings: WalkSettings = DEFAULT_SETTINGS) -> Trajectory:
+    """Predict the way of one packet. Pure: the same network, start and settings give the same trajectory.
+
+    Every output is a branch. Hops are in depth-first order, and the branch that counts most is last: handed to a port
+    before exited, unknown, on the wire, looped and dropped; of several handed to ports, the first to a VM's port. The
+    trajectory's ending is that branch's.
+    """
+    state = frame.packed_state(start.headers, start.in_port, start.tunnel)
+    journey = _Journey(network, start, settings)
+    first = _Entering(start.bridge, state, start.tunnel, start.headers, 1, frozenset())
+    hops = in_reading_order(journey.visit(first))
+    return Trajectory(
+        task_id=start.task_id,
+        packet_id=start.packet_id,
+        occurrence=start.occurrence,
+        origin=Origin.PREDICTED,
+        five_tuple=start.headers.five_tuple,
+        hops=hops,
+        ending=hops[-1].ending or Ending.UNKNOWN,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Entering:
+    """A packet about to enter a bridge; ``seen`` are the (bridge, packed packet) pairs it has been."""
+
+    bridge: BridgeId
+    state: PacketState
+    tunnel: Tunnel | None
+    headers: Headers
+    dscp_mark: int
+    seen: frozenset[tuple[BridgeId, int]]
+
+
+class _Journey:
+    """One walk in progress."""
+
+    def __init__(self, network: Network, start: WalkStart, settings: WalkSettings) -> None:
+        self.network = network
+        self.start = start
+        self.settings = settings
+        self.visits = 0
+
+    def visit(self, entering: _Entering) -> tuple[Branch, ...]:
+        """Every branch of the packet's way from one bridge on."""
+        self.visits += 1
+        view = self.network.views.get(entering.bridge)
+        place = (entering.bridge, entering.state.packed)
+        if place in entering.seen:
+            return (self._ended(entering, Ending.LOOPED, "the same packet was at the same port before"),)
+        if entering.dscp_mark > self.settings.max_hops:
+            return (self._ended(entering, Ending.LOOPED, f"more than {self.settings.max_hops} hops"),)
+        if self.visits > self.settings.max_branches:
+            return (self._ended(entering, Ending.UNKNOWN, f"more than {self.settings.max_branches} bridge visits"),)
+        if view is None:
+            return (self._ended(entering, Ending.UNKNOWN, f"the tables of {entering.bridge} are not known"),)
+        arrival = Arrival(
+            entering.bridge,
+            view,
+            entering.dscp_mark,
+            entering.state.in_port,
+            entering.tunnel,
+            entering.headers,
+            entering.state.packed,
+        )
+        outcome = evaluate(view, entering.state, entering.headers.length, self._ct_state(entering))
+        beyond = replace(entering, seen=entering.seen | {place})
+        branches = [self._output(beyond, arrival, emission) for emission in outcome.emissions]
+        branches += [Branch(stopped_hop(arrival, stop, self.settings.near_misses)) for stop in stopping(outcome)]
+        return tuple(branches)
+
+    def _ct_state(self, entering: _Entering) -> int | None:
+        if entering.bridge == self.start.bridge and self.start.ct_state:
+            return self.start.ct_state
+        return self.settings.assumed_ct_state
+
+    @staticmethod
+    def _ended(entering: _Entering, ending: Ending, note: str) -> Branch:
+        hop = Hop(
+            bridge=entering.bridge,
+            dscp_mark=entering.dscp_mark,
+            in_port=entering.state.in_port,
+            arrived_by=entering.tunnel,
+            headers_in=entering.headers,
+            ending=ending,
+            note=note,
+        )
+        return Branch(hop)
+
+    def _output(self, entering: _Entering, arrival: Arrival, emission: Emission) -> Branch:
+        port = self.network.places.port(entering.bridge, emission.port)
+        tunnel = None
+        if port is not None and port.kind is PortKind.TUNNEL:
+            tunnel = left_through(self.network.places, entering.bridge, port, emission.state)
+        onward = self.network.places.onward(entering.bridge, emission.port, tunnel)
+        hop = output_hop(arrival, emission, tunnel)
+        match onward.kind:
+            case None | PortKind.EDGE:
+                vm = port is not None and port.vm is not None
+                return Branch(replace(hop, ending=Ending.HANDED_TO_PORT), names_vm=vm)
+            case PortKind.LOCAL:
+                return Branch(replace(hop, ending=Ending.EXITED))
+            case PortKind.PATCH:
+                return self._through_patch(entering, hop, emission, onward)
+            case PortKind.TUNNEL:
+                return self._through_tunnel(entering, hop, emission, onward)
+
+    def _through_patch(self, entering: _Entering, hop: Hop, emission: Emission, onward: Onward) -> Branch:
+        if not onward.arrivals:
+            return Branch(replace(hop, ending=Ending.UNKNOWN, note="the patch port's peer is not in the inventory"))
+        bridge, in_port = onward.arrivals[0]
+        state = emission.state.copy()
+        state.cross_patch(in_port)
+        return Branch(hop, self._next(entering, hop, bridge, state, None))
+
+    def _through_tunnel(self, entering: _Entering, hop: Hop, emission: Emission, onward: Onward) -> Branch:
+        destination = onward.destination
+        if destination is None:
+            note = "no tunnel destination is set"
+            return Branch(replace(hop, ending=Ending.DROPPED, drop=DropShape.NO_OUTPUT, note=note))
+        if entering.tunnel is not None and destination == entering.tunnel.destination:
+            note = "Open vSwitch does not tunnel to the address the packet came in by"
+            return Branch(replace(hop, ending=Ending.DROPPED, drop=DropShape.OUTPUT_TO_INGRESS, note=note))
+        if onward.node is None:
+            return Branch(
+                replace(hop, ending=Ending.UNKNOWN, note=f"no server of the inventory has VTEP {destination}")
+            )
+        if not onward.arrivals:
+            return Branch(replace(hop, ending=Ending.ON_WIRE, note=_refusal(onward.node, hop.left_by, destination)))
+        bridge, in_port = onward.arrivals[0]
+        state = PacketState(emission.state.packed & frame.FRAME, emission.state.unknown & frame.FRAME | UNMODELLED)
+        state.enter_port(in_port)
+        if hop.left_by is not None:
+            frame.enter_tunnel(state, hop.left_by)
+        return Branch(hop, self._next(entering, hop, bridge, state, hop.left_by))
+
+    def _next(
+        self, entering: _Entering, hop: Hop, bridge: BridgeId, state: PacketState, tunnel: Tunnel | None
+    ) -> tuple[Branch, ...]:
+        headers = hop.headers_out or entering.headers
+        mark = entering.dscp_mark + 1
+        return self.visit(_Entering(bridge, state, tunnel, headers, mark, entering.seen))
+
+
+def _refusal(node: str, tunnel: Tunnel | None, destination: IPAddress) -> str:
+    vni = "this packet" if tunnel is None else f"VNI {tunnel.vni}"
+    return f"no tunnel port of {node} ({destination}) accepts {vni}"
