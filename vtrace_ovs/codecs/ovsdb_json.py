@@ -86,7 +86,7 @@ def decode_rows(ovsdb: str, results: Sequence[Json]) -> ServerRows:
     try:
         tables = dict(zip(SELECTED_COLUMNS, map(_table, results), strict=True))
         return _server(ovsdb, tables)
-    except (KeyError, TypeError, ValueError, StopIteration) as error:
+    except (KeyError, IndexError, TypeError, ValueError, StopIteration) as error:
         raise CodecError(
             f"{ovsdb}: the answer is not the content of an Open_vSwitch database ({error!r}); "
             "check that the connection leads to the ovsdb-server of ovs-vswitchd"
