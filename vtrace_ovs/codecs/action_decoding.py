@@ -123,7 +123,7 @@ def _load(raw: bytes) -> Action:
 
 
 def _load2(raw: bytes) -> Action:
-    start = 16
+    start = wire.BODY
     return _set(decode_tlv(raw[start : start + 4 + raw[start + 3]]))
 
 

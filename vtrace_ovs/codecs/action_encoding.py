@@ -71,8 +71,13 @@ def _set_field(action: SetField) -> bytes:
         return (wire.HEADER.pack(Standard.SET_FIELD, (11 + len(tlv)) // 8 * 8) + tlv).ljust(
             (11 + len(tlv)) // 8 * 8, b"\0"
         )
+    offset = (action.mask & -action.mask).bit_length() - 1
+    width = action.mask.bit_count()
+    if width <= 64 and action.mask >> offset == (1 << width) - 1:  # noqa: PLR2004  the width of a REG_LOAD's value
+        body = struct.pack("!H", wire.ofs_nbits(offset, width)) + header(target)
+        return _nicira(Nicira.REG_LOAD, body + (action.value >> offset & (1 << width) - 1).to_bytes(8))
     value, mask = (bits.to_bytes(target.n_bytes) for bits in (action.value & action.mask, action.mask))
-    return _nicira(Nicira.REG_LOAD2, bytes(6) + header(target, has_mask=True) + value + mask)
+    return _nicira(Nicira.REG_LOAD2, header(target, has_mask=True) + value + mask)
 
 
 def _move(action: Move) -> bytes:
