@@ -18,7 +18,8 @@ from vtrace_ovs.controller.seam import App, hub, set_ev_cls
 from vtrace_ovs.controller.settings import ControllerSettings
 from vtrace_ovs.errors import InfrastructureError, VtraceError
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
-from vtrace_ovs.model.topology import BridgeId, Topology
+from vtrace_ovs.model.task import Task
+from vtrace_ovs.model.topology import Topology
 from vtrace_ovs.session.commands import (
     Command,
     EraseIntents,
@@ -32,7 +33,7 @@ from vtrace_ovs.session.commands import (
     SaveTrajectories,
     WriteIntents,
 )
-from vtrace_ovs.session.events import Event, InventoryRead, Tick
+from vtrace_ovs.session.events import Event, InventoryRead, TaskClaimed, Tick
 from vtrace_ovs.session.machine import Session
 from vtrace_ovs.storage.store import Store
 
@@ -40,7 +41,7 @@ TICK = 0.02
 
 
 class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
-    """One controller. ``failure`` is set when it cannot go on; ``runner`` watches it."""
+    """One controller. ``failure`` is set when it cannot go on, ``ended`` names finished tasks; ``runner`` watches."""
 
     _EVENTS = (EventInbox,)
 
@@ -50,11 +51,12 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
             raise InfrastructureError("this app needs its settings; start it with `vtrace controller`")
         self.settings = vtrace
         self.failure: BaseException | None = None
+        self.ended: set[int] = set()
         self.session = Session(vtrace.session, vtrace.instrumentation, _profile_named)
         self._store = Store.open(vtrace.database)
         self._links = Links(vtrace.controller_id, self.report)
         self._mailbox: Mailbox[Event] = Mailbox(self.report)
-        self._ledger = Ledger(self._store, self._mailbox.post, self._fail, self._ovsdb_of)
+        self._ledger = Ledger(self._store, self._mailbox.post, self._fail)
         self._inventory = InventoryWatch(vtrace, self._inventory_read, self._fail)
         self._inbox: deque[Event] = deque()
         self._woken = False
@@ -68,7 +70,13 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         self._ledger.start()
         self._inventory.start()
         self.threads.append(hub.spawn(self._tick))
-        self._ledger.accept_tasks()
+        if self.settings.accept_tasks:
+            self._ledger.accept_tasks()
+
+    def take(self, task: Task) -> None:
+        """Start a task that this process added itself."""
+        self._ledger.follow(task.id)
+        self.report(TaskClaimed(time(), task))
 
     def shut_down(self) -> None:
         """End connections and threads, and store what is still queued. The network is not touched any more."""
@@ -86,7 +94,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
             self._woken = True
             self.send_event(self.name, EventInbox())
 
-    @set_ev_cls(EventInbox)
+    @set_ev_cls(EventInbox)  # type: ignore[untyped-decorator]
     def _on_inbox(self, _: EventInbox) -> None:
         self._woken = False
         try:
@@ -100,6 +108,8 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
             self._fail(error)
 
     def _carry_out(self, command: Command) -> None:
+        if isinstance(command, SaveTaskState) and command.state.final:
+            self.ended.add(command.task_id)
         match command:
             case ReadBridge(bridge):
                 self._links.read(bridge)
@@ -127,10 +137,6 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
     def _inventory_read(self, topology: Topology, problems: tuple[str, ...]) -> None:
         self._ledger.save_inventory(topology)
         self._mailbox.post(InventoryRead(time(), topology, problems))
-
-    def _ovsdb_of(self, bridge: BridgeId) -> str:
-        node = self.session.fleet.topology.node(bridge.node)
-        return node.ovsdb if node is not None else ""
 
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:

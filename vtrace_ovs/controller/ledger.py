@@ -49,8 +49,7 @@ def merged(jobs: Sequence[LedgerCommand]) -> Iterator[LedgerCommand]:
 class Ledger:
     """The database side of a controller.
 
-    ``post`` takes events to the session; ``failed`` gets the error that ended the thread. ``ovsdb_of`` gives a bridge's
-    OVSDB connection string, so that an intent can be undone after a crash.
+    ``post`` takes events to the session; ``failed`` gets the error that ended the thread.
     """
 
     def __init__(
@@ -58,14 +57,12 @@ class Ledger:
         store: Store,
         post: Callable[[Event], None],
         failed: Callable[[VtraceError], None],
-        ovsdb_of: Callable[[BridgeId], str],
     ) -> None:
         self._store = store
         self._post = post
         self._failed = failed
-        self._ovsdb_of = ovsdb_of
         self._jobs: queue.SimpleQueue[LedgerCommand] = queue.SimpleQueue()
-        self._intents: dict[tuple[BridgeId, int], list[Intent]] = {}
+        self._intents: dict[tuple[str, int], list[Intent]] = {}
         self._running: set[int] = set()
         self._accepting = threading.Event()
         self._closing = threading.Event()
@@ -78,6 +75,10 @@ class Ledger:
     def accept_tasks(self) -> None:
         """From now on take new tasks from the database: the analyser is ready (the paper's start-up handshake)."""
         self._accepting.set()
+
+    def follow(self, task_id: int) -> None:
+        """Watch a task that came another way for a request to cancel it."""
+        self._running.add(task_id)
 
     def put(self, command: LedgerCommand) -> None:
         """Queue one command; commands are carried out in order."""
@@ -97,7 +98,7 @@ class Ledger:
             while not (self._closing.is_set() and self._jobs.empty()):
                 for job in merged(self._waiting_jobs()):
                     self._carry_out(job)
-                if self._accepting.is_set() and not self._closing.is_set():
+                if not self._closing.is_set():
                     self._poll()
         except VtraceError as error:
             self._failed(error)
@@ -112,12 +113,12 @@ class Ledger:
             return jobs
 
     def _poll(self) -> None:
-        for task in self._store.claim_new_tasks():
+        for task in self._store.claim_new_tasks() if self._accepting.is_set() else ():
             self._running.add(task.id)
             self._post(TaskClaimed(time(), task))
         for task_id in tuple(self._running):
-            task = self._store.task(task_id)
-            if task is not None and task.cancel_requested:
+            row = self._store.task(task_id)
+            if row is not None and row.cancel_requested:
                 self._running.discard(task_id)
                 self._post(CancelRequested(time(), task_id))
 
@@ -149,13 +150,10 @@ class Ledger:
         self._store.set_state(task_id, state, at, reason=reason, slot=slot)
 
     def _write_intents(self, job: WriteIntents) -> None:
-        for draft in job.intents:
-            intent = self._store.write_intent(
-                draft.task_id, draft.kind, str(draft.bridge), self._ovsdb_of(draft.bridge), draft.detail, time()
-            )
-            self._intents.setdefault((draft.bridge, draft.task_id), []).append(intent)
+        for intent in self._store.write_intents(job.intents, time()):
+            self._intents.setdefault((intent.target, intent.task_id), []).append(intent)
 
     def _erase_intents(self, bridge: BridgeId, task_ids: tuple[int, ...]) -> None:
         for task_id in task_ids:
-            for intent in self._intents.pop((bridge, task_id), []):
+            for intent in self._intents.pop((str(bridge), task_id), []):
                 self._store.intent_undone(intent.id, time())

@@ -11,19 +11,23 @@ from vtrace_ovs.controller.app import VTraceApp
 from vtrace_ovs.controller.seam import AppManager, hub
 from vtrace_ovs.controller.settings import ControllerSettings
 from vtrace_ovs.errors import InfrastructureError, VtraceError
+from vtrace_ovs.model.task import Task
 from vtrace_ovs.session.events import CancelRequested
 
 WATCH_INTERVAL = 0.005
 CLEAN_DEADLINE = 5.0
 
 
-def run(settings: ControllerSettings, until: Callable[[VTraceApp], bool]) -> bool:
-    """Run a controller until ``until`` says so, or a signal does; then end its tasks and clean the bridges.
+def run(settings: ControllerSettings, tasks: tuple[Task, ...] = ()) -> bool:
+    """Run a controller until ``tasks`` have ended, or for ever when there are none; then clean the bridges.
 
-    True when ``until`` was reached, False after SIGINT or SIGTERM. Raises the error that stopped it, if one did.
+    True when all have ended, False after SIGINT or SIGTERM. Raises the error that stopped it, if one did.
     """
+    wanted = {task.id for task in tasks}
     with _signals() as interrupted, _running(settings) as app:
-        while not until(app):
+        for task in tasks:
+            app.take(task)
+        while not wanted or not wanted <= app.ended:
             if interrupted():
                 return False
             if app.failure is not None:
@@ -37,9 +41,8 @@ def _running(settings: ControllerSettings) -> Iterator[VTraceApp]:
     apps = AppManager.get_instance()
     apps.load_apps(list(settings.apps))
     contexts = apps.create_contexts()
+    apps.instantiate_apps(**contexts)
     app = apps.instantiate(VTraceApp, vtrace=settings)
-    for loaded in apps.instantiate_apps(**contexts) if settings.apps else ():
-        del loaded
     app.start()
     try:
         yield app

@@ -12,7 +12,8 @@ PRIVATE_CONTROLLER_ID = 0x5654
 class ControllerSettings:
     """``ovsdb`` are the OVSDB connection strings; ``database`` is a path or URL; times in seconds.
 
-    ``generation`` (0-255) tells this controller's flows from those of an earlier one.
+    ``generation`` (0-255) tells this controller's flows from those of an earlier one. ``accept_tasks``: take new tasks
+    from the database. ``apps`` are modules of other Ryu apps to load beside ours.
     """
 
     ovsdb: tuple[str, ...]
@@ -22,6 +23,7 @@ class ControllerSettings:
     session: SessionSettings = field(default_factory=SessionSettings)
     ovsdb_timeout: float = 5.0
     inventory_interval: float = 5.0
+    accept_tasks: bool = True
     apps: tuple[str, ...] = ()
 
     @property

@@ -77,6 +77,17 @@ class IntentKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class IntentDraft:
+    """An intent before it is written: what will exist where, on whose behalf. Fields as in ``Intent``."""
+
+    task_id: int
+    kind: IntentKind
+    target: str
+    ovsdb: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """Written before the network is touched, erased after the undo is confirmed.
 

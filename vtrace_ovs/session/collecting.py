@@ -17,23 +17,20 @@ from vtrace_ovs.trajectories.identity import packet_id
 class PacketGroup:
     """All records of one packet_id: one packet, or several that look the same. ``decisions`` by occurrence.
 
-    ``ours`` tells packets colored for this task from those of an overlapping one; ``fresh`` that records came since the
-    last look.
+    ``fresh`` tells that records came since the last look.
     """
 
     first_at: float
     last_at: float = 0.0
     records: list[PacketInRecord] = field(default_factory=list)
     decisions: dict[int, DiagnosedPacket] = field(default_factory=dict)
-    ours: bool = False
     fresh: bool = False
     undecided: bool = True
 
-    def add(self, record: PacketInRecord, at: float, *, ours: bool) -> None:
+    def add(self, record: PacketInRecord, at: float) -> None:
         """One more record of this packet."""
         self.records.append(record)
         self.last_at, self.fresh, self.undecided = at, True, True
-        self.ours |= ours
 
     @property
     def packets(self) -> int:

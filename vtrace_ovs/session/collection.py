@@ -5,11 +5,9 @@ from dataclasses import replace
 
 from vtrace_ovs.diagnosis.conclusion import conclude
 from vtrace_ovs.diagnosis.scene import Scene
-from vtrace_ovs.filters import accepts
-from vtrace_ovs.instrumentation.cookies import is_ours
+from vtrace_ovs.instrumentation.cookies import GENERATION_SHIFT, is_ours
 from vtrace_ovs.instrumentation.reading import LogReading, read_log
 from vtrace_ovs.model.flow import BridgeTables
-from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.trajectory import Trajectory
@@ -68,6 +66,9 @@ class Collection:
             return ()
         ours = tuple(flow for flow in event.tables.flows if is_ours(flow.cookie))
         theirs = tuple(flow for flow in event.tables.flows if not is_ours(flow.cookie))
+        state.stranger = any(
+            flow.cookie >> GENERATION_SHIFT & 0xFF != self._deployment.settings.generation for flow in ours
+        )
         state.adopt(replace(event.tables, flows=theirs), event.meters, event.at)
         self._fleet.version += 1
         commands: list[Command] = []
@@ -89,7 +90,7 @@ class Collection:
         return (SaveSnapshot(run.task.id, state.bridge.id, now),)
 
     def packet_in(self, event: PacketInReceived, runs: tuple[TaskRun, ...]) -> tuple[Command, ...]:
-        """A copy arrived: a record for its task, and for every other task whose filter accepts the packet too."""
+        """A copy arrived: a record for the task its state field names."""
         plan, state = self._deployment.plan_on(event.bridge), self._fleet.states.get(event.bridge)
         reading = read_log(event.packet_in, plan) if plan is not None else None
         if reading is None or state is None:
@@ -97,11 +98,9 @@ class Collection:
         owner = next((run for run in runs if run.slot == reading.slot), None)
         if not reading.traced:
             return self._untraced(owner, event)
-        commands: list[Command] = []
-        for run in runs:
-            if run.stage in EVIDENCE_STAGES and (run is owner or _shares(run, owner, event.headers)):
-                commands.extend(self._record(run, event, reading, state, owned=run is owner))
-        return tuple(commands)
+        if owner is None or owner.stage not in EVIDENCE_STAGES:
+            return ()
+        return self._record(owner, event, reading, state)
 
     def _untraced(self, run: TaskRun | None, event: PacketInReceived) -> tuple[Command, ...]:
         """Traffic of the filter that carries a DSCP no series exists for yet: make one, if a code is left."""
@@ -116,7 +115,7 @@ class Collection:
         return ()
 
     def _record(
-        self, run: TaskRun, event: PacketInReceived, reading: LogReading, state: BridgeState, *, owned: bool
+        self, run: TaskRun, event: PacketInReceived, reading: LogReading, state: BridgeState
     ) -> tuple[Command, ...]:
         record = record_of(event, reading, state.bridge, self._fleet.topology, run.task.id, run.sequence)
         entering = record.loc is Loc.IN and record.dscp_mark == 1
@@ -129,7 +128,7 @@ class Collection:
                 return ()
             group = run.groups[record.packet_id] = PacketGroup(event.at)
         run.sequence += 1
-        group.add(record, event.at, ours=owned or entering)
+        group.add(record, event.at)
         return (SaveRecords((record,)),)
 
     def progress(self, run: TaskRun, at: float) -> tuple[Command, ...]:
@@ -148,9 +147,6 @@ class Collection:
         if not group.fresh and quiet < self._settings.short_buffer:
             return ()
         group.fresh = False
-        if not group.ours and quiet >= self._settings.short_buffer:
-            group.undecided = False  # another task's packet, which never entered by a port of this one
-            return ()
         waiting: list[Trajectory] = []
         for observed in self._stitch(group):
             if observed.occurrence in group.decisions:
@@ -213,13 +209,6 @@ class Collection:
             run.scene = scene_of(self._fleet, profiles, run.meters_before, self._deployment.marks.length + 1)
             run.scene_version = self._fleet.version
         return run.scene
-
-
-def _shares(run: TaskRun, owner: TaskRun | None, headers: Headers) -> bool:
-    """Whether a packet colored for ``owner`` is one that ``run`` asked for too: same inlets, and its filter accepts."""
-    if owner is None or not accepts(run.task.request.filter, headers):
-        return False
-    return any(not ports.isdisjoint(owner.sources.get(bridge, ())) for bridge, ports in run.sources.items())
 
 
 def _same(before: BridgeTables, now: BridgeTables) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod
 from vtrace_ovs.model.records import CounterSample, PacketInRecord
-from vtrace_ovs.model.task import IntentKind, TaskState
+from vtrace_ovs.model.task import IntentDraft, TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import TaskResult
@@ -15,16 +15,6 @@ class ReadBridge:
     """Read flows, groups, meters, ports and meter counters; answered by ``BridgeRead`` or ``BridgeDown``."""
 
     bridge: BridgeId
-
-
-@dataclass(frozen=True, slots=True)
-class IntentDraft:
-    """An intent to be written: what will exist on which bridge, on whose behalf."""
-
-    task_id: int
-    kind: IntentKind
-    bridge: BridgeId
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

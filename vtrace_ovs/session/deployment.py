@@ -13,10 +13,10 @@ from vtrace_ovs.instrumentation.marks import MarkPlan, code_points_in_use
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings
 from vtrace_ovs.instrumentation.planner import plan_bridge
 from vtrace_ovs.instrumentation.scope import armed_task
-from vtrace_ovs.model.task import IntentKind
+from vtrace_ovs.model.task import IntentDraft, IntentKind
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.bridges import Fleet
-from vtrace_ovs.session.commands import Command, IntentDraft, ReadBridge, WriteIntents
+from vtrace_ovs.session.commands import Command, ReadBridge, WriteIntents
 from vtrace_ovs.session.events import BridgeRead, Programmed
 from vtrace_ovs.session.rollout import Rollout
 from vtrace_ovs.session.runs import TaskRun
@@ -144,6 +144,11 @@ class Deployment:
         live = self.fleet.live()
         if not self._members:
             return dict.fromkeys(live)
+        stranger = next((bridge for bridge in live if self.fleet.states[bridge].stranger), None)
+        if stranger is not None:
+            raise RefusedError(
+                f"{stranger} carries flows of another run of this tool; let it end, or remove them: vtrace clean"
+            )
         if not any(state.carried for state in self.fleet.states.values()):
             used = (code_points_in_use(tables) for tables in self.fleet.tables().values())
             self.marks = MarkPlan.of(in_use=frozenset[int]().union(*used))
@@ -155,7 +160,9 @@ class Deployment:
             return state.carried
         tasks = tuple(self._armed_task(run) for run in self._members)
         scene = Scene(self.fleet.topology, frozenset(self.fleet.live()), self.marks)
-        return plan_bridge(state.bridge, state.tables, tasks, scene, self.settings, self._since)
+        return plan_bridge(
+            state.bridge, state.tables, tasks, scene, settings=self.settings, now=self._since, installed=state.carried
+        )
 
     def _armed_task(self, run: TaskRun) -> ArmedTask:
         """A task as the data plane shall see it; one that no longer colors has no sources."""
@@ -164,15 +171,21 @@ class Deployment:
         return task if run.coloring else replace(task, sources=())
 
     def _drafts(self, wanted: dict[BridgeId, BridgePlan | None]) -> tuple[IntentDraft, ...]:
-        drafts: list[IntentDraft] = []
-        for bridge, plan in wanted.items():
-            if plan is None:
-                continue
-            meters = ",".join(str(meter.meter_id) for meter in plan.meters)
-            for run in self._members:
-                drafts.append(IntentDraft(run.task.id, IntentKind.FLOWS, bridge, "cookie of this product"))
-                drafts.append(IntentDraft(run.task.id, IntentKind.METER, bridge, meters))
-        return tuple(drafts)
+        """What must be undone even after a crash: flows go by themselves in time, meters do not."""
+        return tuple(
+            IntentDraft(run.task.id, kind, str(bridge), self._ovsdb_of(bridge), detail)
+            for bridge, plan in wanted.items()
+            if plan is not None
+            for run in self._members
+            for kind, detail in (
+                (IntentKind.FLOWS, f"generation {self.settings.generation}"),
+                (IntentKind.METER, ",".join(str(meter.meter_id) for meter in plan.meters)),
+            )
+        )
+
+    def _ovsdb_of(self, bridge: BridgeId) -> str:
+        node = self.fleet.topology.node(bridge.node)
+        return node.ovsdb if node is not None else ""
 
     def _advance(self) -> tuple[Command, ...]:
         rollout = self.rollout

@@ -34,8 +34,8 @@ class Stage(Enum):
 class TaskRun:
     """One task while it runs.
 
-    ``sources`` are the edge ports its traffic may enter by; ``judged_by`` the flow tables its packets are judged by, and
-    ``meters_before`` what production meters had counted when it was armed.
+    ``sources`` are the edge ports its traffic may enter by; ``judged_by`` the flow tables its packets are judged
+    by, and ``meters_before`` what production meters had counted when it was armed.
     """
 
     task: Task
@@ -77,7 +77,7 @@ class TaskRun:
     @property
     def packets(self) -> int:
         """How many packets are being traced, or were."""
-        return sum(group.packets for group in self.groups.values() if group.ours)
+        return sum(group.packets for group in self.groups.values())
 
     @property
     def undecided(self) -> bool:

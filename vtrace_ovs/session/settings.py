@@ -7,11 +7,10 @@ from dataclasses import dataclass
 class SessionSettings:
     """Waiting times in seconds.
 
-    ``short_buffer`` and ``long_buffer`` are the two waits of design D6 (the paper's are 12 s and 24 s, for a global log
-    service); ``drain`` is how long packets may be in flight after coloring ends; ``answer_deadline`` is how long a bridge
-    may take to answer before it counts as dead; ``slot_quarantine`` is how long a task number stays unused;
-    ``inventory_deadline`` is how long a task waits for bridges to be known; interim results are at least
-    ``interim_interval`` apart.
+    ``short_buffer`` and ``long_buffer`` are the two waits of design D6 (the paper's are 12 s and 24 s, for a global
+    log service). ``drain``: how long packets may be in flight after coloring ends. ``answer_deadline``: how long a bridge
+    may take to answer before it counts as dead. ``slot_quarantine``: how long a task number rests. ``inventory_deadline``:
+    how long a task waits for bridges to be known. Interim results are at least ``interim_interval`` apart.
     """
 
     short_buffer: float = 1.0

@@ -1,0 +1,63 @@
+"""Turns one local bridge into answers, blocking: for the moments when no hub runs (``clean``, ``--dry-run``)."""
+
+import socket
+from time import monotonic
+from typing import TypeVar
+
+from vtrace_ovs.codecs.framing import messages
+from vtrace_ovs.controller.bridge_link import BridgeLink
+from vtrace_ovs.errors import OpenFlowError
+from vtrace_ovs.model.flow import FlowMod, MeterMod
+from vtrace_ovs.model.topology import Bridge
+from vtrace_ovs.session.commands import Program
+from vtrace_ovs.session.events import BridgeRead, BridgeUp, Event, Programmed
+
+RECEIVE_SIZE = 1 << 18
+
+Awaited = TypeVar("Awaited", BridgeUp, BridgeRead, Programmed)
+
+
+class Dialogue:
+    """A BridgeLink over a blocking socket, pumped until an awaited event comes.
+
+    ``timeout`` (seconds) is for all answers together. Raises OSError when the bridge cannot be dialled.
+    """
+
+    def __init__(self, bridge: Bridge, path: str, controller_id: int, timeout: float) -> None:
+        self._deadline = monotonic() + timeout
+        self._events: list[Event] = []
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(timeout)
+        self._socket.connect(path)
+        self._pending = b""
+        self.link = BridgeLink(bridge.id, controller_id, self._socket.sendall, self._events.append)
+        self.link.begin()
+        self.wait_for(BridgeUp)
+
+    def read(self) -> BridgeRead:
+        """Everything that decides a packet's way through the bridge, as it is now."""
+        self.link.read()
+        return self.wait_for(BridgeRead)
+
+    def program(self, mods: tuple[FlowMod | MeterMod, ...]) -> Programmed:
+        """Send changes and wait until they have taken effect."""
+        self.link.program(Program(self.link.bridge, 0, mods))
+        return self.wait_for(Programmed)
+
+    def wait_for(self, kind: type[Awaited]) -> Awaited:
+        """The next event of this kind. Raises OpenFlowError when it does not come in time."""
+        while (found := next((event for event in self._events if isinstance(event, kind)), None)) is None:
+            if monotonic() > self._deadline:
+                raise OpenFlowError(f"{self.link.bridge} does not answer; ovs-vswitchd may hang")
+            chunk = self._socket.recv(RECEIVE_SIZE)
+            if not chunk:
+                raise OpenFlowError(f"{self.link.bridge} closed the connection")
+            received, self._pending = messages(self._pending + chunk)
+            for message in received:
+                self.link.message(message)
+        self._events.remove(found)
+        return found
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
