@@ -13,7 +13,6 @@ import socket
 import ssl
 import threading
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +21,7 @@ from typing import Self
 
 from vtrace_ovs.codecs.ovsdb_json import DATABASE, Json
 from vtrace_ovs.errors import OvsdbError
-
-with warnings.catch_warnings():
-    # python-ovs looks for eventlet, which greets every importer with a deprecation warning.
-    warnings.simplefilter("ignore")
-    from ovs.stream import Stream
+from vtrace_ovs.ovsdb.streams import Stream
 
 RECEIVE_SIZE = 1 << 16
 ROUND_TRIPS_TO_NOTICE_A_DEATH = 2

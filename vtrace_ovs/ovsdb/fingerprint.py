@@ -7,7 +7,6 @@ and status columns are left out.
 
 import re
 import subprocess
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,11 +14,7 @@ from pathlib import Path
 from vtrace_ovs.codecs.ovsdb_json import Json
 from vtrace_ovs.errors import OpenFlowError, OvsdbError
 from vtrace_ovs.ovsdb.client import OvsdbClient
-
-with warnings.catch_warnings():
-    # python-ovs looks for eventlet, which greets every importer with a deprecation warning.
-    warnings.simplefilter("ignore")
-    from ovs.unixctl.client import UnixctlClient
+from vtrace_ovs.ovsdb.streams import UnixctlClient
 
 # Columns ovs-vswitchd writes on its own, and row identities (ovs-vswitchd.conf.db(5)).
 VOLATILE_COLUMNS = frozenset(
