@@ -12,7 +12,7 @@ from vtrace_ovs.model.records import PacketIn
 DEADLINE = 5.0
 
 
-class RefusedError(AssertionError):
+class BridgeRefusalError(AssertionError):
     """The bridge answered with an OpenFlow error."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -44,7 +44,7 @@ class OpenFlowPeer:
         return self._xid
 
     def receive(self, wanted: Callable[[Message], bool]) -> Message:
-        """The first message that is wanted; others wait. Raises RefusedError on an OpenFlow error."""
+        """The first message that is wanted; others wait. Raises BridgeRefusalError on an OpenFlow error."""
         while True:
             for message in self._waiting:
                 if wanted(message):
@@ -52,7 +52,7 @@ class OpenFlowPeer:
                     return message
                 if message.type == MessageType.ERROR:
                     self._waiting.remove(message)
-                    raise RefusedError(openflow.refusal(message))
+                    raise BridgeRefusalError(openflow.refusal(message))
             chunk = self._socket.recv(1 << 16)
             assert chunk, "the bridge closed the connection"
             found, self._rest = openflow.messages(self._rest + chunk)

@@ -10,6 +10,7 @@ from vtrace_ovs.codecs.matching import canonical, decode_header, decode_tlv, por
 from vtrace_ovs.codecs.nat_ranges import range_text
 from vtrace_ovs.errors import CodecError
 from vtrace_ovs.model.actions import (
+    OFPP_CONTROLLER,
     Action,
     CheckPacketLarger,
     Clone,
@@ -37,10 +38,11 @@ from vtrace_ovs.model.actions import (
     UnknownAction,
 )
 from vtrace_ovs.model.match import MaskedField
-from vtrace_ovs.model.oxm import NICIRA, ONF, Field, SubField, components, field
+from vtrace_ovs.model.oxm import IN_PORT, NICIRA, ONF, Field, SubField, components, field
 
 _NW_TTL = field("nw_ttl")
 _MPLS_TTL = field("mpls_ttl")
+_IN_PORT_16 = SubField(IN_PORT, 0, 16)
 _COPY_FIELD = 3200
 _CT_NESTED = 24
 _CLONE_NESTED = 16
@@ -65,7 +67,7 @@ def _ethertype(raw: bytes) -> int:
 
 def _output(raw: bytes) -> Action:
     _, _, port, max_len = wire.OUTPUT.unpack(raw)
-    return Output(port, max_len)
+    return Output(port, max_len if port == OFPP_CONTROLLER else 0)
 
 
 def _set_field(raw: bytes) -> Action:
@@ -119,6 +121,8 @@ def _copy_field(raw: bytes) -> Action:
 def _load(raw: bytes) -> Action:
     packed, _, value = wire.LOAD.unpack_from(raw, wire.BODY)
     target = _bits(raw, wire.BODY + 2, *wire.split_ofs_nbits(packed))[0]
+    if target == _IN_PORT_16:
+        return _whole(IN_PORT, port32(value))
     return SetField(target.field, value << target.offset & target.mask, target.mask)
 
 

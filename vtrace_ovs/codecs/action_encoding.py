@@ -40,7 +40,11 @@ from vtrace_ovs.model.actions import (
     UnknownAction,
 )
 from vtrace_ovs.model.match import MaskedField
-from vtrace_ovs.model.oxm import NICIRA, SubField
+from vtrace_ovs.model.oxm import IN_PORT, NICIRA, SubField
+
+_MOST_LOADED = 64
+_ALL_OF_16 = wire.ofs_nbits(0, 16)
+_NXM_OF_IN_PORT = 0x00000002  # OVS refuses to set the 32-bit OXM one
 
 
 def _nicira(subtype: Nicira, body: bytes = b"", least: int = 16) -> bytes:
@@ -66,6 +70,8 @@ def _output_sub_field(action: OutputSubField) -> bytes:
 
 def _set_field(action: SetField) -> bytes:
     target = action.field
+    if target is IN_PORT and action.mask == target.full_mask:
+        return _nicira(Nicira.REG_LOAD, wire.LOAD.pack(_ALL_OF_16, _NXM_OF_IN_PORT, port16(action.value)), 24)
     if action.mask == target.full_mask:
         tlv = encode_tlv(MaskedField(target, action.value, action.mask))
         return (wire.HEADER.pack(Standard.SET_FIELD, (11 + len(tlv)) // 8 * 8) + tlv).ljust(
@@ -76,8 +82,20 @@ def _set_field(action: SetField) -> bytes:
     if width <= 64 and action.mask >> offset == (1 << width) - 1:  # noqa: PLR2004  the width of a REG_LOAD's value
         body = struct.pack("!H", wire.ofs_nbits(offset, width)) + header(target)
         return _nicira(Nicira.REG_LOAD, body + (action.value >> offset & (1 << width) - 1).to_bytes(8))
-    value, mask = (bits.to_bytes(target.n_bytes) for bits in (action.value & action.mask, action.mask))
-    return _nicira(Nicira.REG_LOAD2, header(target, has_mask=True) + value + mask)
+    part = _contiguous(action)
+    if part is not None and target.experimenter is None:
+        packed = wire.ofs_nbits(part.offset, part.width)
+        value = action.value >> part.offset
+        return _nicira(Nicira.REG_LOAD, struct.pack("!H", packed) + header(target) + struct.pack("!Q", value), 24)
+    value_bytes, mask_bytes = (bits.to_bytes(target.n_bytes) for bits in (action.value & action.mask, action.mask))
+    return _nicira(Nicira.REG_LOAD2, header(target, has_mask=True) + value_bytes + mask_bytes)
+
+
+def _contiguous(action: SetField) -> SubField | None:
+    offset = (action.mask & -action.mask).bit_length() - 1
+    width = action.mask.bit_length() - offset
+    whole = action.mask == ((1 << width) - 1) << offset
+    return SubField(action.field, offset, width) if whole and width <= _MOST_LOADED else None
 
 
 def _move(action: Move) -> bytes:

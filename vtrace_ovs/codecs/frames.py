@@ -1,4 +1,4 @@
-"""Turns captured Ethernet frames into headers; tenants write these bytes, so nothing here raises (RFC 791, 8200, 9293)."""
+"""Turns captured Ethernet frames into headers; tenants write them, so nothing here raises (RFC 791, 8200, 9293)."""
 
 import struct
 from functools import lru_cache
@@ -178,15 +178,20 @@ def _transport(network: _Network) -> _Transport:
     if protocol in _WITH_ID and len(body) >= _ICMP.size:
         return _icmp(body, _WITH_ID[IpProtocol(protocol)])
     if protocol in {IpProtocol.UDP, _SCTP} and len(body) >= _PORTS.size:
-        return _Transport(*_PORTS.unpack_from(body), payload=body[_PORTS.size :])
+        return _ports(body)
     return _Transport(payload=body)
+
+
+def _ports(body: bytes) -> _Transport:
+    source, destination = _PORTS.unpack_from(body)
+    return _Transport(source, destination, payload=body[_PORTS.size :])
 
 
 def _tcp(body: bytes) -> _Transport:
     if len(body) < _TCP.size:
         if len(body) < _PORTS.size:
             return _Transport(payload=body)
-        return _Transport(*_PORTS.unpack_from(body), payload=body[_PORTS.size :])
+        return _ports(body)
     source, destination, seq, ack, offset_and_flags = _TCP.unpack_from(body)
     size = max(_TCP_LEAST, offset_and_flags >> 12 << 2)
     return _Transport(source, destination, seq, ack, offset_and_flags & 0xFFF, payload=body[size:])

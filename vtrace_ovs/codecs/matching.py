@@ -90,19 +90,6 @@ def decode_tlvs(body: bytes) -> Iterator[MaskedField]:
         raise CodecError(f"{end - offset} stray bytes behind the last OXM of a match")
 
 
-def _parts(masked: MaskedField) -> tuple[MaskedField, ...]:
-    overlap = components(masked.field)
-    if not overlap:
-        return (masked,)
-    found = []
-    for low, part in overlap:
-        mask = masked.mask >> low & (1 << part.width) - 1
-        if mask:
-            value = masked.value >> low & mask
-            found.append(MaskedField(part.field, value << part.offset, mask << part.offset))
-    return tuple(found)
-
-
 @lru_cache(maxsize=65536)
 def decode_match(body: bytes) -> Match:
     """The match in these OXMs (``ofp_match`` without its header and padding), overlapping fields taken apart.
@@ -110,19 +97,8 @@ def decode_match(body: bytes) -> Match:
     ``vlan_vid`` and ``vlan_pcp`` become bits of ``vlan_tci``, ``xreg`` and ``xxreg`` bits of ``reg``.
     """
     masked = list(decode_tlvs(body))
-    if any(components(entry.field) for entry in masked):
-        return _merged(masked)
     masked.sort(key=_by_name)
-    return Match(tuple(masked))
-
-
-def _merged(found: list[MaskedField]) -> Match:
-    merged: dict[Field, MaskedField] = {}
-    for whole in found:
-        for masked in _parts(whole):
-            old = merged.get(masked.field, MaskedField(masked.field, 0, 0))
-            merged[masked.field] = MaskedField(masked.field, masked.value | old.value, masked.mask | old.mask)
-    return Match.of(*merged.values())
+    return Match(tuple(masked)).taken_apart()
 
 
 def header(entry: Field, has_mask: bool = False) -> bytes:

@@ -11,7 +11,10 @@ from vtrace_ovs.model.oxm import Field, SubField
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Output to an OpenFlow port number, including the reserved ones (OFPP_IN_PORT, OFPP_NORMAL, …)."""
+    """Output to an OpenFlow port number, including the reserved ones (OFPP_IN_PORT, OFPP_NORMAL, …).
+
+    ``max_len`` is how many bytes OFPP_CONTROLLER gets; for any other port, what the packet is cut to (0: not cut).
+    """
 
     port: int
     max_len: int = 0

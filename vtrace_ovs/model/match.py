@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vtrace_ovs.model.oxm import Field
+from vtrace_ovs.model.oxm import Field, components
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,17 @@ class Match:
         """This match with some fields added or replaced."""
         return Match.of(*self.fields, *fields)
 
+    def taken_apart(self) -> "Match":
+        """The same match with each overlapping field (``xreg0``, ``vlan_vid``) as bits of the fields it is made of."""
+        if not any(components(masked.field) for masked in self.fields):
+            return self
+        merged: dict[Field, MaskedField] = {}
+        for whole in self.fields:
+            for part in _parts(whole):
+                old = merged.get(part.field, MaskedField(part.field, 0, 0))
+                merged[part.field] = MaskedField(part.field, part.value | old.value, part.mask | old.mask)
+        return Match.of(*merged.values())
+
     def accepts(self, values: Mapping[Field, int]) -> bool:
         """Whether a packet with these field values matches. A field absent from ``values`` counts as zero."""
         return all(values.get(masked.field, 0) & masked.mask == masked.value for masked in self.fields)
@@ -54,3 +65,16 @@ class Match:
             if theirs is not None and (mine.value ^ theirs.value) & mine.mask & theirs.mask:
                 return False
         return True
+
+
+def _parts(whole: MaskedField) -> tuple[MaskedField, ...]:
+    overlap = components(whole.field)
+    if not overlap:
+        return (whole,)
+    found = []
+    for low, target in overlap:
+        mask = whole.mask >> low & ((1 << target.width) - 1)
+        if mask:
+            value = whole.value >> low & mask
+            found.append(MaskedField(target.field, value << target.offset, mask << target.offset))
+    return tuple(found)
