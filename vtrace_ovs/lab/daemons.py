@@ -28,7 +28,8 @@ def _schema() -> Path:
 class OvsInstance:
     """One Open vSwitch of its own, all files under ``directory``.
 
-    ``prefix`` is put before every command (``ip netns exec …``); ``dummy`` starts vswitchd with ``--enable-dummy`` (no root needed).
+    ``prefix`` is put before every command (``mnexec -a PID``); ``dummy`` starts vswitchd with ``--enable-dummy`` (no
+    root needed).
     """
 
     directory: Path

@@ -19,6 +19,7 @@ from vtrace_ovs.lab.preconditions import check_preconditions, datapath_type
 from vtrace_ovs.lab.profile_copies import write_profiles
 from vtrace_ovs.lab.server import LabServer, LabSwitch, programs
 from vtrace_ovs.lab.state import LabState, ServerState, VmState
+from vtrace_ovs.lab.traffic import Traffic, send_frames
 from vtrace_ovs.lab.wiring import UPLINK, WiringOptions
 from vtrace_ovs.model.overlay import Overlay, OverlayVm
 
@@ -32,8 +33,8 @@ class Lab(AbstractContextManager["Lab"]):
     """One lab in this process: it lives as long as the process, or until ``down``.
 
     ``directory`` is the lab's own: it is made by ``up`` and removed by ``down``. ``nodes`` are Mininet nodes that
-    exist already, by name; missing ones are made. ``base`` is the overlay as given, ``overlay`` as it is now (``faults``
-    change it).
+    exist already, by name; missing ones are made. ``base`` is the overlay as given, ``overlay`` as ``faults`` have
+    changed it.
     """
 
     def __init__(self, overlay: Overlay, directory: Path, nodes: Mapping[str, Namespace] | None = None) -> None:
@@ -44,6 +45,7 @@ class Lab(AbstractContextManager["Lab"]):
         self.switches: dict[str, LabSwitch] = {}
         self.vms: dict[str, Namespace] = {}
         self.faults = Faults(self)
+        self.traffic = Traffic(self)
         self._adopted = dict(nodes or {})
         self._created: list[Namespace] = []
 
@@ -156,6 +158,10 @@ class Lab(AbstractContextManager["Lab"]):
             timeout=COMMAND_DEADLINE,
         )
 
+    def send_frames(self, vm: str, frames: Sequence[bytes]) -> None:
+        """Send crafted Ethernet frames (e.g. scapy's ``bytes(packet)``) from a VM, in order."""
+        send_frames(self.vm(vm), VM_INTERFACE, frames)
+
     def address(self, vm: str) -> IPv4Address:
         """The address of a VM."""
         self.vm(vm)
@@ -181,6 +187,12 @@ class Lab(AbstractContextManager["Lab"]):
 
     def down(self) -> None:
         """End every daemon and node of the lab and remove its directory. Safe to call twice."""
+        try:
+            self.traffic.stop_all()
+        finally:
+            self._end_nodes()
+
+    def _end_nodes(self) -> None:
         try:
             instances = [server.ovs for server in self.servers.values()]
             instances += [switch.ovs for switch in self.switches.values()]

@@ -49,7 +49,7 @@ class LabServer:
 
     def _after_vswitchd(self, overlay: Overlay) -> None:
         vtep = f"{self.server.vtep}/{overlay.underlay.prefix.prefixlen}"
-        self.namespace.run(*shell(f"ip addr add {vtep} dev {PHYSICAL_BRIDGE}", f"ip link set {PHYSICAL_BRIDGE} up"))
+        self.namespace.run(*shell(f"ip addr replace {vtep} dev {PHYSICAL_BRIDGE}", f"ip link set {PHYSICAL_BRIDGE} up"))
         self.ovs.appctl("tnl/neigh/aging", str(NEIGHBOUR_AGING))
         for peer in overlay.servers:
             if peer.name != self.server.name:

@@ -75,7 +75,7 @@ def switch_ports(overlay: Overlay, switch: str) -> Iterator[str]:
             yield other if switch == one else one
 
 
-def _bridge(  # noqa: PLR0913, PLR0917 - a bridge's columns, each given once per call
+def _bridge(
     overlay: Overlay, node: str, name: str, datapath_type: str, role: str, profile: str | None = None
 ) -> list[str]:
     ids = {"vtrace-role": role} | ({"vtrace-profile": profile} if profile else {})
