@@ -3,8 +3,9 @@
     endpoint listen PROTOCOL PORT SOURCE
     endpoint send   PROTOCOL PORT DESTINATION RATE COUNT DSCP TIMEOUT SOURCE_PORT
 
-``listen`` prints ``ready`` when it does. Both print their counts as one JSON line when they are done or get SIGTERM.
-PORT and SOURCE_PORT 0 mean none or any; COUNT 0 means until stopped. Standard library only, so that it starts fast.
+Both print ``ready`` when they are, and their counts as one JSON line when they are done, get SIGTERM or their standard
+input ends. PORT and SOURCE_PORT 0 mean none or any; COUNT 0 means until stopped. Standard library only, so that it
+starts fast.
 """
 
 import asyncio
@@ -76,10 +77,8 @@ async def listen(protocol: str, port: int, source: str) -> None:
         await asyncio.start_server(_echo_stream, host="0.0.0.0", port=port)  # noqa: S104 - the namespace is the fence
     elif protocol == "udp":
         await loop.create_datagram_endpoint(EchoDatagrams, local_addr=("0.0.0.0", port))  # noqa: S104
-    stopped = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    stopped = _stop_event()
+    _say_ready()
     await stopped.wait()
     counts.print()
 
@@ -175,7 +174,8 @@ class Sender:
             async with asyncio.timeout(self._timeout):
                 await loop.sock_connect(end, (self._destination, self._port))
                 await loop.sock_sendall(end, MESSAGE)
-                self.counts.replies += await loop.sock_recv(end, 2048) == MESSAGE
+                answer = await loop.sock_recv(end, 2048)
+                self.counts.replies += answer == MESSAGE
 
     async def tcp_stream(self, ticks: AsyncIterator[int]) -> None:
         """All messages on one connection; each waits for its answer."""
@@ -187,7 +187,8 @@ class Sender:
                 self.counts.sent += 1
                 async with asyncio.timeout(self._timeout):
                     await loop.sock_sendall(end, MESSAGE)
-                    self.counts.replies += await loop.sock_recv(end, 2048) == MESSAGE
+                    answer = await loop.sock_recv(end, 2048)
+                    self.counts.replies += answer == MESSAGE
 
     def _answered(self) -> None:
         self.counts.replies += 1
@@ -211,6 +212,25 @@ def _echo_request(identifier: int, number: int) -> bytes:
     return packet(~(total + (total >> 16)) & 0xFFFF)
 
 
+def _say_ready() -> None:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+
+
+def _stop_event() -> asyncio.Event:
+    """Set by SIGTERM, and when standard input ends: then whoever started this program is gone."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def lifeline_cut() -> None:
+        loop.remove_reader(0)
+        stopped.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    loop.add_reader(0, lifeline_cut)
+    return stopped
+
+
 async def _ticks(rate: float, count: int, stopped: asyncio.Event) -> AsyncIterator[int]:
     """1, 2, 3 … at ``rate`` per second, ``count`` of them (0: no end), until stopped."""
     loop = asyncio.get_running_loop()
@@ -226,8 +246,8 @@ async def _ticks(rate: float, count: int, stopped: asyncio.Event) -> AsyncIterat
 
 async def send(protocol: str, sender: Sender, rate: float, count: int) -> None:
     """Send until done or SIGTERM, then print the counts."""
-    stopped = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    stopped = _stop_event()
+    _say_ready()
     kinds: dict[str, Callable[[AsyncIterator[int]], Awaitable[None]]] = {
         "icmp": sender.icmp,
         "udp": sender.udp,

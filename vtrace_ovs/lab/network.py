@@ -1,5 +1,6 @@
 """Turns an Overlay into a running lab of Mininet nodes and Open vSwitches, and takes it down without a trace."""
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -48,6 +49,7 @@ class Lab(AbstractContextManager["Lab"]):
         self.traffic = Traffic(self)
         self._adopted = dict(nodes or {})
         self._created: list[Namespace] = []
+        self._made: list[Path] = []
 
     def __enter__(self) -> Self:
         return self.up()
@@ -60,6 +62,7 @@ class Lab(AbstractContextManager["Lab"]):
     def up(self) -> Self:
         """Build everything, or nothing: on failure what was built is taken down again. Raises LabError."""
         check_preconditions()
+        self._made = [place for place in (self.directory, *self.directory.parents) if not place.exists()]
         try:
             self.directory.mkdir(parents=True)
         except FileExistsError as taken:
@@ -204,7 +207,12 @@ class Lab(AbstractContextManager["Lab"]):
             self.servers.clear()
             self.switches.clear()
             self.vms.clear()
-            shutil.rmtree(self.directory, ignore_errors=True)
+            if self._made:
+                shutil.rmtree(self.directory, ignore_errors=True)
+            for parent in self._made[1:]:
+                with contextlib.suppress(OSError):  # another lab lives there by now
+                    parent.rmdir()
+            self._made = []
 
 
 def at_once(steps: Sequence[Callable[[], _T]]) -> list[_T]:

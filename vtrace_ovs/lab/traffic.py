@@ -1,5 +1,6 @@
 """Turns a traffic request into real ICMP, TCP or UDP between two VMs of a lab, and into counts from both ends."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -123,6 +124,25 @@ class RunningTraffic:
         return TrafficReport(sent.sent, sent.replies, received.received, received.dscps)
 
 
+class Lifeline:
+    """A pipe whose reading end every endpoint holds: it breaks when this process ends, however it ends."""
+
+    def __init__(self) -> None:
+        self._ends: tuple[int, int] | None = None
+
+    def reading_end(self) -> int:
+        """The descriptor to give to an endpoint as its standard input."""
+        if self._ends is None:
+            self._ends = os.pipe()
+        return self._ends[0]
+
+    def cut(self) -> None:
+        """Let every endpoint go."""
+        for end in self._ends or ():
+            os.close(end)
+        self._ends = None
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """The destination's end."""
@@ -130,13 +150,9 @@ class Listener:
     process: subprocess.Popen[str]
 
     @classmethod
-    def start(cls, node: Namespace, protocol: str, port: int, source: str) -> Self:
+    def start(cls, node: Namespace, lifeline: Lifeline, protocol: str, port: int, source: str) -> Self:
         """Start it and wait until it listens. Raises LabError when it cannot (the port is taken)."""
-        process = _endpoint(node, "listen", protocol, str(port), source)
-        if process.stdout is None or process.stdout.readline() != "ready\n":
-            _out, error = process.communicate(timeout=STOP_DEADLINE)
-            raise LabError(f"{node.name}: cannot listen on {protocol} port {port}: {_last_line(error)}")
-        return cls(process)
+        return cls(_endpoint(node, lifeline, "listen", protocol, str(port), source))
 
     def stop(self) -> EndpointCounts:
         """End it and take its counts."""
@@ -151,6 +167,7 @@ class Traffic:
         self._lab = lab
         self._running: dict[int, RunningTraffic] = {}
         self._started = 0
+        self._lifeline = Lifeline()
 
     def start(self, request: TrafficRequest) -> int:
         """Start traffic in the background; returns its number. Raises UsageError or LabError."""
@@ -159,16 +176,15 @@ class Traffic:
         port, protocol = request.port or 0, request.protocol.value
         listener = None
         if request.listen:
-            listener = Listener.start(destination, protocol, port, str(self._lab.address(request.source)))
-        sender = _endpoint(
-            source,
-            "send",
-            protocol,
-            str(port),
-            str(self._lab.address(request.destination)),
-            *(str(value) for value in (request.rate, request.count, request.dscp, request.timeout)),
-            str(request.source_port or 0),
-        )
+            listener = Listener.start(
+                destination, self._lifeline, protocol, port, str(self._lab.address(request.source))
+            )
+        try:
+            sender = _endpoint(source, self._lifeline, "send", *_sender_arguments(request, self._lab))
+        except LabError:
+            if listener:
+                listener.stop()
+            raise
         self._started += 1
         self._running[self._started] = RunningTraffic(request, sender, listener)
         return self._started
@@ -196,6 +212,17 @@ class Traffic:
         """End everything that still runs."""
         for number in tuple(self._running):
             self.stop(number)
+        self._lifeline.cut()
+
+
+def _sender_arguments(request: TrafficRequest, lab: "Lab") -> tuple[str, ...]:
+    return (
+        request.protocol.value,
+        str(request.port or 0),
+        str(lab.address(request.destination)),
+        *(str(value) for value in (request.rate, request.count, request.dscp, request.timeout)),
+        str(request.source_port or 0),
+    )
 
 
 def send_frames(node: Namespace, interface: str, frames: Sequence[bytes]) -> None:
@@ -209,27 +236,43 @@ def send_frames(node: Namespace, interface: str, frames: Sequence[bytes]) -> Non
     node.run(sys.executable, "-c", program, interface, stdin="".join(f"{frame.hex()}\n" for frame in frames))
 
 
-def _endpoint(node: Namespace, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+def _endpoint(node: Namespace, lifeline: Lifeline, *arguments: str) -> subprocess.Popen[str]:
+    """Start one end and wait until it is ready. Raises LabError when it cannot (the port is taken)."""
+    process = subprocess.Popen(
         [*node.prefix, sys.executable, str(Path(endpoint.__file__)), *arguments],
-        stdin=subprocess.DEVNULL,
+        stdin=lifeline.reading_end(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    if process.stdout is None or process.stdout.readline() != "ready\n":
+        _out, error = _output(process, STOP_DEADLINE)
+        raise LabError(f"{node.name}: cannot {' '.join(arguments)}: {_last_line(error)}")
+    return process
 
 
 def _counts(process: subprocess.Popen[str], timeout: float) -> EndpointCounts:
-    try:
-        out, error = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise LabError(f"a traffic endpoint did not end within {timeout:.0f} s") from None
+    out, error = _output(process, timeout)
     try:
         return from_json(EndpointCounts, _last_line(out))
     except CodecError as wrong:
-        raise LabError(f"a traffic endpoint failed: {_last_line(error)}") from wrong
+        raise LabError(f"a traffic endpoint failed: {_last_line(error) or wrong}") from wrong
+
+
+def _output(process: subprocess.Popen[str], timeout: float) -> tuple[str, str]:
+    """Wait for the end and take what is still to read: a line or two, so the pipes cannot fill meanwhile."""
+    try:
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise LabError(f"a traffic endpoint did not end within {timeout:.0f} s") from None
+    finally:
+        process.wait()
+        texts = [pipe.read() for pipe in (process.stdout, process.stderr) if pipe is not None]
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+    return texts[0], texts[1]
 
 
 def _last_line(text: str) -> str:
