@@ -9,10 +9,13 @@ from dataclasses import replace
 import pytest
 
 from vtrace_ovs.codecs.framing import MessageType, messages
+from vtrace_ovs.codecs.ovsdb_rows import attach_obstacle
 from vtrace_ovs.codecs.requests import barrier_request, echo_reply, get_config_request, hello, set_config
+from vtrace_ovs.errors import OpenFlowError, OvsdbError
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.ovsdb.client import OvsdbClient
 from vtrace_ovs.ovsdb.fingerprint import Fingerprint, difference, fingerprint
+from vtrace_ovs.ovsdb.inventory import read_inventory
 from vtrace_ovs.ovsdb.service_rows import add_service_controllers, remove_service_controllers
 
 TIMEOUT = 5.0
@@ -199,3 +202,39 @@ def test_the_comparison_notices_a_changed_row(ovs: OvsInstance, change: tuple[st
     before = look(ovs)
     ovs.vsctl(*change)
     assert any(line.startswith(f"{section}: ") for line in difference(before, look(ovs)))
+
+
+def test_a_bridge_without_openflow_13_refuses_the_management_socket_too(ovs: OvsInstance) -> None:
+    build_production(ovs, "secure", [])
+    ovs.vsctl("set", "bridge", "br0", "protocols=OpenFlow10")
+    topology = read_inventory([ovs.ovsdb], TIMEOUT).topology
+    (bridge,) = topology.bridges
+    obstacle = attach_obstacle(topology, bridge)
+    assert obstacle is not None
+    assert obstacle.endswith("protocols OpenFlow13")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(ovs.management_socket("br0")))
+        OpenFlowPeer(connection).wait_for(MessageType.ERROR)
+
+
+def test_a_service_row_outlives_whoever_wrote_it_and_is_found_by_its_owner(ovs: OvsInstance) -> None:
+    build_production(ovs, "secure", [])
+    before = look(ovs)
+    with OvsdbClient(ovs.ovsdb, TIMEOUT) as crashed:
+        add_service_controllers(crashed, ["br0"], "tcp:127.0.0.1:1")
+    assert len(look(ovs).controllers) == 1
+    with OvsdbClient(ovs.ovsdb, TIMEOUT) as cleaner:
+        assert remove_service_controllers(cleaner) == ("br0",)
+    assert difference(before, look(ovs)) == ()
+
+
+def test_a_fingerprint_of_a_bridge_that_is_gone_says_so(ovs: OvsInstance) -> None:
+    with pytest.raises(OvsdbError, match="no bridge 'br9'"):
+        fingerprint(ovs.directory, "br9", TIMEOUT)
+
+
+def test_a_fingerprint_without_vswitchd_says_what_to_check(ovs: OvsInstance) -> None:
+    build_production(ovs, "secure", [])
+    ovs.kill("ovs-vswitchd")
+    with pytest.raises(OpenFlowError, match="dump-flows unix:"):
+        look(ovs)
