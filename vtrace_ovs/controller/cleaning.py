@@ -9,10 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vtrace_ovs.controller.dialogue import Dialogue
+from vtrace_ovs.controller.settings import ControllerSettings
 from vtrace_ovs.errors import OpenFlowError
 from vtrace_ovs.instrumentation.changes import wipe
 from vtrace_ovs.instrumentation.cookies import is_ours
-from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket
+from vtrace_ovs.model.task import IntentKind
+from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology
+from vtrace_ovs.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +51,21 @@ def _clean(bridge: Bridge, meter_ids: Iterable[int], dialogue: Dialogue) -> Clea
     left = sum(is_ours(flow.cookie) for flow in dialogue.read().tables.flows)
     problem = f"{bridge.id}: {left} flows of ours are still there; {'; '.join(errors)}" if left or errors else None
     return Cleaned(bridge.id, flows - left, len(meters), problem)
+
+
+def clean_all(topology: Topology, store: Store, settings: ControllerSettings, at: float) -> tuple[Cleaned, ...]:
+    """Every VFD of an inventory, with the meters that open intents remember; closes the intents of clean bridges."""
+    intents = store.open_intents()
+    meters: dict[str, set[int]] = {}
+    for intent in intents:
+        if intent.kind is IntentKind.METER:
+            meters.setdefault(intent.target, set()).update(int(number) for number in intent.detail.split(","))
+    cleaned = tuple(
+        clean_bridge(bridge, sorted(meters.get(str(bridge.id), ())), settings.controller_id, settings.ovsdb_timeout)
+        for bridge in topology.vfds()
+    )
+    clean = {str(outcome.bridge) for outcome in cleaned if outcome.problem is None}
+    for intent in intents:
+        if intent.target in clean:
+            store.intent_undone(intent.id, at)
+    return cleaned

@@ -8,11 +8,13 @@ from types import FrameType
 from typing import Any
 
 from vtrace_ovs.controller.app import VTraceApp
+from vtrace_ovs.controller.cleaning import clean_all
 from vtrace_ovs.controller.seam import AppManager, hub
 from vtrace_ovs.controller.settings import ControllerSettings
 from vtrace_ovs.errors import InfrastructureError, VtraceError
-from vtrace_ovs.model.task import Task
+from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.session.events import CancelRequested
+from vtrace_ovs.storage.store import Store
 
 WATCH_INTERVAL = 0.005
 CLEAN_DEADLINE = 5.0
@@ -47,18 +49,29 @@ def _running(settings: ControllerSettings) -> Iterator[VTraceApp]:
     try:
         yield app
     finally:
-        _end_tasks(app)
+        ended = _end_tasks(app)
         app.shut_down()
         apps.uninstantiate(app.name)
+        if not ended:
+            _clean(app)
 
 
-def _end_tasks(app: VTraceApp) -> None:
-    """Cancel every task and wait until the bridges carry nothing of ours, or do not answer in time."""
+def _end_tasks(app: VTraceApp) -> bool:
+    """Cancel every task and wait; whether the bridges carry nothing of ours, as far as they answered in time."""
     deadline = monotonic() + CLEAN_DEADLINE
     for task_id in tuple(app.session.runs):
         app.report(CancelRequested(time(), task_id))
     while not app.session.idle and app.failure is None and monotonic() < deadline:
         hub.sleep(WATCH_INTERVAL)
+    return app.session.idle
+
+
+def _clean(app: VTraceApp) -> None:
+    """The session could not end by itself: remove what is ours from every bridge, and say so of its tasks."""
+    with Store.open(app.settings.database) as store:
+        clean_all(app.session.fleet.topology, store, app.settings, time())
+        for task_id in app.session.runs:
+            store.set_state(task_id, TaskState.FAILED, time(), reason=f"the controller stopped: {app.failure}")
 
 
 def _raise(failure: BaseException) -> None:

@@ -1,6 +1,7 @@
 """Turns events into commands: every task from claimed to ended, over one deployment of all bridges."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 from vtrace_ovs.errors import RefusedError, VtraceError
@@ -27,6 +28,7 @@ from vtrace_ovs.session.events import (
     Tick,
 )
 from vtrace_ovs.session.runs import Stage, TaskRun
+from vtrace_ovs.session.scope import resolve
 from vtrace_ovs.session.settings import SessionSettings
 
 SLOTS = 512
@@ -154,6 +156,7 @@ class Session:
         try:
             if run.slot >= SLOTS:
                 raise RefusedError(f"{SLOTS} tasks run already; wait until one ends, or cancel one")
+            run.task = replace(run.task, request=resolve(self.fleet.topology, run.task.request))
             found = source_ports(self.fleet.topology, run.task.request)
         except VtraceError as error:
             run.failure = str(error)

@@ -1,0 +1,145 @@
+"""Wires adapters to the session: inventory, database and controller in this process, for one task or for all.
+
+The only module that imports ``controller``; the framework must be chosen before the app is imported.
+"""
+
+import importlib
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from vtrace_ovs.cli.api import open_store
+from vtrace_ovs.cli.settings import Settings
+from vtrace_ovs.controller.cleaning import Cleaned, clean_all
+from vtrace_ovs.controller.dialogue import Dialogue
+from vtrace_ovs.controller.framework import Framework, prefer
+from vtrace_ovs.controller.lock import controller_lock
+from vtrace_ovs.controller.settings import ControllerSettings
+from vtrace_ovs.errors import OpenFlowError, OvsdbError
+from vtrace_ovs.instrumentation.plan import BridgePlan
+from vtrace_ovs.model.task import Task, TaskState, TraceRequest
+from vtrace_ovs.model.topology import BridgeId, ManagementSocket, Topology
+from vtrace_ovs.model.verdict import TaskResult
+from vtrace_ovs.ovsdb.inventory import read_inventory
+from vtrace_ovs.session.dry_run import plan_all
+from vtrace_ovs.session.scope import resolve
+
+if TYPE_CHECKING:
+    from vtrace_ovs.model.flow import BridgeTables
+    from vtrace_ovs.storage.store import Store
+
+OVSDB_TIMEOUT = 5.0
+BRIDGE_TIMEOUT = 2.0
+GENERATIONS = 256
+
+
+def run_task(
+    request: TraceRequest, settings: Settings, connections: tuple[str, ...], framework: str | None
+) -> tuple[Task, TaskResult | None, bool]:
+    """One task, from added to cleaned up: the task as it ended, its result if any, and False when interrupted."""
+    runner = _runner(framework)
+    topology = _vfds(connections)
+    request = resolve(topology, request)
+    with _controller(settings, connections, topology, accept_tasks=False) as (controlled, store):
+        task = store.add_task(request, time.time())
+        task = store.set_state(task.id, TaskState.ANALYSER_READY, time.time())
+        finished = runner.run(controlled, (task,))
+        return store.task(task.id) or task, store.result(task.id), finished
+
+
+def run_controller(
+    settings: Settings, connections: tuple[str, ...], apps: tuple[str, ...], framework: str | None
+) -> None:
+    """Serve the database's tasks until a signal comes."""
+    runner = _runner(framework)
+    topology = _vfds(connections)
+    with _controller(settings, connections, topology, accept_tasks=True, apps=apps) as (controlled, _):
+        runner.run(controlled)
+
+
+def clean_bridges(settings: Settings, connections: tuple[str, ...]) -> tuple[Cleaned, ...]:
+    """Remove everything of ours from every bridge of the inventory; refused while a controller runs here."""
+    topology = _vfds(connections)
+    with controller_lock(settings.rundir), open_store(settings.database) as store:
+        _fail_unfinished(store)
+        return clean_all(topology, store, _controller_settings(settings, connections), time.time())
+
+
+def plans(request: TraceRequest, connections: tuple[str, ...]) -> tuple[tuple[BridgePlan, ...], tuple[str, ...]]:
+    """What arming would install on every bridge that answers, and why the others do not."""
+    topology = _vfds(connections)
+    request = resolve(topology, request)
+    settings = _controller_settings(None, connections)
+    tables: dict[BridgeId, BridgeTables] = {}
+    problems: list[str] = []
+    for bridge in topology.vfds():
+        if isinstance(bridge.attachment, ManagementSocket):
+            try:
+                path = bridge.attachment.path
+                with closing(Dialogue(bridge, path, settings.controller_id, BRIDGE_TIMEOUT)) as dialogue:
+                    tables[bridge.id] = dialogue.read().tables
+            except (OSError, OpenFlowError) as error:
+                problems.append(f"{bridge.id} cannot be read: {error}")
+        else:
+            problems.append(f"{bridge.id} is remote: a dry run attaches to nothing, so its tables are not known")
+    return plan_all(topology, tables, request, settings.instrumentation, time.time()), tuple(problems)
+
+
+def _runner(framework: str | None) -> ModuleType:
+    """The runner, on the framework asked for."""
+    prefer(None if framework is None else Framework(framework.replace("-", "_")))
+    return importlib.import_module("vtrace_ovs.controller.runner")
+
+
+def _vfds(connections: tuple[str, ...]) -> Topology:
+    """The inventory, with something in it. Raises OvsdbError when there is nothing to trace on."""
+    inventory = read_inventory(connections, OVSDB_TIMEOUT)
+    if not inventory.topology.vfds():
+        places = ", ".join(connections)
+        raise OvsdbError(f"no bridge to trace on in {places}: name the servers of the overlay with --ovsdb")
+    return inventory.topology
+
+
+def _controller_settings(
+    settings: Settings | None,
+    connections: tuple[str, ...],
+    *,
+    accept_tasks: bool = False,
+    apps: tuple[str, ...] = (),
+) -> ControllerSettings:
+    return ControllerSettings(
+        ovsdb=connections,
+        database="" if settings is None else settings.database,
+        generation=secrets.randbelow(GENERATIONS),
+        ovsdb_timeout=OVSDB_TIMEOUT,
+        accept_tasks=accept_tasks,
+        apps=apps,
+    )
+
+
+@contextmanager
+def _controller(
+    settings: Settings,
+    connections: tuple[str, ...],
+    topology: Topology,
+    *,
+    accept_tasks: bool,
+    apps: tuple[str, ...] = (),
+) -> Iterator[tuple[ControllerSettings, "Store"]]:
+    """The right to be this host's controller, over a database and bridges in which no earlier crash left anything."""
+    controlled = _controller_settings(settings, connections, accept_tasks=accept_tasks, apps=apps)
+    with controller_lock(settings.rundir), open_store(settings.database) as store:
+        _fail_unfinished(store)
+        if store.open_intents():
+            clean_all(topology, store, controlled, time.time())
+        yield controlled, store
+
+
+def _fail_unfinished(store: "Store") -> None:
+    """Tasks of a controller that is no more: it was the only one, so they will not go on by themselves."""
+    for task in store.unfinished():
+        if task.state is not TaskState.NEW:
+            store.set_state(task.id, TaskState.FAILED, time.time(), reason="the controller ended before the task did")

@@ -1,0 +1,127 @@
+"""Turns ``vtrace run``, ``controller`` and ``clean`` into a controller in this process, or into clean bridges."""
+
+from typing import Annotated
+
+import typer
+
+from vtrace_ovs.cli.console import emit, emit_text, talk
+from vtrace_ovs.cli.exit_codes import ExitCode, code_of_verdict, code_without_result
+from vtrace_ovs.cli.inventory import ovsdb_of
+from vtrace_ovs.cli.options import (
+    DestinationOption,
+    FilterArgument,
+    Format,
+    FormatOption,
+    FrameworkOption,
+    OvsdbOption,
+    PacketCountOption,
+    SourceOption,
+    TraceTimeOption,
+    VerboseOption,
+    VniOption,
+)
+from vtrace_ovs.cli.settings import Settings, read_settings
+from vtrace_ovs.filters import trace_request
+from vtrace_ovs.model.task import DEFAULT_PACKET_COUNT, DEFAULT_TRACE_TIME, TraceRequest
+from vtrace_ovs.rendering.document import result_document, task_document
+from vtrace_ovs.rendering.plans import BridgePlan, plan_lines
+from vtrace_ovs.rendering.screen import result_lines
+
+
+def register(app: typer.Typer) -> None:
+    """Add the tracing commands."""
+    app.command("run")(run)
+    app.command("controller")(controller)
+    app.command("clean")(clean)
+
+
+def run(  # noqa: PLR0913, PLR0917 - one parameter per option
+    filter_text: FilterArgument,
+    packet_count: PacketCountOption = DEFAULT_PACKET_COUNT,
+    trace_time: TraceTimeOption = DEFAULT_TRACE_TIME,
+    vni: VniOption = None,
+    source_vm: SourceOption = None,
+    destination_vm: DestinationOption = None,
+    ovsdb: OvsdbOption = None,
+    output: FormatOption = Format.TREE,
+    verbose: VerboseOption = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every flow and meter, install none.")] = False,
+    framework: FrameworkOption = None,
+) -> None:
+    """Trace once: attach, trace, explain, clean up."""
+    request = trace_request(
+        filter_text,
+        packet_count=packet_count,
+        trace_time=trace_time,
+        vni=vni,
+        source_vm=source_vm,
+        destination_vm=destination_vm,
+    )
+    settings = read_settings()
+    connections = ovsdb_of(settings, ovsdb)
+    if dry_run:
+        raise typer.Exit(_dry_run(request, connections))
+    raise typer.Exit(trace(request, settings, connections, output=output, verbose=verbose, framework=framework))
+
+
+def trace(
+    request: TraceRequest,
+    settings: Settings,
+    connections: tuple[str, ...],
+    *,
+    output: Format,
+    verbose: int,
+    framework: str | None,
+) -> ExitCode:
+    """One task in a controller of its own; prints the result, returns the exit code."""
+    from vtrace_ovs.cli.running import run_task  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
+
+    task, result, finished = run_task(request, settings, connections, framework)
+    if output is Format.JSON:
+        emit_text(task_document(task) if result is None else result_document(result, task))
+    elif result is not None:
+        emit(result_lines(result, verbose))
+    if not finished:
+        return ExitCode.INTERRUPTED
+    if result is not None:
+        return code_of_verdict(result.verdict)
+    talk(f"vtrace: task {task.id} {task.state.value}: {task.reason or 'no result'}")
+    return code_without_result(task.state)
+
+
+def controller(
+    ovsdb: OvsdbOption = None,
+    app_modules: Annotated[
+        list[str] | None, typer.Option("--app", metavar="MODULE", help="Another Ryu app to load beside ours.")
+    ] = None,
+    framework: FrameworkOption = None,
+) -> None:
+    """Run the Ryu app: takes tasks from the database until it is stopped."""
+    from vtrace_ovs.cli.running import run_controller  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
+
+    settings = read_settings()
+    run_controller(settings, ovsdb_of(settings, ovsdb), tuple(app_modules or ()), framework)
+
+
+def clean(ovsdb: OvsdbOption = None) -> None:
+    """Remove everything of ours from every bridge, and prove that nothing is left."""
+    from vtrace_ovs.cli.running import clean_bridges  # noqa: PLC0415 - SQLAlchemy is slow to import
+
+    settings = read_settings()
+    outcomes = clean_bridges(settings, ovsdb_of(settings, ovsdb))
+    for outcome in outcomes:
+        if outcome.problem is not None:
+            talk(f"vtrace: {outcome.problem}")
+        else:
+            emit_text(f"{outcome.bridge}: removed {outcome.flows} flows and {outcome.meters} meters, none left\n")
+    raise typer.Exit(ExitCode.INFRASTRUCTURE if any(outcome.problem for outcome in outcomes) else ExitCode.DELIVERED)
+
+
+def _dry_run(request: TraceRequest, connections: tuple[str, ...]) -> ExitCode:
+    from vtrace_ovs.cli.running import plans  # noqa: PLC0415 - python-ovs is slow to import
+
+    planned, problems = plans(request, connections)
+    emit(plan_lines([BridgePlan(p.bridge, p.meters, (*p.sinks, *p.sources)) for p in planned]))
+    for problem in problems:
+        talk(f"vtrace: {problem}")
+    return ExitCode.DELIVERED

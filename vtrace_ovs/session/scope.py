@@ -1,0 +1,53 @@
+"""Turns a request that names VMs and VNIs into one that is true of this inventory, or says which name is wrong."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from difflib import get_close_matches
+from ipaddress import IPv4Address, IPv4Network
+
+from vtrace_ovs.errors import UsageError
+from vtrace_ovs.filters import canonical_text
+from vtrace_ovs.instrumentation.scope import source_ports
+from vtrace_ovs.model.filter import Filter
+from vtrace_ovs.model.task import TraceRequest
+from vtrace_ovs.model.topology import Topology, Vm
+
+
+def resolve(topology: Topology, request: TraceRequest) -> TraceRequest:
+    """The request with ``destination_vm`` turned into the VM's address.
+
+    Raises UsageError for an unknown VM or VNI, and for names that contradict the filter or each other.
+    """
+    scope = request.scope
+    known = {port.vni for bridge in topology.vfds() for port in bridge.ports if port.vni is not None}
+    if scope.vni is not None and scope.vni not in known:
+        raise UsageError(f"VNI {scope.vni} is not in the inventory; it knows {_listed(map(str, sorted(known)))}")
+    source = None if scope.source_vm is None else _vm(topology, scope.source_vm)
+    if source is not None and scope.vni not in (None, source.port.vni):
+        raise UsageError(f"VM {source.name} is in VNI {source.port.vni}, not {scope.vni}; give one of the two")
+    source_ports(topology, request)
+    if scope.destination_vm is None:
+        return request
+    return replace(request, filter=_toward(request.filter, _vm(topology, scope.destination_vm)))
+
+
+def _vm(topology: Topology, name: str) -> Vm:
+    found = topology.vm(name)
+    if found is None:
+        names = sorted(vm.name for vm in topology.vms())
+        near = get_close_matches(name, names, n=3) or names[:5]
+        raise UsageError(f"VM {name!r} is not in the inventory; did you mean {_listed(near)}?")
+    return found
+
+
+def _toward(traffic: Filter, vm: Vm) -> Filter:
+    if not isinstance(vm.port.address, IPv4Address):
+        raise UsageError(f"the inventory has no IPv4 address of VM {vm.name}; give nw_dst in the filter instead")
+    if traffic.destination is not None and vm.port.address not in traffic.destination:
+        raise UsageError(f"the filter's nw_dst {traffic.destination} is not VM {vm.name}, {vm.port.address}")
+    narrowed = replace(traffic, destination=IPv4Network(vm.port.address))
+    return replace(narrowed, text=canonical_text(narrowed))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
