@@ -1,7 +1,7 @@
 """What was seen: one packet-in copy at one place in one VFD (paper, Table 2), and counter samples."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.oxm import Field
@@ -15,6 +15,18 @@ class Loc(Enum):
     IN = "in"
     OUT = "out"
     ERROR = "error"
+
+
+class RecordMsg(StrEnum):
+    """What the logging VFD itself can say about an ``out`` (paper, Table 2: ``msg``).
+
+    UNMARKED: it leaves without a mark, so the next VFD will not log it. SUPPRESSED: Open vSwitch will not send it,
+    because the port is the one it came from.
+    """
+
+    NONE = ""
+    UNMARKED = "leaves without a mark"
+    SUPPRESSED = "output to the ingress port is suppressed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +56,8 @@ class PacketInRecord:
     its trajectory (1 = coloring VFD); ``nat_key`` the original-direction five-tuple when the packet was translated;
     ``flow`` the production flow that sent the packet out or dropped it (``error``), None for ``in`` and for a miss in a
     table without a table-miss flow; ``out_port`` is set for ``out`` where the flow names a port. ``tunnel`` is the
-    tunnel it arrived by (``in``) or is about to leave by (``out``); its addresses are out_sip and out_dip.
+    tunnel it arrived by (``in``) or is about to leave by (``out``); its addresses are out_sip and out_dip. ``msg`` is
+    a ``RecordMsg``.
     """
 
     sequence: int

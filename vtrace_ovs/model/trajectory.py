@@ -93,6 +93,7 @@ class Hop:
 
     ``deciding`` is the index in ``steps`` of the lookup whose flow (or lack of one) sent or stopped the packet, None
     for the last one; ``note`` says in words why a predicted branch ends as it does where no other field does.
+    ``unmarked`` means that it was seen leaving without a mark, so that no later VFD would have logged it.
     """
 
     bridge: BridgeId
@@ -116,6 +117,7 @@ class Hop:
     ending: Ending | None = None
     deciding: int | None = None
     note: str | None = None
+    unmarked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.places import Places
-from vtrace_ovs.model.records import Loc, PacketInRecord
+from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
 from vtrace_ovs.model.topology import PortKind
 from vtrace_ovs.model.trajectory import DropShape, Ending, HeaderChange, Hop, Step
 from vtrace_ovs.trajectories.visits import Branch, Visit
@@ -74,7 +74,7 @@ def _ending(way: list[Leg]) -> Ending:
     branch = way[-1][1]
     if branch is None:
         ending = Ending.OPEN
-    elif branch.is_drop:
+    elif branch.is_drop or branch.is_suppressed:
         ending = Ending.DROPPED
     elif branch.onward.kind is None:
         ending = Ending.UNKNOWN
@@ -133,10 +133,11 @@ def _hop(visit: Visit, branch: Branch | None, parent: int | None, ending: Ending
         steps=() if record is None else _steps(record),
         seen=_SEEN[arrival is not None, None if record is None else record.loc],
         inferred=arrival is None and record is None,
-        drop=_shape(record) if record is not None and record.loc is Loc.ERROR else None,
+        drop=None if branch is None else _shape(branch),
         entered_at=None if arrival is None else arrival.timestamp,
         left_at=None if record is None else record.timestamp,
         ending=ending,
+        unmarked=record is not None and record.msg == RecordMsg.UNMARKED,
     )
 
 
@@ -150,8 +151,12 @@ def _steps(record: PacketInRecord) -> tuple[Step, ...]:
     return (Step(table_id or 0, record.flow, record.cookie, actions),)
 
 
-def _shape(record: PacketInRecord) -> DropShape:
-    flow = record.flow
+def _shape(branch: Branch) -> DropShape | None:
+    if branch.is_suppressed:
+        return DropShape.OUTPUT_TO_INGRESS
+    if branch.record is None or not branch.is_drop:
+        return None
+    flow = branch.record.flow
     if flow is None:
         return DropShape.NO_MATCH
     if flow.priority == 0 and not flow.match.fields:

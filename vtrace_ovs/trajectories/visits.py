@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from vtrace_ovs.model.actions import OFPP_IN_PORT, OFPP_LOCAL, OFPP_MAX
 from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.places import NOWHERE, Onward, Places
-from vtrace_ovs.model.records import Loc, PacketInRecord
+from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
 from vtrace_ovs.model.topology import BridgeId, PortKind
 
 
@@ -28,6 +28,11 @@ class Branch:
     def is_drop(self) -> bool:
         """Whether an ``error`` record ended the packet here."""
         return self.record is not None and self.record.loc is Loc.ERROR
+
+    @property
+    def is_suppressed(self) -> bool:
+        """Whether Open vSwitch was about to output to the ingress port, which it does not do."""
+        return self.record is not None and self.record.msg == RecordMsg.SUPPRESSED and not self.children
 
 
 class Visit:
