@@ -31,7 +31,8 @@ from vtrace_ovs.session.settings import SessionSettings
 from vtrace_ovs.trajectories.stitch import Stitcher, complete
 from vtrace_ovs.walker.network import Network
 
-EVIDENCE_STAGES = frozenset({Stage.COLLECTING, Stage.CLOSING, Stage.DRAINING})
+EVIDENCE_STAGES = frozenset({Stage.ARMING, Stage.COLLECTING, Stage.CLOSING, Stage.DRAINING})
+JUDGED_STAGES = EVIDENCE_STAGES - {Stage.ARMING}
 
 
 class Collection:
@@ -69,11 +70,14 @@ class Collection:
         state.stranger = any(
             flow.cookie >> GENERATION_SHIFT & 0xFF != self._deployment.settings.generation for flow in ours
         )
-        state.adopt(replace(event.tables, flows=theirs), event.meters, event.at)
+        plan = self._deployment.plan_on(event.bridge)
+        private = frozenset() if plan is None else frozenset(meter.meter_id for meter in plan.meters)
+        meters = tuple(entry for entry in event.tables.meters if entry.meter_id not in private)
+        state.adopt(replace(event.tables, flows=theirs, meters=meters), event.meters, event.at)
         self._fleet.version += 1
         commands: list[Command] = []
         for run in runs:
-            if run.stage in EVIDENCE_STAGES:
+            if run.stage in JUDGED_STAGES:
                 commands.append(SaveSamples(samples_of(run.task.id, event, ours)))
                 commands.extend(self._follow(run, state))
         return tuple(commands)
