@@ -17,6 +17,7 @@ from vtrace_ovs.storage.migration import bring_up_to_date
 
 BUSY_TIMEOUT = 5.0
 _WRITING = "vtrace_writing"
+_SQLITE_HEADER = b"SQLite format 3\0"
 
 
 class Database:
@@ -111,11 +112,23 @@ def _check_path(path: Path, *, create: bool) -> None:
     if path.is_dir():
         raise StorageError(f"database {path} is a directory: name a file in it")
     if path.exists():
+        _check_header(path)
         return
     if not create:
         raise StorageError(f"there is no database at {path}: check the name, or add a task first")
     if not path.parent.is_dir():
         raise StorageError(f"database {path} cannot be created: {path.parent} is not a directory; create it first")
+
+
+def _check_header(path: Path) -> None:
+    """SQLite takes a file shorter than its header for an empty database and would write over it."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(len(_SQLITE_HEADER))
+    except OSError as error:
+        raise StorageError(f"database {path} cannot be read ({error.strerror}): check its permissions") from error
+    if header not in (b"", _SQLITE_HEADER):
+        raise StorageError(f"database {path} is not a SQLite database: name another file; nothing was changed")
 
 
 def _sqlite_engine(url: URL, busy_timeout: float) -> Engine:

@@ -261,7 +261,7 @@ class VerdictColumns:
     table_id: Mapped[int | None]
     cookie: Mapped[Wide | None]
     owner: Mapped[str | None]
-    packets: Mapped[int]
+    packets: Mapped[Wide]
 
 
 class ResultRow(VerdictColumns, Base):

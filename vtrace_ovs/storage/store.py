@@ -101,7 +101,7 @@ class Store:
 
     # --- intents ---
 
-    def write_intent(  # noqa: PLR0913 - the fields of an intent
+    def write_intent(
         self, task_id: int, kind: IntentKind, target: str, *, ovsdb: str, detail: str, at: float
     ) -> Intent:
         """An intent, durable before the network is touched."""

@@ -60,7 +60,7 @@ def unfinished_tasks(session: Session) -> tuple[Task, ...]:
     return tuple(_task(row) for row in session.scalars(query))
 
 
-def set_state(  # noqa: PLR0913 - a transition and what it brings with it
+def set_state(
     session: Session, task_id: int, state: TaskState, at: float, *, reason: str | None, slot: int | None
 ) -> Task:
     """The task in its new state. None for ``reason`` or ``slot`` keeps what is there."""
