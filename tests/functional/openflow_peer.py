@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from vtrace_ovs.codecs import openflow
@@ -84,7 +85,7 @@ class OpenFlowPeer:
     def modify(self, *mods: FlowMod) -> None:
         """Send FlowMods and wait until they have taken effect."""
         for mod in mods:
-            self.send(lambda xid, mod=mod: openflow.flow_mod(mod, xid))
+            self.send(partial(openflow.flow_mod, mod))
         self.barrier()
 
     def listen(self, controller_id: int) -> None:
@@ -95,6 +96,12 @@ class OpenFlowPeer:
         self.send(openflow.set_async)
         self.send(lambda xid: openflow.set_config(config.flags, 0xFFFF, xid))
         self.barrier()
+
+    def waiting_packet_ins(self) -> tuple[PacketIn, ...]:
+        """The packet-ins sent so far and not yet taken: they come before the reply to a barrier."""
+        self.barrier()
+        found = [message for message in self._waiting if openflow.is_packet_in(message)]
+        return tuple(openflow.packet_in(message, self.dpid, 0.0) for message in found)
 
     def packet_in(self) -> PacketIn:
         """The next packet-in."""

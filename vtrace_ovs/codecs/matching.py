@@ -1,7 +1,6 @@
 """Turns OXM/NXM bytes into model fields and matches, and back (OpenFlow 1.3.5 §7.2.3, ovs-fields(7))."""
 
 import struct
-from collections.abc import Iterator
 from functools import lru_cache
 from operator import attrgetter
 
@@ -27,6 +26,7 @@ _OFPMT_OXM = 1
 _RESERVED_PORTS_16 = 0xFF00
 _PORT_BYTES_16 = 2
 _EXPERIMENTER_BYTES = 4
+_EXPERIMENTER_CLASS = b"\xff\xff"
 
 _BY_HEADER: dict[tuple[int, int, int | None], Field] = {
     **{(entry.oxm_class, entry.oxm_field, entry.experimenter): entry for entry in CATALOGUE},
@@ -55,39 +55,49 @@ def _field_of(oxm_class: int, number: int, experimenter: int | None, n_bytes: in
     return known if known is IN_PORT else sized(known, n_bytes)
 
 
+@lru_cache(maxsize=4096)
+def _layout(head: bytes) -> tuple[Field, int, int, bool, int]:
+    """(field, header size, payload size, whether a mask follows, all bits) of an OXM with this header."""
+    oxm_class, tail, length = _HEADER.unpack_from(head)
+    start, experimenter = _HEADER.size, None
+    if oxm_class == EXPERIMENTER_CLASS:
+        start, experimenter = len(head), int.from_bytes(head[_HEADER.size :])
+    has_mask = bool(tail & 1)
+    n_bytes = (length + _HEADER.size - start) // (2 if has_mask else 1)
+    if n_bytes <= 0:
+        raise CodecError(f"OXM {oxm_class:#x}:{tail >> 1} has no payload; the match is cut short")
+    entry = _field_of(oxm_class, tail >> 1, experimenter, n_bytes)
+    return entry, start, n_bytes, has_mask, entry.full_mask
+
+
 @lru_cache(maxsize=65536)
 def decode_tlv(tlv: bytes) -> MaskedField:
     """One OXM with its payload, under the field it is called in the catalogue. Raises CodecError for a wrong length.
 
     A payload without mask matches every bit of the field.
     """
-    oxm_class, tail, length = _HEADER.unpack_from(tlv)
-    start, experimenter = 4, None
-    if oxm_class == EXPERIMENTER_CLASS:
-        start, experimenter = 8, int.from_bytes(tlv[4:8])
-    payload = tlv[start:]
-    n_bytes = len(payload) // 2 if tail & 1 else len(payload)
-    if len(tlv) != length + 4 or not n_bytes:
-        raise CodecError(f"OXM {oxm_class:#x}:{tail >> 1} of {len(tlv)} bytes claims {length}; the match is cut short")
-    entry = _field_of(oxm_class, tail >> 1, experimenter, n_bytes)
-    value = int.from_bytes(payload[:n_bytes])
-    if not tail & 1:
-        return MaskedField(
-            entry, port32(value) if entry is IN_PORT and n_bytes == _PORT_BYTES_16 else value, entry.full_mask
-        )
-    mask = int.from_bytes(payload[n_bytes:]) & entry.full_mask
-    return MaskedField(entry, value & mask, mask)
+    head = tlv[: _EXPERIMENTER_HEADER.size] if tlv[:2] == _EXPERIMENTER_CLASS else tlv[: _HEADER.size]
+    if len(tlv) < _HEADER.size or len(tlv) != _HEADER.size + tlv[3]:
+        raise CodecError(f"OXM {tlv.hex()} is cut short")
+    entry, start, n_bytes, has_mask, mask = _layout(head)
+    if has_mask:
+        mask &= int.from_bytes(tlv[start + n_bytes : start + 2 * n_bytes])
+        return MaskedField(entry, int.from_bytes(tlv[start : start + n_bytes]) & mask, mask)
+    value = int.from_bytes(tlv[start:])
+    return MaskedField(entry, port32(value) if entry is IN_PORT and n_bytes == _PORT_BYTES_16 else value, mask)
 
 
-def decode_tlvs(body: bytes) -> Iterator[MaskedField]:
+def decode_tlvs(body: bytes) -> list[MaskedField]:
     """The OXMs of a match or of packet-in metadata, in wire order. Raises CodecError when one runs over the end."""
+    found = []
     offset, end = 0, len(body)
     while offset + 4 <= end:
         stop = offset + 4 + body[offset + 3]
-        yield decode_tlv(body[offset:stop])
+        found.append(decode_tlv(body[offset:stop]))
         offset = stop
     if offset != end:
         raise CodecError(f"{end - offset} stray bytes behind the last OXM of a match")
+    return found
 
 
 @lru_cache(maxsize=65536)
@@ -96,9 +106,9 @@ def decode_match(body: bytes) -> Match:
 
     ``vlan_vid`` and ``vlan_pcp`` become bits of ``vlan_tci``, ``xreg`` and ``xxreg`` bits of ``reg``.
     """
-    masked = list(decode_tlvs(body))
-    masked.sort(key=_by_name)
-    return Match(tuple(masked)).taken_apart()
+    found = decode_tlvs(body)
+    found.sort(key=_by_name)
+    return Match(tuple(found)).taken_apart()
 
 
 def header(entry: Field, has_mask: bool = False) -> bytes:

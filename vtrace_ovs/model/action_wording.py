@@ -48,7 +48,6 @@ _OFPR_ACTION = 1
 _REASONS = {0: "no_match", 1: "action", 2: "invalid_ttl", 3: "action_set", 4: "group", 5: "packet_out"}
 _ALGORITHMS = {21: "ftp", 69: "tftp"}
 _OVS_NAMES = {"ipv4_src": "ip_src", "ipv4_dst": "ip_dst", "ip_proto": "nw_proto", "ip_ecn": "nw_ecn"}
-_OWN_WORDS = {"nw_ttl": "mod_nw_ttl:{}", "mpls_ttl": "set_mpls_ttl({})"}
 _VLAN_PARTS = {0x1FFF: field("vlan_vid"), 0xE000: field("vlan_pcp")}
 
 
@@ -62,8 +61,6 @@ def _output(action: Output) -> str:
 
 def _set_field(action: SetField) -> str:
     target, value, mask = action.field, action.value, action.mask
-    if target.name in _OWN_WORDS:
-        return _OWN_WORDS[target.name].format(value)
     if target is VLAN_TCI and mask in _VLAN_PARTS:
         target = _VLAN_PARTS[mask]
         shift = (mask & -mask).bit_length() - 1

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vtrace_ovs.model.oxm import Field, components
+from vtrace_ovs.model.oxm import OVERLAPPING, Field, components
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Match:
 
     def taken_apart(self) -> "Match":
         """The same match with each overlapping field (``xreg0``, ``vlan_vid``) as bits of the fields it is made of."""
-        if not any(components(masked.field) for masked in self.fields):
+        if OVERLAPPING.isdisjoint([masked.field for masked in self.fields]):
             return self
         merged: dict[Field, MaskedField] = {}
         for whole in self.fields:

@@ -299,6 +299,8 @@ _COMPONENTS = {
     field("nw_tos"): ((2, SubField(field("ip_dscp"), 0, 6)),),
 }
 
+OVERLAPPING = frozenset(_COMPONENTS)
+
 IN_PORT = field("in_port")
 ETH_TYPE = field("eth_type")
 ETH_SRC = field("eth_src")
