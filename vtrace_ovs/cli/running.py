@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,14 @@ from vtrace_ovs.controller.cleaning import Cleaned, clean_all
 from vtrace_ovs.controller.dialogue import Dialogue
 from vtrace_ovs.controller.framework import Framework, prefer
 from vtrace_ovs.controller.lock import controller_lock
-from vtrace_ovs.controller.settings import ControllerSettings
+from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.errors import OpenFlowError, OvsdbError
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.task import Task, TaskState, TraceRequest
-from vtrace_ovs.model.topology import BridgeId, ManagementSocket, Topology
+from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology
 from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.ovsdb.inventory import read_inventory
+from vtrace_ovs.ovsdb.liveness import probe
 from vtrace_ovs.session.dry_run import plan_all
 from vtrace_ovs.session.scope import resolve
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 OVSDB_TIMEOUT = 5.0
 BRIDGE_TIMEOUT = 2.0
+PROBE_TIMEOUT = 0.5
 GENERATIONS = 256
 
 
@@ -43,10 +46,10 @@ def run_task(
     runner = _runner(framework)
     topology = _vfds(connections)
     request = resolve(topology, request)
-    with _controller(settings, connections, topology, accept_tasks=False) as (controlled, store):
+    with _controller(settings, connections, topology, accept_tasks=False) as (controlled, around, store):
         task = store.add_task(request, time.time())
         task = store.set_state(task.id, TaskState.ANALYSER_READY, time.time())
-        finished = runner.run(controlled, (task,))
+        finished = runner.run(controlled, around, (task,))
         return store.task(task.id) or task, store.result(task.id), finished
 
 
@@ -56,8 +59,8 @@ def run_controller(
     """Serve the database's tasks until a signal comes."""
     runner = _runner(framework)
     topology = _vfds(connections)
-    with _controller(settings, connections, topology, accept_tasks=True, apps=apps) as (controlled, _):
-        runner.run(controlled)
+    with _controller(settings, connections, topology, accept_tasks=True, apps=apps) as (controlled, around, _):
+        runner.run(controlled, around)
 
 
 def clean_bridges(settings: Settings, connections: tuple[str, ...]) -> tuple[Cleaned, ...]:
@@ -65,14 +68,14 @@ def clean_bridges(settings: Settings, connections: tuple[str, ...]) -> tuple[Cle
     topology = _vfds(connections)
     with controller_lock(settings.rundir), open_store(settings.database) as store:
         _fail_unfinished(store)
-        return clean_all(topology, store, _controller_settings(settings, connections), time.time())
+        return clean_all(topology, store, _controller_settings(), time.time())
 
 
 def plans(request: TraceRequest, connections: tuple[str, ...]) -> tuple[tuple[BridgePlan, ...], tuple[str, ...]]:
     """What arming would install on every bridge that answers, and why the others do not."""
     topology = _vfds(connections)
     request = resolve(topology, request)
-    settings = _controller_settings(None, connections)
+    settings = _controller_settings()
     tables: dict[BridgeId, BridgeTables] = {}
     problems: list[str] = []
     for bridge in topology.vfds():
@@ -103,18 +106,9 @@ def _vfds(connections: tuple[str, ...]) -> Topology:
     return inventory.topology
 
 
-def _controller_settings(
-    settings: Settings | None,
-    connections: tuple[str, ...],
-    *,
-    accept_tasks: bool = False,
-    apps: tuple[str, ...] = (),
-) -> ControllerSettings:
+def _controller_settings(*, accept_tasks: bool = False, apps: tuple[str, ...] = ()) -> ControllerSettings:
     return ControllerSettings(
-        ovsdb=connections,
-        database="" if settings is None else settings.database,
         generation=secrets.randbelow(GENERATIONS),
-        ovsdb_timeout=OVSDB_TIMEOUT,
         accept_tasks=accept_tasks,
         apps=apps,
     )
@@ -128,14 +122,14 @@ def _controller(
     *,
     accept_tasks: bool,
     apps: tuple[str, ...] = (),
-) -> Iterator[tuple[ControllerSettings, "Store"]]:
+) -> Iterator[tuple[ControllerSettings, Surroundings, "Store"]]:
     """The right to be this host's controller, over a database and bridges in which no earlier crash left anything."""
-    controlled = _controller_settings(settings, connections, accept_tasks=accept_tasks, apps=apps)
+    controlled = _controller_settings(accept_tasks=accept_tasks, apps=apps)
     with controller_lock(settings.rundir), open_store(settings.database) as store:
         _fail_unfinished(store)
         if store.open_intents():
             clean_all(topology, store, controlled, time.time())
-        yield controlled, store
+        yield controlled, Surroundings(store, partial(_inventory, connections), _why_dead), store
 
 
 def _fail_unfinished(store: "Store") -> None:
@@ -143,3 +137,13 @@ def _fail_unfinished(store: "Store") -> None:
     for task in store.unfinished():
         if task.state is not TaskState.NEW:
             store.set_state(task.id, TaskState.FAILED, time.time(), reason="the controller ended before the task did")
+
+
+def _inventory(connections: tuple[str, ...]) -> tuple[Topology, tuple[str, ...]]:
+    inventory = read_inventory(connections, OVSDB_TIMEOUT)
+    return inventory.topology, inventory.problems
+
+
+def _why_dead(bridge: Bridge) -> str | None:
+    looked = probe(bridge, PROBE_TIMEOUT)
+    return None if looked.alive else looked.reason

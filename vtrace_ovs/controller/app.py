@@ -15,7 +15,7 @@ from vtrace_ovs.controller.ledger import Ledger
 from vtrace_ovs.controller.links import Links
 from vtrace_ovs.controller.mailbox import Mailbox
 from vtrace_ovs.controller.seam import App, hub, set_ev_cls
-from vtrace_ovs.controller.settings import ControllerSettings
+from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.errors import InfrastructureError, VtraceError
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
 from vtrace_ovs.model.task import Task
@@ -35,7 +35,6 @@ from vtrace_ovs.session.commands import (
 )
 from vtrace_ovs.session.events import Event, InventoryRead, TaskClaimed, Tick
 from vtrace_ovs.session.machine import Session
-from vtrace_ovs.storage.store import Store
 
 TICK = 0.02
 
@@ -45,19 +44,27 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
 
     _EVENTS = (EventInbox,)
 
-    def __init__(self, *args: Any, vtrace: ControllerSettings | None = None, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - what the framework passes
+        settings: ControllerSettings | None = None,
+        surroundings: Surroundings | None = None,
+        **kwargs: Any,  # noqa: ANN401 - what the framework passes
+    ) -> None:
         super().__init__(*args, **kwargs)
-        if vtrace is None:
-            raise InfrastructureError("this app needs its settings; start it with `vtrace controller`")
-        self.settings = vtrace
+        if settings is None or surroundings is None:
+            raise InfrastructureError("this app needs to be told where it runs; start it with `vtrace controller`")
+        self.settings = settings
+        self.surroundings = surroundings
         self.failure: BaseException | None = None
         self.ended: set[int] = set()
-        self.session = Session(vtrace.session, vtrace.instrumentation, _profile_named)
-        self._store = Store.open(vtrace.database)
-        self._links = Links(vtrace.controller_id, self.report)
+        self.session = Session(settings.session, settings.instrumentation, _profile_named)
+        self._links = Links(settings.controller_id, self.report, surroundings.probe)
         self._mailbox: Mailbox[Event] = Mailbox(self.report)
-        self._ledger = Ledger(self._store, self._mailbox.post, self._fail)
-        self._inventory = InventoryWatch(vtrace, self._inventory_read, self._fail)
+        self._ledger = Ledger(surroundings.store, self._mailbox.post, self._fail)
+        self._inventory = InventoryWatch(
+            surroundings.inventory, settings.inventory_interval, self._inventory_read, self._fail
+        )
         self._inbox: deque[Event] = deque()
         self._woken = False
         self._ticking = True
@@ -85,7 +92,6 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         self._ledger.close()
         self._links.close()
         self._mailbox.close()
-        self._store.close()
 
     def report(self, event: Event) -> None:
         """Hand an event to the session, from any hub thread. Never blocks."""

@@ -15,7 +15,7 @@ from vtrace_ovs.instrumentation.changes import wipe
 from vtrace_ovs.instrumentation.cookies import is_ours
 from vtrace_ovs.model.task import IntentKind
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology
-from vtrace_ovs.storage.store import Store
+from vtrace_ovs.session.boundary import TaskStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def _clean(bridge: Bridge, meter_ids: Iterable[int], dialogue: Dialogue) -> Clea
     return Cleaned(bridge.id, flows - left, len(meters), problem)
 
 
-def clean_all(topology: Topology, store: Store, settings: ControllerSettings, at: float) -> tuple[Cleaned, ...]:
+def clean_all(topology: Topology, store: TaskStore, settings: ControllerSettings, at: float) -> tuple[Cleaned, ...]:
     """Every VFD of an inventory, with the meters that open intents remember; closes the intents of clean bridges."""
     intents = store.open_intents()
     meters: dict[str, set[int]] = {}
@@ -61,11 +61,9 @@ def clean_all(topology: Topology, store: Store, settings: ControllerSettings, at
         if intent.kind is IntentKind.METER:
             meters.setdefault(intent.target, set()).update(int(number) for number in intent.detail.split(","))
     cleaned = tuple(
-        clean_bridge(bridge, sorted(meters.get(str(bridge.id), ())), settings.controller_id, settings.ovsdb_timeout)
+        clean_bridge(bridge, sorted(meters.get(str(bridge.id), ())), settings.controller_id, settings.bridge_timeout)
         for bridge in topology.vfds()
     )
     clean = {str(outcome.bridge) for outcome in cleaned if outcome.problem is None}
-    for intent in intents:
-        if intent.target in clean:
-            store.intent_undone(intent.id, at)
+    store.intents_undone([intent.id for intent in intents if intent.target in clean], at)
     return cleaned

@@ -3,25 +3,26 @@
 import threading
 from collections.abc import Callable
 
-from vtrace_ovs.controller.settings import ControllerSettings
 from vtrace_ovs.errors import VtraceError
 from vtrace_ovs.model.topology import Topology
-from vtrace_ovs.ovsdb.inventory import Inventory, read_inventory
+from vtrace_ovs.session.boundary import InventorySource
 
 
 class InventoryWatch:
-    """Reads at once, then every ``inventory_interval`` seconds. ``changed`` gets each new topology.
+    """Reads at once, then every ``interval`` seconds. ``changed`` gets each new topology.
 
     A first reading that fails is fatal (``failed``); later ones keep what is known: vswitchd outlives ovsdb-server.
     """
 
     def __init__(
         self,
-        settings: ControllerSettings,
+        read: InventorySource,
+        interval: float,
         changed: Callable[[Topology, tuple[str, ...]], None],
         failed: Callable[[VtraceError], None],
     ) -> None:
-        self._settings = settings
+        self._read = read
+        self._interval = interval
         self._changed = changed
         self._failed = failed
         self._closing = threading.Event()
@@ -37,10 +38,10 @@ class InventoryWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        known: Inventory | None = None
+        known: tuple[Topology, tuple[str, ...]] | None = None
         while not self._closing.is_set():
             try:
-                latest = read_inventory(self._settings.ovsdb, self._settings.ovsdb_timeout)
+                latest = self._read()
             except VtraceError as error:
                 if known is None:
                     self._failed(error)
@@ -48,5 +49,5 @@ class InventoryWatch:
             else:
                 if latest != known:
                     known = latest
-                    self._changed(latest.topology, latest.problems)
-            self._closing.wait(self._settings.inventory_interval)
+                    self._changed(*latest)
+            self._closing.wait(self._interval)

@@ -10,6 +10,7 @@ from typing import assert_never
 from vtrace_ovs.errors import VtraceError
 from vtrace_ovs.model.task import Intent, TaskState
 from vtrace_ovs.model.topology import BridgeId, Topology
+from vtrace_ovs.session.boundary import TaskStore
 from vtrace_ovs.session.commands import (
     EraseIntents,
     SaveRecords,
@@ -21,7 +22,6 @@ from vtrace_ovs.session.commands import (
     WriteIntents,
 )
 from vtrace_ovs.session.events import CancelRequested, Event, IntentsWritten, TaskClaimed
-from vtrace_ovs.storage.store import Store
 
 LedgerCommand = (
     SaveTaskState
@@ -54,7 +54,7 @@ class Ledger:
 
     def __init__(
         self,
-        store: Store,
+        store: TaskStore,
         post: Callable[[Event], None],
         failed: Callable[[VtraceError], None],
     ) -> None:
@@ -154,6 +154,6 @@ class Ledger:
             self._intents.setdefault((intent.target, intent.task_id), []).append(intent)
 
     def _erase_intents(self, bridge: BridgeId, task_ids: tuple[int, ...]) -> None:
-        for task_id in task_ids:
-            for intent in self._intents.pop((str(bridge), task_id), []):
-                self._store.intent_undone(intent.id, time())
+        undone = [intent.id for task_id in task_ids for intent in self._intents.pop((str(bridge), task_id), [])]
+        if undone:
+            self._store.intents_undone(undone, time())

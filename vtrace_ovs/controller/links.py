@@ -12,13 +12,12 @@ from vtrace_ovs.controller.connection import Connection
 from vtrace_ovs.controller.seam import hub
 from vtrace_ovs.errors import CodecError, OpenFlowError
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology
-from vtrace_ovs.ovsdb.liveness import probe
+from vtrace_ovs.session.boundary import LivenessProbe
 from vtrace_ovs.session.commands import Program
 from vtrace_ovs.session.events import BridgeDown, Event
 
 REDIAL_INTERVAL = 0.25
 GREETING_DEADLINE = 2.0
-PROBE_TIMEOUT = 0.5
 
 
 @dataclass(slots=True)
@@ -33,8 +32,9 @@ class Link:
 class Links:
     """All conversations. ``report`` takes session events, in order per bridge."""
 
-    def __init__(self, controller_id: int, report: Callable[[Event], None]) -> None:
+    def __init__(self, controller_id: int, report: Callable[[Event], None], probe: LivenessProbe) -> None:
         self._controller_id = controller_id
+        self._probe = probe
         self._report = report
         self._bridges: dict[BridgeId, Bridge] = {}
         self._links: dict[BridgeId, Link] = {}
@@ -103,7 +103,7 @@ class Links:
             sock.connect(path)
         except OSError:
             sock.close()
-            self._down(bridge.id, probe(bridge, PROBE_TIMEOUT).reason)
+            self._down(bridge.id, self._probe(bridge) or f"{bridge.id}: {path} was refused")
             return
         self.converse(bridge.id, sock)
 
@@ -135,8 +135,7 @@ class Links:
         del self._links[bridge_id]
         bridge = self._bridges.get(bridge_id)
         if bridge is not None and link.conversation.attached:
-            looked = probe(bridge, PROBE_TIMEOUT)
-            reason = looked.reason if not looked.alive else f"{bridge_id}: {reason}"
+            reason = self._probe(bridge) or f"{bridge_id}: {reason}"
         self._down(bridge_id, reason)
 
     def _down(self, bridge_id: BridgeId, reason: str) -> None:

@@ -10,23 +10,22 @@ from typing import Any
 from vtrace_ovs.controller.app import VTraceApp
 from vtrace_ovs.controller.cleaning import clean_all
 from vtrace_ovs.controller.seam import AppManager, hub
-from vtrace_ovs.controller.settings import ControllerSettings
+from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.errors import InfrastructureError, VtraceError
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.session.events import CancelRequested
-from vtrace_ovs.storage.store import Store
 
 WATCH_INTERVAL = 0.005
 CLEAN_DEADLINE = 5.0
 
 
-def run(settings: ControllerSettings, tasks: tuple[Task, ...] = ()) -> bool:
+def run(settings: ControllerSettings, surroundings: Surroundings, tasks: tuple[Task, ...] = ()) -> bool:
     """Run a controller until ``tasks`` have ended, or for ever when there are none; then clean the bridges.
 
     True when all have ended, False after SIGINT or SIGTERM. Raises the error that stopped it, if one did.
     """
     wanted = {task.id for task in tasks}
-    with _signals() as interrupted, _running(settings) as app:
+    with _signals() as interrupted, _running(settings, surroundings) as app:
         for task in tasks:
             app.take(task)
         while not wanted or not wanted <= app.ended:
@@ -39,12 +38,12 @@ def run(settings: ControllerSettings, tasks: tuple[Task, ...] = ()) -> bool:
 
 
 @contextmanager
-def _running(settings: ControllerSettings) -> Iterator[VTraceApp]:
+def _running(settings: ControllerSettings, surroundings: Surroundings) -> Iterator[VTraceApp]:
     apps = AppManager.get_instance()
     apps.load_apps(list(settings.apps))
     contexts = apps.create_contexts()
     apps.instantiate_apps(**contexts)
-    app = apps.instantiate(VTraceApp, vtrace=settings)
+    app = apps.instantiate(VTraceApp, settings=settings, surroundings=surroundings)
     app.start()
     try:
         yield app
@@ -68,10 +67,10 @@ def _end_tasks(app: VTraceApp) -> bool:
 
 def _clean(app: VTraceApp) -> None:
     """The session could not end by itself: remove what is ours from every bridge, and say so of its tasks."""
-    with Store.open(app.settings.database) as store:
-        clean_all(app.session.fleet.topology, store, app.settings, time())
-        for task_id in app.session.runs:
-            store.set_state(task_id, TaskState.FAILED, time(), reason=f"the controller stopped: {app.failure}")
+    store = app.surroundings.store
+    clean_all(app.session.fleet.topology, store, app.settings, time())
+    for task_id in app.session.runs:
+        store.set_state(task_id, TaskState.FAILED, time(), reason=f"the controller stopped: {app.failure}")
 
 
 def _raise(failure: BaseException) -> None:

@@ -1,8 +1,9 @@
-"""What a controller is told when it starts; nothing here is read from the surroundings."""
+"""What a controller is told and handed when it starts; nothing here is read from the surroundings."""
 
 from dataclasses import dataclass, field
 
 from vtrace_ovs.instrumentation.plan import Settings
+from vtrace_ovs.session.boundary import InventorySource, LivenessProbe, TaskStore
 from vtrace_ovs.session.settings import SessionSettings
 
 PRIVATE_CONTROLLER_ID = 0x5654
@@ -10,18 +11,16 @@ PRIVATE_CONTROLLER_ID = 0x5654
 
 @dataclass(frozen=True, slots=True)
 class ControllerSettings:
-    """``ovsdb`` are the OVSDB connection strings; ``database`` is a path or URL; times in seconds.
+    """Times in seconds.
 
     ``generation`` (0-255) tells this controller's flows from those of an earlier one. ``accept_tasks``: take new tasks
     from the database. ``apps`` are modules of other Ryu apps to load beside ours.
     """
 
-    ovsdb: tuple[str, ...]
-    database: str
     generation: int
     controller_id: int = PRIVATE_CONTROLLER_ID
     session: SessionSettings = field(default_factory=SessionSettings)
-    ovsdb_timeout: float = 5.0
+    bridge_timeout: float = 5.0
     inventory_interval: float = 5.0
     accept_tasks: bool = True
     apps: tuple[str, ...] = ()
@@ -30,3 +29,12 @@ class ControllerSettings:
     def instrumentation(self) -> Settings:
         """What the planner is told."""
         return Settings(controller_id=self.controller_id, generation=self.generation)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The other edges, handed in by ``cli``."""
+
+    store: TaskStore
+    inventory: InventorySource
+    probe: LivenessProbe

@@ -1,0 +1,62 @@
+"""What a controller needs of the other edges, as Protocols: ``cli`` hands the real ones in, so edges never meet."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from vtrace_ovs.model.flow import BridgeTables
+from vtrace_ovs.model.records import CounterSample, PacketInRecord
+from vtrace_ovs.model.task import Intent, IntentDraft, Task, TaskState
+from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
+from vtrace_ovs.model.trajectory import Trajectory
+from vtrace_ovs.model.verdict import TaskResult
+
+InventorySource = Callable[[], tuple[Topology, tuple[str, ...]]]
+"""Reads the inventory now, blocking: the topology, and a sentence per unreadable server. Raises OvsdbError."""
+
+LivenessProbe = Callable[[Bridge], str | None]
+"""Why a bridge does not answer, as a sentence; None when it does. Never raises."""
+
+
+class TaskStore(Protocol):
+    """The database as a controller uses it; every call is one transaction and may raise StorageError."""
+
+    def task(self, task_id: int) -> Task | None:
+        """The task of this number."""
+
+    def unfinished(self) -> tuple[Task, ...]:
+        """Tasks in no final state."""
+
+    def claim_new_tasks(self) -> tuple[Task, ...]:
+        """Every new task, now analyser ready."""
+
+    def set_state(
+        self, task_id: int, state: TaskState, at: float, reason: str | None = None, slot: int | None = None
+    ) -> Task:
+        """The task in its new state."""
+
+    def write_intents(self, drafts: Sequence[IntentDraft], at: float) -> tuple[Intent, ...]:
+        """Intents, durable before the network is touched, in the order of the drafts."""
+
+    def intents_undone(self, intent_ids: Iterable[int], at: float) -> None:
+        """The undo of these intents is confirmed."""
+
+    def open_intents(self) -> tuple[Intent, ...]:
+        """Intents whose undo is not confirmed."""
+
+    def save_vfds(self, bridges: Iterable[Bridge]) -> None:
+        """Keep bridges as last seen."""
+
+    def save_snapshot(self, task_id: int, bridge_id: BridgeId, tables: BridgeTables) -> str:
+        """Keep the tables a task is judged by."""
+
+    def save_records(self, records: Sequence[PacketInRecord]) -> None:
+        """Add packet-in records."""
+
+    def save_samples(self, samples: Sequence[CounterSample]) -> None:
+        """Add counter samples."""
+
+    def save_trajectories(self, task_id: int, trajectories: Iterable[Trajectory]) -> None:
+        """Keep trajectories instead of those the task had."""
+
+    def save_result(self, task_id: int, result: TaskResult) -> None:
+        """Keep a result instead of the one the task had."""
