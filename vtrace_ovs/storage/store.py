@@ -11,7 +11,7 @@ from typing import Self
 
 from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.records import CounterSample, PacketInRecord
-from vtrace_ovs.model.task import Intent, IntentKind, Task, TaskState, TraceRequest
+from vtrace_ovs.model.task import Intent, IntentDraft, Task, TaskState, TraceRequest
 from vtrace_ovs.model.topology import Bridge, BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import TaskResult
@@ -95,18 +95,22 @@ class Store:
             return tasks.request_cancel(session, task_id)
 
     def claim_new_tasks(self) -> tuple[Task, ...]:
-        """Every new task, now analyser ready, oldest first; a task is claimed once, whoever else asks."""
+        """Every new task, now analyser ready, oldest first; a task is claimed once, whoever else asks.
+
+        Asking often is cheap: the write lock is taken only when there is something to claim.
+        """
+        with self._database.reading() as session:
+            if not tasks.any_new_task(session):
+                return ()
         with self._database.writing() as session:
             return tasks.claim_new_tasks(session)
 
     # --- intents ---
 
-    def write_intent(
-        self, task_id: int, kind: IntentKind, target: str, *, ovsdb: str, detail: str, at: float
-    ) -> Intent:
-        """An intent, durable before the network is touched."""
+    def write_intents(self, drafts: Iterable[IntentDraft], at: float) -> tuple[Intent, ...]:
+        """The drafts as open intents, all in one transaction, which is over before the network is touched."""
         with self._database.writing() as session:
-            return tasks.write_intent(session, task_id, kind, target, ovsdb=ovsdb, detail=detail, at=at)
+            return tasks.write_intents(session, drafts, at)
 
     def intent_undone(self, intent_id: int, at: float) -> Intent:
         """The intent, closed. Raises StorageError when there is no such intent."""

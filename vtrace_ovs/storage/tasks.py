@@ -1,13 +1,13 @@
 """Turns tasks and intents into rows and back, and moves tasks through their states (design D9)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from vtrace_ovs.codecs.documents import from_json, to_json
 from vtrace_ovs.errors import StorageError
-from vtrace_ovs.model.task import FINAL_STATES, Intent, IntentKind, Task, TaskState, TraceRequest
+from vtrace_ovs.model.task import FINAL_STATES, Intent, IntentDraft, Task, TaskState, TraceRequest
 from vtrace_ovs.storage.schema import IntentRow, TaskRow
 
 
@@ -85,6 +85,11 @@ def request_cancel(session: Session, task_id: int) -> Task:
     return _task(row)
 
 
+def any_new_task(session: Session) -> bool:
+    """Whether there is something to claim."""
+    return session.scalar(select(TaskRow.id).where(TaskRow.state == TaskState.NEW).limit(1)) is not None
+
+
 def claim_new_tasks(session: Session) -> tuple[Task, ...]:
     """Every new task, now analyser ready, oldest first. The rows are locked: two controllers never claim the same."""
     query = select(TaskRow).where(TaskRow.state == TaskState.NEW).order_by(TaskRow.id)
@@ -94,14 +99,22 @@ def claim_new_tasks(session: Session) -> tuple[Task, ...]:
     return tuple(_task(row) for row in rows)
 
 
-def write_intent(  # noqa: PLR0913 - the columns of an intent
-    session: Session, task_id: int, kind: IntentKind, target: str, *, ovsdb: str, detail: str, at: float
-) -> Intent:
-    """An intent, open."""
-    row = IntentRow(task_id=task_id, kind=kind, target=target, ovsdb=ovsdb, detail=detail, written_at=at)
-    session.add(row)
+def write_intents(session: Session, drafts: Iterable[IntentDraft], at: float) -> tuple[Intent, ...]:
+    """The drafts as intents, open, in the same order."""
+    rows = [
+        IntentRow(
+            task_id=draft.task_id,
+            kind=draft.kind,
+            target=draft.target,
+            ovsdb=draft.ovsdb,
+            detail=draft.detail,
+            written_at=at,
+        )
+        for draft in drafts
+    ]
+    session.add_all(rows)
     session.flush()
-    return _intent(row)
+    return tuple(_intent(row) for row in rows)
 
 
 def intent_undone(session: Session, intent_id: int, at: float) -> Intent:

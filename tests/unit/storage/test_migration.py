@@ -59,13 +59,6 @@ def test_revision_numbers_sort_in_the_order_of_the_history(path: Path) -> None:
     assert all(len(revision) == 4 and revision.isdigit() for revision in history)
 
 
-def test_the_schema_keeps_every_metric_of_the_paper() -> None:
-    metrics = {"packet_id", "out_sip", "out_dip", "node_ip", "loc", "dscp_mark", "msg", "timestamp"}
-    five_tuple = {"protocol", "source", "destination", "source_port", "destination_port"}
-    nat_key = {f"nat_{part}" for part in five_tuple}
-    assert metrics | five_tuple | nat_key <= set(Base.metadata.tables["records"].columns.keys())
-
-
 def test_an_empty_database_is_filled_only_when_creating_is_wanted(path: Path) -> None:
     with connected(path) as connection, pytest.raises(StorageError, match="is empty"):
         bring_up_to_date(connection, "x", create=False)

@@ -1,5 +1,7 @@
+import sqlite3
 from collections.abc import Callable
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from sqlalchemy import text
 
 from vtrace_ovs.errors import StorageError
 from vtrace_ovs.model.filter import Filter, Scope
-from vtrace_ovs.model.task import FINAL_STATES, IntentKind, Task, TaskState, TraceRequest
+from vtrace_ovs.model.task import FINAL_STATES, Intent, IntentDraft, IntentKind, Task, TaskState, TraceRequest
 from vtrace_ovs.storage.database import open_database
 from vtrace_ovs.storage.store import Store
 
@@ -102,18 +104,37 @@ def test_an_unknown_task_is_an_error_to_change(store: Store) -> None:
         store.request_cancel(7)
 
 
+def intents(task_id: int) -> tuple[IntentDraft, IntentDraft]:
+    return (
+        IntentDraft(task_id, IntentKind.FLOWS, "s1/br0", "unix:/run/db.sock", ""),
+        IntentDraft(task_id, IntentKind.METER, "s1/br0", "unix:/run/db.sock", "7"),
+    )
+
+
+def test_claiming_does_not_wait_for_a_writer_when_there_is_nothing_new(path: Path) -> None:
+    with Store.open(path, busy_timeout=0.01) as store:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        assert store.claim_new_tasks() == ()
+        other.close()
+
+
 def test_an_intent_is_open_until_its_undo_is_confirmed(store: Store, task: Task) -> None:
-    target = {"target": "s1/br0", "ovsdb": "unix:/run/db.sock"}
-    flows = store.write_intent(task.id, IntentKind.FLOWS, detail="", at=2.0, **target)
-    meter = store.write_intent(task.id, IntentKind.METER, detail="7", at=3.0, **target)
+    flows, meter = store.write_intents(intents(task.id), at=2.0)
+    assert flows == Intent(flows.id, task.id, IntentKind.FLOWS, "s1/br0", "unix:/run/db.sock", "", 2.0)
+    assert (meter.kind, meter.detail) == (IntentKind.METER, "7")
     assert store.open_intents() == (flows, meter)
     undone = store.intent_undone(flows.id, 4.0)
     assert undone.undone_at == 4.0
     assert store.open_intents() == (meter,)
 
 
-def test_intents_need_their_task_and_undoing_needs_its_intent(store: Store) -> None:
+def test_intents_are_written_all_or_none(store: Store, task: Task) -> None:
     with pytest.raises(StorageError, match="has no such task"):
-        store.write_intent(9, IntentKind.FLOWS, "s1/br0", ovsdb="", detail="", at=1.0)
+        store.write_intents([*intents(task.id), *intents(task.id + 1)], at=1.0)
+    assert store.open_intents() == ()
+
+
+def test_undoing_needs_its_intent(store: Store) -> None:
     with pytest.raises(StorageError, match="there is no intent 9"):
         store.intent_undone(9, 1.0)
