@@ -106,3 +106,7 @@ class OpenFlowPeer:
     def packet_in(self) -> PacketIn:
         """The next packet-in."""
         return openflow.packet_in(self.receive(openflow.is_packet_in), self.dpid, 0.0)
+
+    def holds_packet_in(self) -> bool:
+        """Whether a packet-in has arrived and waits."""
+        return any(openflow.is_packet_in(message) for message in self._waiting)

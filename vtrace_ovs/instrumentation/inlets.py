@@ -19,6 +19,8 @@ from vtrace_ovs.model.topology import Port, PortKind
 ENTRY_TABLE = 0
 TOP = 65535
 BELOW_TOP = 65534
+TASK = 2
+NO_TASK = 1  # not 0: OVS gives copies from a table-miss flow another reason (OFPR_NO_MATCH)
 AGAIN = Resubmit(None, ENTRY_TABLE)
 """Start production over, with the packet's own ingress port."""
 
@@ -73,12 +75,12 @@ def inlet_flows(site: Site) -> Iterator[FlowMod]:
             yield site.flow((ENTRY_TABLE, TOP), match, CookieKind.MARK, actions)
     yield from _arrivals(site, ports, None)
     foreign = site.book.arrival(ProbeKind.FOREIGN, site.tables.classify, None)
-    yield site.flow((site.tables.classify, 0), Match(), CookieKind.CLASSIFY, apply(foreign, AGAIN))
+    yield site.flow((site.tables.classify, NO_TASK), Match(), CookieKind.CLASSIFY, apply(foreign, AGAIN))
 
 
 def _arrivals(site: Site, ports: tuple[Port, ...], mark: Mark | None) -> Iterator[FlowMod]:
     """One flow per port, task, five-tuple and VNI; in the private table, or in table 0 for one mark."""
-    place = (site.tables.classify, 1) if mark is None else (ENTRY_TABLE, TOP)
+    place = (site.tables.classify, TASK) if mark is None else (ENTRY_TABLE, TOP)
     for port in ports:
         log = site.book.arrival(ProbeKind.ARRIVED, place[0], port.ofport)
         for task in site.tasks:

@@ -2,10 +2,14 @@
 
 ``code(k, D)`` is what a packet that the tenant sent with DSCP ``D`` carries from its k-th VFD to the next. Each code
 has one meaning, so the VFD that receives it knows both the hop index and what to restore.
+
+All 64 values are the tenant's to use, so no code point is safe for good: a packet of a traced five-tuple that the
+tenant sends with one of our codes is taken for marked by the next VFD. Its first copy (``ProbeKind.UNCOLORED``) says
+so; plan again ``without`` that code.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.model.flow import BridgeTables
@@ -61,6 +65,19 @@ class MarkPlan:
         if len(longer.series) * self.length > len(self.codes) or dscp in {mark.code for mark in longer.marks()}:
             return None
         return longer
+
+    def without(self, code: int) -> "MarkPlan | None":
+        """This plan with an unused code point in place of one that a tenant turned out to send itself.
+
+        Every other code keeps its meaning. None when no code point is left to replace it.
+        """
+        used = len(self.series) * self.length
+        if code not in self.codes[:used]:
+            return replace(self, codes=tuple(entry for entry in self.codes if entry != code))
+        if len(self.codes) == used:
+            return None
+        *rest, spare = self.codes
+        return replace(self, codes=tuple(spare if entry == code else entry for entry in rest))
 
     def code(self, hop: int, dscp: int) -> int:
         """What the ``hop``-th VFD (from 1) sends a packet on with; the packet's own DSCP when no code is left."""

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from vtrace_ovs.instrumentation.outlets import leave, marking_ports, turn
 from vtrace_ovs.instrumentation.probes import Egress
 from vtrace_ovs.instrumentation.reach import group_targets, written
-from vtrace_ovs.instrumentation.site import Site
+from vtrace_ovs.instrumentation.site import Site, apply
 from vtrace_ovs.instrumentation.walk import every_action, leads_on, lets_out, nested
 from vtrace_ovs.model.actions import (
     OFPP_CONTROLLER,
@@ -28,9 +28,11 @@ from vtrace_ovs.model.actions import (
     Group,
     Instruction,
     Meter,
+    Nat,
     Output,
     Pop,
     Push,
+    Resubmit,
     SetField,
     UnknownAction,
     UnknownInstruction,
@@ -69,13 +71,20 @@ class Splicer:
         """The instructions of a flow's clone. ``conclusive``: a dead end here is the end of the packet's trip."""
         shape = self._shape(flow)
         complete = not self._hidden(flow)
+        if shape is Shape.TO_CONTROLLER:
+            return Spliced(self._handed_over(flow), complete)
         if shape is Shape.DEAD_END:
             if conclusive:
                 return Spliced(_first(self.site.book.dead_end(flow), flow.instructions), complete=True)
             return Spliced(flow.instructions, complete=True)
-        if shape is Shape.LEADS_ON:
-            return Spliced(flow.instructions, complete)
         return Spliced(tuple(self._spliced(flow, shape)), complete)
+
+    def _handed_over(self, flow: Flow) -> tuple[Instruction, ...]:
+        """Let the flow itself run: a production controller reads cookie and reason of the flow that sent a packet."""
+        state = self.site.state
+        log = self.site.book.outlet(flow, 0, Egress())
+        again = Resubmit(None, flow.table_id)
+        return apply(log, state.set_traced(traced=False), again, state.set_traced(traced=True))
 
     def _spliced(self, flow: Flow, shape: Shape) -> Iterator[Instruction]:
         position = 0
@@ -98,8 +107,8 @@ class Splicer:
         self, flow: Flow, position: int, action: Action, shape: Shape
     ) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
         """What goes before and after one action."""
-        if shape is Shape.TO_CONTROLLER and _to_controller(action):
-            return (self.site.book.outlet(flow, position, Egress()),), ()
+        if _alters_unseen(action):
+            return (), (self.site.state.set_altered(),)
         if shape is not Shape.LETS_OUT or not self._exit(action):
             return (), ()
         port, egress = self._egress(flow.match, action)
@@ -182,6 +191,13 @@ def _top_level(flow: Flow) -> Iterator[Action]:
 
 def _wires(instruction: ApplyActions) -> tuple[bytes, ...]:
     return instruction.raw or (b"",) * len(instruction.actions)
+
+
+def _alters_unseen(action: Action) -> bool:
+    """Whether the packet may differ from its flow afterwards: NAT without recirculation, and actions we do not know."""
+    if isinstance(action, Conntrack):
+        return action.table_id is None and any(isinstance(inner, Nat) for inner in action.nested)
+    return isinstance(action, UnknownAction)
 
 
 def _to_controller(action: Action) -> bool:

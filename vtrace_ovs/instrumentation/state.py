@@ -36,8 +36,9 @@ INDEX = BitRange(3, 5)  # hop index: 1 is the VFD that colored it
 CODE = BitRange(8, 6)  # the DSCP it leaves with toward the next VFD
 DSCP = BitRange(14, 6)  # the DSCP the tenant gave it
 SLOT = BitRange(20, 9)  # the task
+ALTERED = BitRange(29, 1)  # an action changed it in a way no match can see, so no mark may be put on
 
-ALL = GUARD.mask | TRACED.mask | MARKED.mask | INDEX.mask | CODE.mask | DSCP.mask | SLOT.mask
+ALL = GUARD.mask | TRACED.mask | MARKED.mask | INDEX.mask | CODE.mask | DSCP.mask | SLOT.mask | ALTERED.mask
 MAX_SLOT = (1 << SLOT.width) - 1
 
 
@@ -100,8 +101,8 @@ class StateField:
         return MaskedField(self.field, TRACED.mask, TRACED.mask)
 
     def of_task(self, slot: int) -> MaskedField:
-        """Match packets of one task."""
-        return MaskedField(self.field, TRACED.mask | (slot << SLOT.offset), TRACED.mask | SLOT.mask)
+        """Match packets of one task whose headers are what they seem."""
+        return MaskedField(self.field, TRACED.mask | (slot << SLOT.offset), TRACED.mask | SLOT.mask | ALTERED.mask)
 
     def marked(self) -> MaskedField:
         """Match packets that are about to leave with a mark."""
@@ -115,9 +116,17 @@ class StateField:
         """Make the packet one of a task, keeping hop index, code and DSCP."""
         return SetField(self.field, TRACED.mask | (slot << SLOT.offset), TRACED.mask | SLOT.mask)
 
+    def set_traced(self, *, traced: bool) -> SetField:
+        """Take the packet out of its task's trace, or back into it."""
+        return SetField(self.field, TRACED.mask if traced else 0, TRACED.mask)
+
     def set_marked(self, *, marked: bool) -> SetField:
         """Write whether the packet is about to leave with a mark."""
         return SetField(self.field, MARKED.mask if marked else 0, MARKED.mask)
+
+    def set_altered(self) -> SetField:
+        """Note that the packet is no longer what the flow tables take it for."""
+        return SetField(self.field, ALTERED.mask, ALTERED.mask)
 
     def write_mark(self) -> Move:
         """Give the packet the code of the next hop as its DSCP. ECN is another field and stays."""
