@@ -90,7 +90,7 @@ def _passage(hop: Hop) -> str:
 
 def _detour(trajectory: Trajectory, number: int, hop: Hop) -> list[Branch]:
     """A copy that does not come from the hop above it says where it comes from."""
-    if hop.parent is None or hop.parent == number - 1 or hop.parent >= len(trajectory.hops):
+    if hop.parent is None or not 0 <= hop.parent < number - 1:
         return []
     return [Branch(line(Span(f"a copy from {trajectory.hops[hop.parent].bridge}", Style.FAINT)))]
 
@@ -98,15 +98,15 @@ def _detour(trajectory: Trajectory, number: int, hop: Hop) -> list[Branch]:
 def _lookups(view: _View, number: int, hop: Hop) -> list[Branch]:
     if not hop.steps:
         return []
-    stopped = _hop_mark(view, number, hop)
+    mark = _hop_mark(view, number, hop)
+    deciding = len(hop.steps) - 1 if hop.deciding is None else hop.deciding
+    marks = [mark if at == deciding else _PASS for at in range(len(hop.steps))]
     if view.detail:
-        final = len(hop.steps) - 1
-        return [_step(view, hop, step, stopped if at == final else _PASS) for at, step in enumerate(hop.steps)]
+        return [_step(view, hop, step, stopped) for step, stopped in zip(hop.steps, marks, strict=True)]
     tables: list[str | Span] = ["tables "]
-    for step in hop.steps[:-1]:
-        tables += [f"{step.table_id} ", _PASS, " → "]
-    tables += [f"{hop.steps[-1].table_id} ", stopped]
-    decisive = [] if stopped is _PASS else [_step(view, hop, hop.steps[-1], stopped)]
+    for at, (step, stopped) in enumerate(zip(hop.steps, marks, strict=True)):
+        tables += [" → " if at else "", f"{step.table_id} ", stopped]
+    decisive = [_step(view, hop, step, mark) for step, sign in zip(hop.steps, marks, strict=True) if sign is not _PASS]
     return [Branch(line(*tables)), *decisive]
 
 
@@ -144,10 +144,14 @@ def _ending(view: _View, number: int, hop: Hop) -> list[Branch]:
     sentences = []
     if hop.inferred:
         sentences.append(line(Span("no record of this hop: a later one proves it", Style.UNSURE)))
+    if hop.unmarked:
+        sentences.append(line(Span("left without a mark: no later VFD would have logged it", Style.UNSURE)))
     if hop.unsupported is not None:
         sentences.append(line(Span(f"stopped at {hop.unsupported}, which this version does not model", Style.UNSURE)))
     if hop.drop is not None:
         sentences.append(line(Span(hop.drop.value, Style.BAD)))
+    if hop.note is not None:
+        sentences.append(line(hop.note))
     sentences += _last_words(view, hop, _ending_of(view.trajectory, number, hop))
     return [Branch(sentence) for sentence in sentences]
 

@@ -74,7 +74,7 @@ def instructions_text(instructions: Sequence[Instruction]) -> str:
     return ",".join(_instruction_text(instruction) for instruction in instructions) or "drop"
 
 
-def _instruction_text(instruction: Instruction) -> str:  # noqa: PLR0911 - one return per kind of instruction
+def _instruction_text(instruction: Instruction) -> str:
     match instruction:
         case ApplyActions():
             return actions_text(instruction.actions)

@@ -2,8 +2,7 @@ import json
 from collections.abc import Callable
 from dataclasses import fields
 
-import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from vtrace_ovs.filters import trace_request
@@ -15,18 +14,13 @@ from vtrace_ovs.rendering.document import SCHEMA, result_document, task_document
 TASK = Task(3, trace_request("tcp", source_vm="web-0"), TaskState.NEW, 100.0)
 
 
-@pytest.fixture(scope="session")
-def any_result(values_of: Callable[[object], st.SearchStrategy[TaskResult]]) -> st.SearchStrategy[TaskResult]:
-    return values_of(TaskResult)
-
-
 def parts(noun: type) -> set[str]:
     return {field.name for field in fields(noun)}
 
 
 def test_every_result_has_a_document_in_ascii(any_result: st.SearchStrategy[TaskResult]) -> None:
     @given(any_result)
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=30, deadline=None, phases=[Phase.generate])
     def documents(result: TaskResult) -> None:
         text = result_document(result)
         document = json.loads(text)

@@ -74,6 +74,13 @@ def test_detail_shows_every_flow_then_near_misses(hop: MakeHop, way: MakeWay, ve
     assert "hop 1; records: none" in twice
 
 
+def test_the_deciding_lookup_is_not_always_the_last(hop: MakeHop, way: MakeWay, verdict: MakeVerdict) -> None:
+    trajectory = way(hop(steps=STEPS, deciding=0, drop=DropShape.PORT_DOWN), ending=Ending.DROPPED)
+    screen = drawn(trajectory, verdict(Disposition.DROPPED))
+    assert "tables 0 ✗ → 5 ✓" in screen
+    assert "✗ table=0, cookie=0x1" in screen
+
+
 def test_the_culprit_s_table_has_its_name(hop: MakeHop, way: MakeWay, verdict: MakeVerdict) -> None:
     culprit = Culprit("server1", BridgeId("server1", "br-int"), 5, "acl")
     trajectory = way(hop(steps=STEPS, drop=DropShape.EXPLICIT_DROP), ending=Ending.DROPPED)
@@ -109,9 +116,11 @@ def test_each_branch_of_a_way_has_its_own_end(hop: MakeHop, way: MakeWay, verdic
     ("known", "words"),
     [
         ({"changes": (HeaderChange("nw_ttl", "64", "63"),)}, "nw_ttl: 64 → 63"),
+        ({"unmarked": True}, "left without a mark"),
         ({"inferred": True}, "a later one proves it"),
         ({"unsupported": "bundle"}, "stopped at bundle, which this version does not model"),
         ({"in_port": None}, "in unknown port"),
+        ({"note": "no server has this VTEP"}, "no server has this VTEP"),
     ],
 )
 def test_what_is_special_about_a_hop_is_said(

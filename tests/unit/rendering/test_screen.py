@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from vtrace_ovs.model.trajectory import Hop, Trajectory
@@ -41,15 +41,10 @@ def test_a_drop_warns_of_further_blockers(verdict: MakeVerdict) -> None:
     assert "further blockers" not in plain_text(result_lines(TaskResult(1, verdict(), (), 0)))
 
 
-@pytest.fixture(scope="session")
-def any_result(values_of: Callable[[object], st.SearchStrategy[TaskResult]]) -> st.SearchStrategy[TaskResult]:
-    return values_of(TaskResult)
-
-
 @pytest.mark.parametrize("detail", [0, 2])
 def test_every_result_renders_to_printable_lines(any_result: st.SearchStrategy[TaskResult], detail: int) -> None:
     @given(any_result)
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=30, deadline=None, phases=[Phase.generate])
     def prints(result: TaskResult) -> None:
         assert all(line.shown.isprintable() for line in result_lines(result, detail))
 

@@ -1,0 +1,90 @@
+"""Turns two calls of the paper, ``addVTrace`` and ``getVTraceResult``, into rows of the task database (design D9)."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vtrace_ovs.cli.settings import read_settings
+from vtrace_ovs.errors import StorageError, UsageError
+from vtrace_ovs.filters import parse, trace_request
+from vtrace_ovs.model.task import DEFAULT_PACKET_COUNT, DEFAULT_TRACE_TIME, Task
+from vtrace_ovs.model.verdict import TaskResult
+
+if TYPE_CHECKING:
+    from vtrace_ovs.storage.store import Store
+
+
+def add_vtrace(  # noqa: PLR0913 - one argument per thing a caller can say, all but the filter optional
+    filter: str,  # noqa: A002 - the paper's name for it
+    packet_count: int = DEFAULT_PACKET_COUNT,
+    trace_time: int = DEFAULT_TRACE_TIME,
+    *,
+    vni: int | None = None,
+    source_vm: str | None = None,
+    destination_vm: str | None = None,
+    database: str | None = None,
+) -> int:
+    """Ask for a trace; the controller that watches the database takes it. Returns the task's number.
+
+    ``trace_time`` is in seconds; ``database`` is a path or SQLAlchemy URL (default: as the command line). Raises
+    UsageError for a request that cannot be right and StorageError for a database that cannot be used.
+    """
+    request = trace_request(
+        filter,
+        packet_count=packet_count,
+        trace_time=trace_time,
+        vni=vni,
+        source_vm=source_vm,
+        destination_vm=destination_vm,
+    )
+    with open_store(database) as store:
+        return store.add_task(request, time.time()).id
+
+
+def get_vtrace_result(task_or_filter: int | str, *, database: str | None = None) -> TaskResult | None:
+    """What a task found out, None while it has no result.
+
+    A number names a task, a filter the newest task with this filter. Raises UsageError when there is no such task.
+    """
+    with open_store(database) as store:
+        return store.result(find_task(store, str(task_or_filter)).id)
+
+
+@contextmanager
+def open_store(database: str | None = None) -> Iterator["Store"]:
+    """The task database of the settings, or another one; it is made on first use, and closed at the end."""
+    from vtrace_ovs.storage.store import Store  # noqa: PLC0415 - SQLAlchemy is slow to import, and --help must be quick
+
+    place = read_settings().database if database is None else database
+    _make_directory(place)
+    with Store.open(place) as store:
+        yield store
+
+
+def find_task(store: "Store", reference: str | None) -> Task:
+    """The task a number or filter means; None means the newest one. Raises UsageError when there is none."""
+    if reference is None:
+        newest = store.tasks(limit=1)
+        if not newest:
+            raise UsageError("there is no task yet: vtrace add FILTER makes one")
+        return newest[0]
+    wanted = reference.strip()
+    task = store.task(int(wanted)) if wanted.isdecimal() else store.latest_task_for(parse(wanted).text)
+    if task is None:
+        raise UsageError(f"there is no task {wanted}: vtrace list shows those there are")
+    return task
+
+
+def _make_directory(place: str) -> None:
+    """Make the directory of a database file, readable by its owner only: captured headers are the tenants'."""
+    if "://" in place:
+        return
+    try:
+        Path(place).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(
+            f"database {place} cannot be created: {reason}: set VTRACE_DATABASE to another place"
+        ) from None

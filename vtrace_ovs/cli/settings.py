@@ -1,0 +1,75 @@
+"""Turns environment variables into ``Settings``; nothing else in the package reads the environment.
+
+- ``VTRACE_OVSDB``: OVSDB servers to trace on, separated by commas (``unix:PATH``, ``tcp:HOST:PORT``, ``ssl:HOST:PORT``)
+- ``VTRACE_DATABASE``: path (SQLite) or SQLAlchemy URL of the task database
+- ``VTRACE_RUNDIR``: directory of the lab's state
+- ``OVS_RUNDIR``: where the local Open vSwitch keeps its sockets, as for its own programs (ovs-vswitchd(8))
+- ``XDG_STATE_HOME``: parent of the database's directory, for users other than root
+- ``NO_COLOR``: any value but an empty one turns colours off
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vtrace_ovs.errors import UsageError
+
+_METHODS = ("unix:", "tcp:", "ssl:")
+_SYSTEM_DATABASE = Path("/var/lib/vtrace/vtrace.db")
+_LAB_RUNDIR = Path("/run/vtrace")
+_OVS_RUNDIR = Path("/var/run/openvswitch")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the surroundings say.
+
+    ``ovsdb`` are OVSDB connection strings; ``ovsdb_given`` is false when they are only the default, the local server.
+    ``database`` is a path or SQLAlchemy URL.
+    """
+
+    ovsdb: tuple[str, ...]
+    ovsdb_given: bool
+    database: str
+    rundir: Path
+    colours: bool
+
+
+def read_settings(environment: Mapping[str, str] | None = None, user_id: int | None = None) -> Settings:
+    """The settings of this process, or of another environment and user id.
+
+    An empty variable counts as unset. Raises UsageError naming the variable that cannot be right.
+    """
+    known = os.environ if environment is None else environment
+    given = known.get("VTRACE_OVSDB") or ""
+    local = f"unix:{Path(known.get('OVS_RUNDIR') or _OVS_RUNDIR) / 'db.sock'}"
+    return Settings(
+        ovsdb=ovsdb_connections(given, "VTRACE_OVSDB") if given else (local,),
+        ovsdb_given=bool(given),
+        database=known.get("VTRACE_DATABASE") or str(_default_database(known, user_id)),
+        rundir=Path(known.get("VTRACE_RUNDIR") or _LAB_RUNDIR),
+        colours=not known.get("NO_COLOR"),
+    )
+
+
+def ovsdb_connections(text: str, source: str) -> tuple[str, ...]:
+    """A comma-separated list of OVSDB connection strings (ovsdb(7), active methods), each once.
+
+    Raises UsageError that names ``source``, the variable or option the text comes from.
+    """
+    connections = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not connections:
+        raise UsageError(f"{source} names no OVSDB server: write unix:PATH or tcp:HOST:PORT, separated by commas")
+    for connection in connections:
+        method = next((method for method in _METHODS if connection.startswith(method)), None)
+        if method is None or connection == method:
+            raise UsageError(f"{source}: {connection!r} is not an OVSDB connection: write unix:PATH or tcp:HOST:PORT")
+    return connections
+
+
+def _default_database(environment: Mapping[str, str], user_id: int | None) -> Path:
+    if (os.geteuid() if user_id is None else user_id) == 0:
+        return _SYSTEM_DATABASE
+    home = Path(environment.get("HOME") or Path.home())
+    return Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state") / "vtrace" / "vtrace.db"
