@@ -7,22 +7,23 @@ state conntrack gives it, and the packet itself goes on untracked.
 from vtrace_ovs.model.actions import Conntrack, Move, Nat, SetField
 from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.state import CONNECTION, CT_NEW, CT_TRACKED, PacketState
+from vtrace_ovs.walker.undecided import Undecided, Unknown, Unsupported
 
 _MARKS = layout.bits_of("ct_mark", "ct_label")
 _ORIGINAL_TUPLE = CONNECTION & ~_MARKS & ~layout.bits_of("ct_state", "ct_zone")
 
 
-def track(state: PacketState, action: Conntrack, ct_state: int | None) -> PacketState | str | None:
-    """Run a ``ct`` action on ``state``: the packet that recirculates, None when none does, or what is unsupported.
+def track(state: PacketState, action: Conntrack, ct_state: int | None) -> PacketState | Undecided | None:
+    """Run a ``ct`` action on ``state``: the packet that recirculates, None when none does, or why not.
 
     A new connection has mark and label 0 and is not translated yet; of an older one neither is known here.
     """
     if ct_state is None and action.table_id is not None:
-        return "ct: the connection state is not known"
+        return Unknown("what connection tracking says of this packet is not known")
     new = ct_state is not None and bool(ct_state & CT_NEW)
     zone, zone_unknown = (action.zone, 0) if isinstance(action.zone, int) else state.read(action.zone)
     if zone_unknown:
-        return "ct: the zone is not known"
+        return Unknown("the connection tracking zone is not known")
     state.packed &= ~_MARKS
     state.unknown = state.unknown & ~_MARKS | (0 if new else _MARKS)
     for nested in action.nested:
@@ -33,9 +34,9 @@ def track(state: PacketState, action: Conntrack, ct_state: int | None) -> Packet
                 state.move(nested.source, nested.destination)
             case Nat():
                 if nested.source or nested.destination or not new:
-                    return "nat"
+                    return Unsupported("nat")
             case _:
-                return f"{type(nested).__name__} inside ct"
+                return Unsupported(f"{type(nested).__name__} inside ct")
     recirculated = None
     if action.table_id is not None and ct_state is not None:
         recirculated = state.copy()

@@ -15,7 +15,7 @@ from vtrace_ovs.walker import action_set, conntrack
 from vtrace_ovs.walker.index import Entry, Operation
 from vtrace_ovs.walker.network import BridgeView, PortState
 from vtrace_ovs.walker.state import PacketState, canonical_port
-from vtrace_ovs.walker.undecided import unknown_fields
+from vtrace_ovs.walker.undecided import Undecided, Unknown, Unsupported, unknown_fields
 
 MAX_DEPTH = 64
 MAX_RESUBMITS = MAX_DEPTH * MAX_DEPTH
@@ -46,9 +46,13 @@ class Emission:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why the packet, or one copy, went no further. ``port`` is set for an output that failed."""
+    """Why the packet, or one copy, went no further. ``port`` is set for an output that failed.
 
-    shape: DropShape
+    ``shape`` None means that the stored tables do not decide it. ``detail`` is then the reason; for UNSUPPORTED it is
+    the action's name.
+    """
+
+    shape: DropShape | None
     state: PacketState
     found: tuple[Found, ...]
     step: int
@@ -59,10 +63,14 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Everything one bridge does with one packet. ``stops`` is never empty when ``emissions`` is."""
+    """Everything one bridge does with one packet. ``stops`` is never empty when ``emissions`` is.
+
+    ``searches`` are all its table searches in the order OVS makes them, recirculated copies last.
+    """
 
     emissions: tuple[Emission, ...]
     stops: tuple[Stop, ...]
+    searches: tuple[Found, ...]
 
 
 class _End(Enum):
@@ -104,13 +112,17 @@ def evaluate(view: BridgeView, state: PacketState, length: int, ct_state: int | 
     forks = [_Fork(0, state)]
     emissions: list[Emission] = []
     stops: list[Stop] = []
+    searches: list[Found] = []
     while forks:
-        translation = _Translation(view, forks.pop(0), length, ct_state)
+        fork = forks.pop(0)
+        before = len(fork.found)
+        translation = _Translation(view, fork, length, ct_state)
         translation.run()
+        searches += translation.found[before:]
         emissions += translation.emissions
         stops += translation.stops
         forks += translation.forks
-    return Visit(tuple(emissions), tuple(stops))
+    return Visit(tuple(emissions), tuple(stops), tuple(searches))
 
 
 class _Translation:
@@ -165,12 +177,12 @@ class _Translation:
     def _explain_silence(self) -> None:
         last = self.found[-1]
         if self.punted:
-            self._stop(DropShape.UNSUPPORTED, detail="controller")
+            self._stop(None, detail="the packet went to a controller only, and what comes back is not in the tables")
         elif last.entry is not None:
             self._stop(_shape_of(last.entry))
 
     def _stop(
-        self, shape: DropShape, *, step: int | None = None, port: int | None = None, detail: str | None = None
+        self, shape: DropShape | None, *, step: int | None = None, port: int | None = None, detail: str | None = None
     ) -> None:
         self.stops.append(
             Stop(
@@ -184,9 +196,16 @@ class _Translation:
             )
         )
 
-    def _unsupported(self, name: str, frame: _Frame | None = None) -> None:
+    def _unsupported(self, name: str, frame: _Frame) -> None:
+        self._leave_open(Unsupported(name), frame.step)
+
+    def _leave_open(self, why: Undecided, step: int) -> None:
         """End this pass: what was output before is certain, nothing after is."""
-        self._stop(DropShape.UNSUPPORTED, step=None if frame is None else frame.step, detail=name)
+        match why:
+            case Unsupported():
+                self._stop(DropShape.UNSUPPORTED, step=step, detail=why.name)
+            case Unknown():
+                self._stop(None, step=step, detail=why.reason)
         self.frames.clear()
         self.ended = True
 
@@ -204,7 +223,7 @@ class _Translation:
         lookup = self.view.table(table_id).search(key, self.state.unknown)
         self.found.append(Found(table_id, None if lookup.undecided else lookup.entry, lookup.ambiguous, key))
         if lookup.undecided:
-            self._unsupported(unknown_fields(lookup.undecided, self.state.unknown))
+            self._leave_open(unknown_fields(lookup.undecided, self.state.unknown), len(self.found) - 1)
         elif lookup.entry is None:
             self._stop(DropShape.NO_MATCH)
         else:
@@ -297,8 +316,8 @@ class _Translation:
     def _conntrack(self, operation: act.Conntrack, frame: _Frame) -> None:
         outcome = conntrack.track(self.state, operation, self.ct_state)
         match outcome:
-            case str():
-                self._unsupported(outcome, frame)
+            case Unsupported() | Unknown():
+                self._leave_open(outcome, frame.step)
             case PacketState() if operation.table_id is not None:
                 self.forks.append(_Fork(operation.table_id, outcome, self.found.copy(), self.meters.copy()))
             case PacketState() | None:
@@ -309,7 +328,7 @@ class _Translation:
     def _output_sub_field(self, operation: act.OutputSubField, frame: _Frame) -> None:
         port, unknown = self.state.read(operation.source)
         if unknown:
-            self._unsupported(f"output to {operation.source.field.name}, whose value is not known", frame)
+            self._leave_open(Unknown(f"the port number in {operation.source.field.name} is not known"), frame.step)
         elif port > _SIXTEEN_BITS:
             self._stop(DropShape.PORT_GONE, step=frame.step, port=port)
         else:
@@ -342,7 +361,7 @@ class _Translation:
     def _group(self, group_id: int, frame: _Frame) -> None:
         group = self.view.group(group_id)
         if group is None:
-            self._unsupported(f"group {group_id}, which was not stored", frame)
+            self._leave_open(Unknown(f"group {group_id} was not stored with the tables"), frame.step)
             return
         if not self._within_limits(frame):
             return

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
+from vtrace_ovs.model.notation import mac_text
 from vtrace_ovs.model.packet import FiveTuple, Fragment, Headers, IpProtocol, Tunnel
 from vtrace_ovs.model.trajectory import HeaderChange
 from vtrace_ovs.walker import layout
@@ -18,10 +19,13 @@ FRAME = layout.bits_of(*_NAMES)
 
 _ADDRESSES = layout.bits_of("ip_proto", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "tcp_src", "tcp_dst")
 _FRAGMENTS = {Fragment.NO: 0, Fragment.FIRST: 1, Fragment.LATER: 3}
-_PORT_NAMES = {
-    int(IpProtocol.UDP): {"tcp_src": "udp_src", "tcp_dst": "udp_dst"},
-    int(IpProtocol.ICMP): {"tcp_src": "icmp_type", "tcp_dst": "icmp_code"},
-    int(IpProtocol.ICMPV6): {"tcp_src": "icmpv6_type", "tcp_dst": "icmpv6_code"},
+_SHOWN_NAMES = {
+    "ipv4_src": "nw_src",
+    "ipv4_dst": "nw_dst",
+    "ipv6_src": "nw_src",
+    "ipv6_dst": "nw_dst",
+    "tcp_src": "tp_src",
+    "tcp_dst": "tp_dst",
 }
 _WITH_PORTS = frozenset({IpProtocol.TCP, IpProtocol.UDP, 132})
 
@@ -104,8 +108,8 @@ def headers_of(packed: int, before: int, headers: Headers) -> Headers:
     tci = layout.read(packed, "vlan_tci")
     return replace(
         headers,
-        eth_src=_mac_text(layout.read(packed, "eth_src")),
-        eth_dst=_mac_text(layout.read(packed, "eth_dst")),
+        eth_src=mac_text(layout.read(packed, "eth_src")),
+        eth_dst=mac_text(layout.read(packed, "eth_dst")),
         vlan_tci=tci if tci & VLAN_PRESENT else None,
         five_tuple=None if headers.five_tuple is None else _five_tuple(packed, headers.five_tuple),
         dscp=None if headers.dscp is None else layout.read(packed, "ip_dscp"),
@@ -129,36 +133,27 @@ def _five_tuple(packed: int, before: FiveTuple) -> FiveTuple:
 
 
 def changes(before: int, after: int) -> tuple[HeaderChange, ...]:
-    """Which fields of the frame one hop rewrote, by their OVS name, with readable values."""
+    """Which fields of the frame one hop rewrote, by their OVS name, as ``trajectories`` words the observed ones."""
     if not (before ^ after) & FRAME:
         return ()
     return tuple(
-        HeaderChange(_shown_name(name, after), _shown(name, old), _shown(name, new))
+        HeaderChange(_SHOWN_NAMES.get(name, name), _shown(name, old), _shown(name, new))
         for name in _NAMES
         if (old := layout.read(before, name)) != (new := layout.read(after, name))
     )
 
 
-def _shown_name(name: str, packed: int) -> str:
-    names = _PORT_NAMES.get(layout.read(packed, "ip_proto"), {})
-    return names.get(name, name)
-
-
 def _shown(name: str, value: int) -> str:
     if name in {"eth_src", "eth_dst"}:
-        return _mac_text(value)
+        return mac_text(value)
     if name.startswith("ipv4"):
         return str(IPv4Address(value))
     if name in {"ipv6_src", "ipv6_dst"}:
         return str(IPv6Address(value))
     if name in {"vlan_tci", layout.INNER_VLAN}:
-        return f"vlan {value & 0xFFF}" if value & VLAN_PRESENT else "untagged"
-    return hex(value) if name == "eth_type" else str(value)
+        return str(value) if value & VLAN_PRESENT else "none"
+    return str(value)
 
 
 def _mac(text: str) -> int:
     return int(text.replace(":", ""), 16)
-
-
-def _mac_text(value: int) -> str:
-    return ":".join(f"{value:012x}"[at : at + 2] for at in range(0, 12, 2))

@@ -1,27 +1,17 @@
 """Turns what one bridge did with a packet into hops: one for each output, or one that says what stopped the packet."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vtrace_ovs.model.actions import (
-    ApplyActions,
-    ClearActions,
-    GotoTable,
-    Instruction,
-    Meter,
-    UnknownInstruction,
-    WriteActions,
-    WriteMetadata,
-)
 from vtrace_ovs.model.packet import Headers, Tunnel
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, NearMiss, Step
-from vtrace_ovs.model.wording import actions_text
+from vtrace_ovs.model.wording import instructions_text
 from vtrace_ovs.walker import frame
 from vtrace_ovs.walker.evaluation import Emission, Found, Stop, Visit
 from vtrace_ovs.walker.near_miss import near_misses
 from vtrace_ovs.walker.network import BridgeView
 
+_UNDECIDED = frozenset({None, DropShape.UNSUPPORTED})
 _FAILED_OUTPUT = frozenset({DropShape.PORT_DOWN, DropShape.PORT_GONE})
 _STRENGTH = (
     DropShape.RECURSION_LIMIT,
@@ -51,20 +41,20 @@ class Arrival:
 def stopping(visit: Visit) -> tuple[Stop, ...]:
     """The stops that end a branch of the packet's way.
 
-    Whatever the walker cannot model always does; beside other outputs an output to a missing or dead port does too; and
+    What the walker cannot decide always does; beside other outputs an output to a missing or dead port does too; and
     where nothing was output at all, the strongest stop is the reason.
     """
-    unsupported = tuple(stop for stop in visit.stops if stop.shape is DropShape.UNSUPPORTED)
+    undecided = tuple(stop for stop in visit.stops if stop.shape in _UNDECIDED)
     if visit.emissions:
-        return (*unsupported, *(stop for stop in visit.stops if stop.shape in _FAILED_OUTPUT))
-    if unsupported:
-        return unsupported
+        return (*undecided, *(stop for stop in visit.stops if stop.shape in _FAILED_OUTPUT))
+    if undecided:
+        return undecided
     return (max(visit.stops, key=_strength),)
 
 
 def _strength(stop: Stop) -> tuple[int, int]:
     """Limits, TTL and failed outputs say why by themselves; otherwise the last search decides."""
-    rank = _STRENGTH.index(stop.shape) if stop.shape in _STRENGTH else len(_STRENGTH)
+    rank = next((at for at, shape in enumerate(_STRENGTH) if shape is stop.shape), len(_STRENGTH))
     return -rank, stop.step
 
 
@@ -88,7 +78,6 @@ def output_hop(arrival: Arrival, emission: Emission, left_by: Tunnel | None = No
 
 def stopped_hop(arrival: Arrival, stop: Stop, wanted: int) -> Hop:
     """The hop of a packet that went no further, with up to ``wanted`` near misses at the table that decided."""
-    unsupported = stop.shape is DropShape.UNSUPPORTED
     nearest = _nearest(arrival.view, stop, wanted) if stop.shape in _EXPLAINED else ()
     return Hop(
         bridge=arrival.bridge,
@@ -101,10 +90,11 @@ def stopped_hop(arrival: Arrival, stop: Stop, wanted: int) -> Hop:
         changes=frame.changes(arrival.packed, stop.state.packed),
         steps=tuple(_step(found, nearest if at == stop.step else ()) for at, found in enumerate(stop.found)),
         drop=stop.shape,
-        unsupported=stop.detail if unsupported else None,
+        unsupported=stop.detail if stop.shape is DropShape.UNSUPPORTED else None,
         meters=stop.meters,
-        ending=Ending.UNKNOWN if unsupported else Ending.DROPPED,
+        ending=Ending.UNKNOWN if stop.shape in _UNDECIDED else Ending.DROPPED,
         deciding=stop.step,
+        note=stop.detail if stop.shape is None else None,
     )
 
 
@@ -120,26 +110,3 @@ def _step(found: Found, nearest: tuple[NearMiss, ...] = ()) -> Step:
     if entry.text is None:
         entry.text = instructions_text(entry.flow.instructions)
     return Step(found.table_id, entry.flow.key, entry.flow.cookie, entry.text, found.ambiguous, nearest)
-
-
-def instructions_text(instructions: Sequence[Instruction]) -> str:
-    """Instructions in dump-flows syntax: the applied actions, then what is written, then where the packet goes."""
-    return ",".join(_instruction_text(each) for each in instructions) or "drop"
-
-
-def _instruction_text(instruction: Instruction) -> str:
-    match instruction:
-        case ApplyActions():
-            return actions_text(instruction.actions)
-        case WriteActions():
-            return f"write_actions({actions_text(instruction.actions)})"
-        case ClearActions():
-            return "clear_actions"
-        case WriteMetadata():
-            return f"write_metadata:{instruction.value:#x}/{instruction.mask:#x}"
-        case GotoTable():
-            return f"goto_table:{instruction.table_id}"
-        case Meter():
-            return f"meter:{instruction.meter_id}"
-        case UnknownInstruction():
-            return instruction.name

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from heapq import nsmallest
 
-from vtrace_ovs.model.match import MaskedField, Match
+from vtrace_ovs.model.match import MaskedField
+from vtrace_ovs.model.notation import value_text
 from vtrace_ovs.model.trajectory import NearMiss
-from vtrace_ovs.model.wording import match_text
 from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.index import Entry, TableIndex
 
@@ -67,7 +67,4 @@ def _had(masked: MaskedField, key: int) -> MaskedField:
 
 
 def _shown(masked: MaskedField) -> str:
-    """A value as OVS writes it, without the name of its field."""
-    text = match_text(Match((masked,)))
-    _, equals, value = text.partition("=")
-    return value if equals else text
+    return value_text(masked.field, masked.value, masked.mask)

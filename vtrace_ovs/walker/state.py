@@ -7,7 +7,7 @@ Source: ``lib/meta-flow.c``, ``lib/nx-match.c`` and ``ofproto/ofproto-dpif-xlate
 from dataclasses import dataclass, field
 
 from vtrace_ovs.model.actions import Action
-from vtrace_ovs.model.oxm import IP_FRAG, Field, SubField
+from vtrace_ovs.model.oxm import IP_FRAG, VLAN_TCI, Field, SubField
 from vtrace_ovs.walker import layout
 
 ETH_TYPE_IPV4 = 0x0800
@@ -103,6 +103,9 @@ class PacketState:
     def set_masked(self, entry: Field, value: int, mask: int) -> None:
         """``set_field`` and ``load``: write the masked bits of a field."""
         lowest = layout.offset_of(entry)
+        untagged = not layout.read(self.packed, "vlan_tci")
+        if entry is VLAN_TCI and untagged and not mask & VLAN_PRESENT:
+            return  # OVS decodes a lone set_vlan_pcp to this, and ignores it on an untagged packet
         if lowest is not None and self.has(entry):
             if entry.name == "nw_tos":
                 mask &= _NW_TOS_WRITABLE

@@ -1,16 +1,34 @@
-"""Turns flows that unknown bits keep open into the reason a walk stops there."""
+"""Turns what a walk cannot decide into its reason: an action nobody modelled, or a value nobody knows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.index import Entry
 
 
-def unknown_fields(entries: Sequence[Entry], unknown: int) -> str:
-    """``match on ct_mark, whose value is not known``, naming every field that keeps one of these flows open."""
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """An action this walker does not model, by name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something the walk would have to know; ``reason`` is a clause for the operator."""
+
+    reason: str
+
+
+Undecided = Unsupported | Unknown
+
+
+def unknown_fields(entries: Sequence[Entry], unknown: int) -> Unknown:
+    """Names every field that keeps one of these flows open: ``the flows here match on ct_mark, …``."""
     names = sorted(
         masked.field.name
         for masked in {masked for entry in entries for masked in entry.flow.match.fields}
         if layout.packed_match((masked,))[1] & unknown
     )
-    return f"match on {', '.join(dict.fromkeys(names))}, whose value is not known"
+    return Unknown(f"the flows here match on {', '.join(dict.fromkeys(names))}, and its value is not known")
