@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import BridgeTables, MeterCounters
 from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
@@ -11,6 +12,7 @@ from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
 class BridgeState:
     """One VFD. ``up`` None: not known yet; ``carried`` is what we have installed.
 
+    ``planned_with`` is what ``carried`` was made from; ``tables_version`` counts changes of production's tables.
     ``tables`` are without flows of this tool; ``read_at`` and ``asked_at`` are when they last came and were
     asked for. ``stranger`` is set when another run of this tool has flows there.
     """
@@ -22,14 +24,35 @@ class BridgeState:
     tables: BridgeTables | None = None
     carried: BridgePlan | None = None
     meters: dict[int, MeterCounters] = field(default_factory=dict)
+    tables_version: int = 0
+    planned_with: "PlanBasis | None" = None
     stranger: bool = False
     read_at: float = 0.0
     asked_at: float = 0.0
 
     def adopt(self, tables: BridgeTables, meters: tuple[MeterCounters, ...], at: float) -> None:
         """Take over a reading of its production tables and of all meters."""
+        if self.tables is None or not same_tables(self.tables, tables):
+            self.tables_version += 1
         self.tables, self.read_at = tables, at
         self.meters = {counters.meter_id: counters for counters in meters}
+
+
+@dataclass(frozen=True, slots=True)
+class PlanBasis:
+    """What a plan depends on besides who still colors: while it stays, sources come and go without planning again."""
+
+    slots: frozenset[int]
+    tables_version: int
+    marks: MarkPlan
+    armed: frozenset[BridgeId]
+
+
+def same_tables(before: BridgeTables, now: BridgeTables) -> bool:
+    """Whether two readings would treat every packet alike; counters and the order of flows do not matter."""
+    if (before.groups, before.meters, before.ports) != (now.groups, now.meters, now.ports):
+        return False
+    return before.flows == now.flows or frozenset(before.flows) == frozenset(now.flows)
 
 
 @dataclass(slots=True)

@@ -7,12 +7,11 @@ from vtrace_ovs.diagnosis.conclusion import conclude
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.instrumentation.cookies import GENERATION_SHIFT, is_ours
 from vtrace_ovs.instrumentation.reading import LogReading, read_log
-from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import Disposition
-from vtrace_ovs.session.bridges import BridgeState, Fleet
+from vtrace_ovs.session.bridges import BridgeState, Fleet, same_tables
 from vtrace_ovs.session.collecting import PacketGroup, record_of
 from vtrace_ovs.session.commands import (
     Command,
@@ -85,7 +84,7 @@ class Collection:
     def _follow(self, run: TaskRun, state: BridgeState) -> tuple[Command, ...]:
         """Judge by the new tables, and clone from them, when production changed them under a running task."""
         before, now = run.judged_by.get(state.bridge.id), state.tables
-        if now is None or (before is not None and _same(before, now)):
+        if now is None or (before is not None and same_tables(before, now)):
             return ()
         run.judged_by = {**run.judged_by, state.bridge.id: now}
         run.network = Network.build(self._fleet.topology, run.judged_by)
@@ -213,10 +212,3 @@ class Collection:
             run.scene = scene_of(self._fleet, profiles, run.meters_before, self._deployment.marks.length + 1)
             run.scene_version = self._fleet.version
         return run.scene
-
-
-def _same(before: BridgeTables, now: BridgeTables) -> bool:
-    """Whether two readings would treat every packet alike; counters and the order of flows do not matter."""
-    if (before.groups, before.meters, before.ports) != (now.groups, now.meters, now.ports):
-        return False
-    return before.flows == now.flows or frozenset(before.flows) == frozenset(now.flows)

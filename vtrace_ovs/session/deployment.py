@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from vtrace_ovs.errors import RefusedError
+from vtrace_ovs.instrumentation.cookies import Cookie
 from vtrace_ovs.instrumentation.marks import MarkPlan, code_points_in_use
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings
 from vtrace_ovs.instrumentation.planner import plan_bridge
 from vtrace_ovs.instrumentation.scope import armed_task
+from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.task import IntentDraft, IntentKind
 from vtrace_ovs.model.topology import BridgeId
-from vtrace_ovs.session.bridges import Fleet
+from vtrace_ovs.session.bridges import BridgeState, Fleet, PlanBasis
 from vtrace_ovs.session.commands import Command, ReadBridge, WriteIntents
 from vtrace_ovs.session.events import BridgeRead, Programmed
 from vtrace_ovs.session.rollout import Rollout
@@ -158,16 +160,25 @@ class Deployment:
         state = self.fleet.states[bridge_id]
         if state.tables is None:
             return state.carried
+        basis = self._basis(state)
+        if state.carried is not None and state.planned_with == basis:
+            coloring = {run.slot for run in self._members if run.coloring}
+            kept = tuple(flow for flow in state.carried.sources if _slot(flow) in coloring)
+            return replace(state.carried, sources=kept)
+        state.planned_with = basis
         tasks = tuple(self._armed_task(run) for run in self._members)
-        scene = Scene(self.fleet.topology, frozenset(self.fleet.live()), self.marks)
+        scene = Scene(self.fleet.topology, basis.armed, self.marks)
         return plan_bridge(
             state.bridge, state.tables, tasks, scene, settings=self.settings, now=self._since, installed=state.carried
         )
 
+    def _basis(self, state: BridgeState) -> PlanBasis:
+        slots = frozenset(run.slot for run in self._members)
+        return PlanBasis(slots, state.tables_version, self.marks, frozenset(self.fleet.live()))
+
     def _armed_task(self, run: TaskRun) -> ArmedTask:
         """A task as the data plane shall see it; one that no longer colors has no sources."""
-        deadline = run.deadline if run.armed_at else self._since + run.task.request.trace_time
-        task = armed_task(self.fleet.topology, run.slot, run.task.request, deadline)
+        task = armed_task(self.fleet.topology, run.slot, run.task.request, run.promised_until)
         return task if run.coloring else replace(task, sources=())
 
     def _drafts(self, wanted: dict[BridgeId, BridgePlan | None]) -> tuple[IntentDraft, ...]:
@@ -200,3 +211,8 @@ class Deployment:
                 state.carried = plan
         self.rollout, self.errors, self.move = None, rollout.errors, Move.IDLE
         return ()
+
+
+def _slot(flow: FlowMod) -> int | None:
+    cookie = Cookie.of(flow.cookie)
+    return None if cookie is None else cookie.slot

@@ -162,6 +162,7 @@ class Session:
             run.failure = str(error)
             return self._ended(run, at)
         run.sources = {source.bridge: source.ofports for source in found}
+        run.promised_until = at + run.task.request.trace_time
         run.stage, self.deployment.stale, self._reread = Stage.ARMING, True, True
         return (SaveTaskState(run.task.id, TaskState.ARMING, at, slot=run.slot),)
 

@@ -35,7 +35,8 @@ class TaskRun:
     """One task while it runs.
 
     ``sources`` are the edge ports its traffic may enter by; ``judged_by`` the flow tables its packets are judged
-    by, and ``meters_before`` what production meters had counted when it was armed.
+    by, and ``meters_before`` what production meters had counted when it was armed. ``promised_until`` is the deadline
+    its flows are told (they expire a margin later), fixed when arming begins.
     """
 
     task: Task
@@ -48,6 +49,7 @@ class TaskRun:
     meters_before: Mapping[BridgeId, Mapping[int, MeterCounters]] = field(default_factory=dict)
     scene: Scene | None = None
     scene_version: int = -1
+    promised_until: float = 0.0
     armed_at: float = 0.0
     drained_at: float = 0.0
     sequence: int = 0
