@@ -1,12 +1,29 @@
-"""Turns the diagnosed packets of a task into its TaskResult."""
+"""Turns the diagnosed packets of a task into its TaskResult, and their absence into a verdict of its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from vtrace_ovs.diagnosis.case import Finding, deduced, seen, verdict_of
+from vtrace_ovs.diagnosis.naming import counted
 from vtrace_ovs.diagnosis.scene import Scene
+from vtrace_ovs.diagnosis.wording import Particulars
+from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.task import TraceRequest
+from vtrace_ovs.model.topology import BridgeId, PortKind
 from vtrace_ovs.model.trajectory import Trajectory
-from vtrace_ovs.model.verdict import TaskResult, Verdict
+from vtrace_ovs.model.verdict import (
+    CauseCode,
+    Confidence,
+    Culprit,
+    Disposition,
+    Evidence,
+    PathGroup,
+    TaskResult,
+    Verdict,
+)
+
+_IN_ORDER = (Disposition.DELIVERED, Disposition.EXITED, Disposition.UNSEEN, Disposition.INCONCLUSIVE)
+"""Without a proven loss, the first of these that any packet met is the task's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +35,6 @@ class DiagnosedPacket:
     verdict: Verdict
 
 
-def unseen(request: TraceRequest, scene: Scene) -> Verdict:
-    """Why no packet of the filter was seen at any inlet, as far as it is known."""
-    raise NotImplementedError
-
-
 def conclude(
     task_id: int,
     request: TraceRequest,
@@ -30,5 +42,158 @@ def conclude(
     scene: Scene,
     notes: tuple[str, ...] = (),
 ) -> TaskResult:
-    """The task's result: identical paths grouped, the worst proven loss as the task's own verdict."""
-    raise NotImplementedError
+    """The task's result: identical paths grouped, largest group first, and the task's own verdict.
+
+    A proven loss wins over delivery, however few packets it hit, and says how many; else delivery; else why it cannot
+    be told. Other fates are noted.
+    """
+    groups = _grouped(packets)
+    if not groups:
+        return TaskResult(task_id, unseen(request, scene), (), 0, scene.total_copies_lost, notes)
+    fates = _fates(groups)
+    decisive, count = max(fates, key=lambda fate: _weight(*fate))
+    total = len(packets)
+    others = tuple(
+        f"{counted(number, 'packet')} of {total}: {verdict.operator_sentence}"
+        for verdict, number in fates
+        if verdict is not decisive
+    )
+    verdict = _of_many(decisive, count, total)
+    return TaskResult(task_id, verdict, groups, total, scene.total_copies_lost, (*others, *notes))
+
+
+def _grouped(packets: Sequence[DiagnosedPacket]) -> tuple[PathGroup, ...]:
+    by_path: dict[object, list[DiagnosedPacket]] = {}
+    for packet in packets:
+        by_path.setdefault(_signature(packet), []).append(packet)
+    groups = [
+        PathGroup(alike[0].verdict, alike[0].observed, len(alike), alike[0].predicted) for alike in by_path.values()
+    ]
+    return tuple(sorted(groups, key=lambda group: -group.packets))
+
+
+def _signature(packet: DiagnosedPacket) -> object:
+    """Same bridges, ports, flows and verdict."""
+    hops = tuple(
+        (hop.bridge, hop.dscp_mark, hop.in_port, hop.out_port, hop.parent, hop.steps[-1].flow if hop.steps else None)
+        for hop in packet.observed.hops
+    )
+    return hops, _fate(packet.verdict), packet.verdict.confidence
+
+
+def _fate(verdict: Verdict) -> tuple[Disposition, CauseCode, Culprit | None]:
+    return verdict.disposition, verdict.code, verdict.culprit
+
+
+def _fates(groups: tuple[PathGroup, ...]) -> list[tuple[Verdict, int]]:
+    """Each distinct outcome with its packets, whatever the path that led to it."""
+    counts: dict[object, tuple[Verdict, int]] = {}
+    for group in groups:
+        verdict, count = counts.get(_fate(group.verdict), (group.verdict, 0))
+        counts[_fate(verdict)] = (verdict, count + group.packets)
+    return list(counts.values())
+
+
+def _weight(verdict: Verdict, count: int) -> tuple[bool, int, int]:
+    order = 0 if verdict.disposition.is_loss else -_IN_ORDER.index(verdict.disposition)
+    return verdict.disposition.is_loss, order, count
+
+
+def _of_many(verdict: Verdict, count: int, total: int) -> Verdict:
+    """The verdict with the number of packets it is about in both sentences."""
+    if total == 1:
+        return verdict
+    lead = f"All {total} packets" if count == total else f"{count} of {total} packets"
+    return replace(
+        verdict,
+        operator_sentence=f"{lead}: {_lower(verdict.operator_sentence)}",
+        tenant_sentence=f"{lead} we followed: {_lower(verdict.tenant_sentence)}",
+    )
+
+
+def _lower(sentence: str) -> str:
+    """The sentence as it reads behind a colon; names keep their case."""
+    first, space, rest = sentence.partition(" ")
+    return f"{first.lower()}{space}{rest}" if first.istitle() and first.isalpha() else sentence
+
+
+def unseen(request: TraceRequest, scene: Scene) -> Verdict:
+    """Why no packet of the filter was seen at any inlet, as far as it is known."""
+    sources = _sources(request, scene)
+    logged_nothing = [count for count in scene.traced if count.loc is Loc.IN]
+    dark = {bridge: scene.unreachable[bridge] for bridge in sources if bridge in scene.unreachable}
+    unwatched = {bridge: scene.unobserved[bridge] for bridge in sources if bridge in scene.unobserved}
+    if any(count.counted for count in logged_nothing):
+        finding = _copies_lost(sum(count.counted for count in logged_nothing))
+    elif scene.total_copies_lost:
+        finding = _copies_lost(scene.total_copies_lost)
+    elif dark and len(dark) == len(sources):
+        finding = _source_dead(dark)
+    elif dark or unwatched:
+        finding = _not_watched({**dark, **unwatched})
+    else:
+        finding = _not_sent(sources, corroborated=bool(logged_nothing))
+    return verdict_of(finding, None)
+
+
+def _sources(request: TraceRequest, scene: Scene) -> tuple[BridgeId, ...]:
+    """The VFDs where traffic of the request may enter: the source VM's, or all with an edge port in scope."""
+    scope = request.scope
+    if scope.source_vm is not None:
+        vm = scene.topology.vm(scope.source_vm)
+        if vm is not None:
+            return (vm.bridge,)
+    return tuple(
+        bridge.id
+        for bridge in scene.topology.vfds()
+        if any(port.kind is PortKind.EDGE and scope.vni in (None, port.vni) for port in bridge.ports)
+    )
+
+
+def _copies_lost(copies: int) -> Finding:
+    fact = f"traced packets were counted, but {'its copy' if copies == 1 else f'none of {copies} copies'} arrived"
+    return Finding(
+        disposition=Disposition.INCONCLUSIVE,
+        code=CauseCode.EVIDENCE_LOST,
+        confidence=Confidence.UNDECIDED,
+        particulars=Particulars(place="its first device", detail=fact),
+        evidence=(seen(f"{fact[0].upper()}{fact[1:]}."),),
+    )
+
+
+def _source_dead(dark: dict[BridgeId, str]) -> Finding:
+    bridge, reason = next(iter(dark.items()))
+    return Finding(
+        disposition=Disposition.UNSEEN,
+        code=CauseCode.VSWITCHD_DEAD,
+        confidence=Confidence.INFERRED,
+        particulars=Particulars(place=" and ".join(map(str, dark)), detail=reason),
+        culprit=Culprit(bridge.node, bridge) if len(dark) == 1 else None,
+        evidence=tuple(seen(f"{one}: {why}.") for one, why in dark.items()),
+    )
+
+
+def _not_watched(blind: dict[BridgeId, str]) -> Finding:
+    names = ", ".join(map(str, blind))
+    return Finding(
+        disposition=Disposition.UNSEEN,
+        code=CauseCode.EVIDENCE_LOST,
+        confidence=Confidence.UNDECIDED,
+        particulars=Particulars(place="its source", detail=f"{names} could not be watched, and nobody else saw it"),
+        evidence=tuple(seen(f"{one}: {why}.") for one, why in blind.items()),
+    )
+
+
+def _not_sent(sources: tuple[BridgeId, ...], *, corroborated: bool) -> Finding:
+    watched: tuple[Evidence, ...] = (
+        deduced(f"Every VFD where it could have entered was watched: {', '.join(map(str, sources)) or 'none'}."),
+    )
+    if corroborated:
+        watched = (*watched, seen("The coloring flows' own counters stayed at zero."))
+    return Finding(
+        disposition=Disposition.UNSEEN,
+        code=CauseCode.NOT_SENT,
+        confidence=Confidence.OBSERVED if corroborated else Confidence.INFERRED,
+        particulars=Particulars(),
+        evidence=watched,
+    )

@@ -1,10 +1,43 @@
 """Turns one packet's observed and predicted way into a Verdict."""
 
+from collections.abc import Callable
+from typing import assert_never
+
+from vtrace_ovs.diagnosis.arrivals import exited, handed_over, left_unnamed
+from vtrace_ovs.diagnosis.case import Case, Finding, verdict_of
+from vtrace_ovs.diagnosis.drops import dropped, looped
 from vtrace_ovs.diagnosis.scene import Scene
-from vtrace_ovs.model.trajectory import Trajectory
-from vtrace_ovs.model.verdict import Verdict
+from vtrace_ovs.diagnosis.silence import silent
+from vtrace_ovs.diagnosis.wire import on_wire
+from vtrace_ovs.diagnosis.wording import Particulars
+from vtrace_ovs.model.trajectory import Ending, Trajectory
+from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition, Verdict
 
 
 def diagnose(observed: Trajectory, predicted: Trajectory | None, scene: Scene) -> Verdict:
     """What became of a packet and why. ``predicted`` is the walk of the same packet through the stored tables."""
-    raise NotImplementedError
+    if not observed.hops:
+        nothing = Particulars(place="the first device", detail=": no record of it is left")
+        return verdict_of(Finding(Disposition.INCONCLUSIVE, CauseCode.UNKNOWN, Confidence.UNDECIDED, nothing), None)
+    case = Case.of(observed, predicted, scene)
+    return verdict_of(_rule_for(observed.ending)(case), case)
+
+
+def _rule_for(ending: Ending) -> Callable[[Case], Finding]:
+    match ending:
+        case Ending.HANDED_TO_PORT:
+            return handed_over
+        case Ending.EXITED:
+            return exited
+        case Ending.DROPPED:
+            return dropped
+        case Ending.OPEN:
+            return silent
+        case Ending.ON_WIRE:
+            return on_wire
+        case Ending.LOOPED:
+            return looped
+        case Ending.UNKNOWN:
+            return left_unnamed
+        case _:
+            assert_never(ending)

@@ -1,0 +1,153 @@
+"""Turns packets that were seen leaving by a port that is no wire into findings: delivered, exited, or stopped there."""
+
+from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
+from vtrace_ovs.diagnosis.causes import cause_of_drop
+from vtrace_ovs.diagnosis.compare import STOPPED_AT_OUTPUT
+from vtrace_ovs.diagnosis.naming import port_name
+from vtrace_ovs.diagnosis.wording import Particulars
+from vtrace_ovs.model.topology import Port, PortKind
+from vtrace_ovs.model.trajectory import DropShape, Ending, Hop
+from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culprit, Disposition
+
+
+def handed_over(case: Case) -> Finding:
+    """Handed to an edge port. What the endpoint does with it is not ours to see (trap T46)."""
+    stopped = stopped_at_output(case)
+    if stopped is not None:
+        return stopped
+    hop = case.hop
+    port = case.scene.places.port(hop.bridge, hop.out_port)
+    where = port_name(case.scene, hop.bridge, hop.out_port)
+    evidence = [seen(f"{hop.bridge} logged the packet just before it handed it to {where}.")]
+    if port is not None and _addressed_elsewhere(port, hop):
+        evidence.append(deduced(f"The packet's destination address is not the one known of {where}."))
+    return Finding(
+        disposition=Disposition.DELIVERED,
+        code=CauseCode.NONE,
+        confidence=Confidence.OBSERVED,
+        particulars=Particulars(towards=where, detail=_behind(port)),
+        evidence=tuple(evidence),
+    )
+
+
+def _behind(port: Port | None) -> str:
+    return "" if port is None or port.vm is None else f", the port of {port.vm}"
+
+
+def _addressed_elsewhere(port: Port, hop: Hop) -> bool:
+    headers = hop.headers_out
+    if headers is None or headers.five_tuple is None or port.address is None:
+        return False
+    return port.address != headers.five_tuple.destination and port.mac != headers.eth_dst
+
+
+def exited(case: Case) -> Finding:
+    """Left the overlay by the bridge's own port or towards a bridge that is no VFD."""
+    hop = case.hop
+    where = port_name(case.scene, hop.bridge, hop.out_port)
+    return Finding(
+        disposition=Disposition.EXITED,
+        code=CauseCode.NONE,
+        confidence=Confidence.OBSERVED,
+        particulars=Particulars(towards=where),
+        evidence=(seen(f"{hop.bridge} logged the packet just before it left by {where}."),),
+    )
+
+
+def stopped_at_output(case: Case) -> Finding | None:
+    """The log says it was about to leave, the stored state says that Open vSwitch stops it at that very output."""
+    hop, expected = case.hop, case.expected
+    if expected is None or expected.drop not in STOPPED_AT_OUTPUT:
+        return None
+    if expected.out_port is not None and hop.out_port is not None and expected.out_port != hop.out_port:
+        return None
+    where = port_name(case.scene, hop.bridge, hop.out_port)
+    port = case.scene.places.port(hop.bridge, hop.out_port)
+    inside = port is not None and port.kind is not PortKind.EDGE
+    code = cause_of_drop(expected.drop, None, None, case.scene.profile(hop.bridge))
+    note = "" if expected.note is None else f" ({expected.note})"
+    return Finding(
+        disposition=Disposition.DROPPED,
+        code=code,
+        confidence=Confidence.CORROBORATED,
+        particulars=Particulars(place=str(hop.bridge), towards=where, detail=note),
+        culprit=Culprit(hop.bridge.node, hop.bridge),
+        drop=expected.drop,
+        category=CauseCategory.VFD_FAULT if inside and code is CauseCode.PORT_DOWN else None,
+        evidence=(
+            seen(f"{hop.bridge} logged the packet just before its output to {where}."),
+            deduced(f"As the bridge was last read, that output does not happen: {expected.drop.value}."),
+        ),
+    )
+
+
+def left_unnamed(case: Case) -> Finding:
+    """Left by a port that the flow does not name (NORMAL, a group), or that the inventory does not know."""
+    stopped = stopped_at_output(case)
+    if stopped is not None:
+        return stopped
+    hop, expected = case.hop, case.expected
+    if expected is not None and expected.drop is DropShape.NO_LIVE_BUCKET:
+        return Finding(
+            disposition=Disposition.DROPPED,
+            code=CauseCode.NO_LIVE_BUCKET,
+            confidence=Confidence.INFERRED,
+            particulars=Particulars(place=str(hop.bridge)),
+            culprit=Culprit(hop.bridge.node, hop.bridge),
+            drop=expected.drop,
+            evidence=(deduced("As the group was last read, none of its buckets is alive."),),
+        )
+    addressee = _addressee(case)
+    if addressee is not None:
+        return _presumably_delivered(case, addressee)
+    if expected is not None and expected.unsupported is not None:
+        return Finding(
+            disposition=Disposition.INCONCLUSIVE,
+            code=CauseCode.UNSUPPORTED,
+            confidence=Confidence.UNDECIDED,
+            particulars=Particulars(place=str(hop.bridge), detail=expected.unsupported),
+        )
+    where = port_name(case.scene, hop.bridge, hop.out_port)
+    return Finding(
+        disposition=Disposition.INCONCLUSIVE,
+        code=CauseCode.UNKNOWN,
+        confidence=Confidence.UNDECIDED,
+        particulars=Particulars(place=str(hop.bridge), detail=f": it left by {where}, and was not seen again"),
+        evidence=(seen(f"{hop.bridge} logged the packet just before it left by {where}."),),
+    )
+
+
+def _addressee(case: Case) -> int | None:
+    """The edge port an unnamed output must have meant: the predicted one, else the one with the packet's address."""
+    hop, expected = case.hop, case.expected
+    if hop.out_port is not None:
+        return None
+    if expected is not None and expected.ending is Ending.HANDED_TO_PORT:
+        return expected.out_port
+    bridge = case.scene.places.bridge(hop.bridge)
+    headers = hop.headers_out
+    if bridge is None or headers is None or headers.five_tuple is None:
+        return None
+    named = [
+        port.ofport
+        for port in bridge.ports
+        if port.kind is PortKind.EDGE
+        and port.address == headers.five_tuple.destination
+        and port.mac in (None, headers.eth_dst)
+    ]
+    return named[0] if len(named) == 1 else None
+
+
+def _presumably_delivered(case: Case, ofport: int) -> Finding:
+    hop = case.hop
+    where = port_name(case.scene, hop.bridge, ofport)
+    return Finding(
+        disposition=Disposition.DELIVERED,
+        code=CauseCode.NONE,
+        confidence=Confidence.INFERRED,
+        particulars=Particulars(towards=where, detail=_behind(case.scene.places.port(hop.bridge, ofport))),
+        evidence=(
+            seen(f"{hop.bridge} logged the packet just before an output that names no port."),
+            deduced(f"Tables and inventory leave {where} as the port it meant."),
+        ),
+    )

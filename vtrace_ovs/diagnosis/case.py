@@ -1,0 +1,127 @@
+"""Turns one packet's two ways into the case the rules look at, and their findings into a Verdict."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vtrace_ovs.diagnosis.causes import CATEGORIES
+from vtrace_ovs.diagnosis.compare import Divergence, counterpart, first_divergence
+from vtrace_ovs.diagnosis.naming import printable
+from vtrace_ovs.diagnosis.scene import Scene
+from vtrace_ovs.diagnosis.wording import Particulars, operator_sentence, wording_of
+from vtrace_ovs.model.records import Loc
+from vtrace_ovs.model.trajectory import DropShape, Hop, NearMiss, Step, Trajectory
+from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culprit, Disposition, Evidence, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One packet: what was seen, what the tables say, and how far they agree.
+
+    ``hop`` is the observed hop that decides. ``expected`` is the predicted hop of the same visit; it is None without a
+    prediction or where the packet had already left the predicted way (``divergence``).
+    """
+
+    observed: Trajectory
+    scene: Scene
+    hop: Hop
+    predicted: Trajectory | None
+    expected: Hop | None
+    divergence: Divergence | None
+
+    @staticmethod
+    def of(observed: Trajectory, predicted: Trajectory | None, scene: Scene) -> "Case":
+        """The case of a trajectory with at least one hop."""
+        hop = observed.hops[-1]
+        if predicted is None:
+            return Case(observed, scene, hop, None, None, None)
+        divergence = first_divergence(observed, predicted)
+        expected = counterpart(predicted, hop) if divergence is None else None
+        return Case(observed, scene, hop, predicted, expected, divergence)
+
+    def missing_copies(self, *locs: Loc) -> int:
+        """Copies that never arrived from the deciding VFD; from any VFD when equal packets cannot be told apart."""
+        if self.observed.ambiguous:
+            return self.scene.total_copies_lost
+        return self.scene.missing_copies(self.hop.bridge, *locs)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule found. ``category`` is set where it is not the cause's usual one."""
+
+    disposition: Disposition
+    code: CauseCode
+    confidence: Confidence
+    particulars: Particulars
+    culprit: Culprit | None = None
+    drop: DropShape | None = None
+    evidence: tuple[Evidence, ...] = ()
+    near_misses: tuple[NearMiss, ...] = ()
+    category: CauseCategory | None = None
+
+
+def seen(sentence: str) -> Evidence:
+    """A fact somebody observed."""
+    return Evidence(printable(sentence), observed=True)
+
+
+def deduced(sentence: str) -> Evidence:
+    """A fact that follows from stored tables or the inventory."""
+    return Evidence(printable(sentence), observed=False)
+
+
+def deciding_step(hop: Hop) -> Step | None:
+    """The table lookup whose flow, or lack of one, decided about the packet in this hop."""
+    if not hop.steps:
+        return None
+    return hop.steps[-1 if hop.deciding is None else hop.deciding]
+
+
+def verdict_of(finding: Finding, case: Case | None) -> Verdict:
+    """The finding as a Verdict, with both sentences, and with what else the case shows as evidence."""
+    wording = wording_of(finding.code, finding.disposition)
+    evidence = finding.evidence
+    confidence = finding.confidence
+    if case is not None:
+        if case.divergence is not None:
+            evidence = (*evidence, seen(case.divergence.sentence))
+            if confidence is Confidence.CORROBORATED:
+                confidence = Confidence.INFERRED
+        if case.observed.ambiguous:
+            evidence = (*evidence, _TWINS)
+        if len(case.observed.hops) > 1:
+            evidence = (*evidence, *_other_branches(case.observed), *_silent_hops(case.observed))
+    return Verdict(
+        disposition=finding.disposition,
+        category=finding.category or CATEGORIES[finding.code],
+        code=finding.code,
+        confidence=confidence,
+        operator_sentence=operator_sentence(wording, finding.particulars),
+        tenant_sentence=wording.tenant,
+        remedy=wording.remedy,
+        culprit=finding.culprit,
+        drop=finding.drop,
+        evidence=evidence,
+        near_misses=finding.near_misses,
+    )
+
+
+_TWINS = Evidence(
+    "Equal packets were on the way at once; which of them fared so cannot be told, but how many can.", True
+)
+
+
+def _other_branches(observed: Trajectory) -> Iterator[Evidence]:
+    """Where copies of the packet went that do not decide the verdict."""
+    for hop in observed.hops[:-1]:
+        if hop.ending is not None:
+            yield seen(f"A copy of the packet took another way: {hop.ending.value} at {hop.bridge}.")
+
+
+def _silent_hops(observed: Trajectory) -> Iterator[Evidence]:
+    """Hops whose records are missing although the packet went on: lost copies, not lost packets (idea N3)."""
+    for hop in observed.hops:
+        if hop.inferred:
+            yield deduced(f"{hop.bridge} logged nothing, but a later hop proves that the packet passed it.")
+        elif hop.ending is None and Loc.OUT not in hop.seen:
+            yield deduced(f"{hop.bridge} logged no out, but the next hop proves that the packet left it.")

@@ -1,0 +1,96 @@
+"""Turns the flow that dropped a packet, and what its table is for, into a cause code and category (paper, Table 4)."""
+
+from typing import assert_never
+
+from vtrace_ovs.model.flow import FlowKey
+from vtrace_ovs.model.profile import PipelineProfile, Stage
+from vtrace_ovs.model.trajectory import DropShape
+from vtrace_ovs.model.verdict import CauseCategory, CauseCode
+
+CATEGORIES = {
+    CauseCode.NONE: CauseCategory.NONE,
+    CauseCode.SECURITY_RULE_DENY: CauseCategory.SECURITY_POLICY,
+    CauseCode.SECURITY_DEFAULT_DENY: CauseCategory.SECURITY_POLICY,
+    CauseCode.ANTI_SPOOFING_DENY: CauseCategory.SECURITY_POLICY,
+    CauseCode.NO_ROUTE: CauseCategory.CONFIG_ERROR,
+    CauseCode.BLACKHOLE_ROUTE: CauseCategory.CONFIG_ERROR,
+    CauseCode.UNKNOWN_DESTINATION: CauseCategory.CONFIG_ERROR,
+    CauseCode.METER_RATE_LIMIT: CauseCategory.RATE_LIMIT,
+    CauseCode.TTL_EXPIRED: CauseCategory.CONFIG_ERROR,
+    CauseCode.OUTPUT_TO_INGRESS: CauseCategory.CONFIG_ERROR,
+    CauseCode.PORT_DOWN: CauseCategory.TENANT_VM,
+    CauseCode.PORT_GONE: CauseCategory.VFD_FAULT,
+    CauseCode.NO_LIVE_BUCKET: CauseCategory.VFD_FAULT,
+    CauseCode.TRANSLATION_LIMIT: CauseCategory.VFD_FAULT,
+    CauseCode.FORWARDING_LOOP: CauseCategory.CONFIG_ERROR,
+    CauseCode.EXPLICIT_DROP: CauseCategory.UNKNOWN,
+    CauseCode.TABLE_MISS: CauseCategory.UNKNOWN,
+    CauseCode.NO_OUTPUT_ACTION: CauseCategory.UNKNOWN,
+    CauseCode.VSWITCHD_DEAD: CauseCategory.VFD_FAULT,
+    CauseCode.UNDERLAY_LOSS: CauseCategory.PHYSICAL_NETWORK,
+    CauseCode.PATCH_LOSS: CauseCategory.VFD_FAULT,
+    CauseCode.NO_TUNNEL_ENDPOINT: CauseCategory.VFD_FAULT,
+    CauseCode.OUTSIDE_INVENTORY: CauseCategory.UNKNOWN,
+    CauseCode.HOP_LIMIT_REACHED: CauseCategory.UNKNOWN,
+    CauseCode.NOT_SENT: CauseCategory.TENANT_VM,
+    CauseCode.EVIDENCE_LOST: CauseCategory.UNKNOWN,
+    CauseCode.UNSUPPORTED: CauseCategory.UNSUPPORTED_ACTION,
+    CauseCode.UNKNOWN: CauseCategory.UNKNOWN,
+}
+
+_ROUTED_BY = ("ipv4_dst", "ipv6_dst")
+_FORWARDED_BY = (*_ROUTED_BY, "eth_dst")
+_TRAFFIC = (
+    *("ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "ip_proto", "ip_frag"),
+    *("tcp_src", "tcp_dst", "tcp_flags", "udp_src", "udp_dst", "sctp_src", "sctp_dst"),
+    *("icmp_type", "icmp_code", "icmpv6_type", "icmpv6_code"),
+)
+"""What a rule about traffic would name. Ports, registers, VNIs and MAC addresses only say whose default it is."""
+
+_BY_SHAPE = {
+    DropShape.TTL_EXCEEDED: CauseCode.TTL_EXPIRED,
+    DropShape.OUTPUT_TO_INGRESS: CauseCode.OUTPUT_TO_INGRESS,
+    DropShape.PORT_DOWN: CauseCode.PORT_DOWN,
+    DropShape.PORT_GONE: CauseCode.PORT_GONE,
+    DropShape.NO_LIVE_BUCKET: CauseCode.NO_LIVE_BUCKET,
+    DropShape.RESUBMIT_LIMIT: CauseCode.TRANSLATION_LIMIT,
+    DropShape.RECURSION_LIMIT: CauseCode.TRANSLATION_LIMIT,
+    DropShape.UNSUPPORTED: CauseCode.UNSUPPORTED,
+    DropShape.METER: CauseCode.METER_RATE_LIMIT,
+}
+
+
+def cause_of_drop(shape: DropShape, table_id: int | None, flow: FlowKey | None, profile: PipelineProfile) -> CauseCode:
+    """Why a table walk ended: by its shape, and for drops by flow or miss by what the table decides."""
+    by_shape = _BY_SHAPE.get(shape)
+    if by_shape is not None:
+        return by_shape
+    role = None if table_id is None else profile.table(table_id)
+    return _by_stage(shape, flow, Stage.OTHER if role is None else role.stage)
+
+
+def _by_stage(shape: DropShape, flow: FlowKey | None, stage: Stage) -> CauseCode:
+    match stage:
+        case Stage.SECURITY:
+            return CauseCode.SECURITY_DEFAULT_DENY if _names_none(flow, _TRAFFIC) else CauseCode.SECURITY_RULE_DENY
+        case Stage.ANTI_SPOOFING:
+            return CauseCode.ANTI_SPOOFING_DENY
+        case Stage.ROUTING:
+            return CauseCode.NO_ROUTE if _names_none(flow, _ROUTED_BY) else CauseCode.BLACKHOLE_ROUTE
+        case Stage.FORWARDING if _names_none(flow, _FORWARDED_BY):
+            return CauseCode.UNKNOWN_DESTINATION
+        case Stage.FORWARDING | Stage.CLASSIFY | Stage.RATE_LIMIT | Stage.OUTPUT | Stage.OTHER:
+            return _generic(shape)
+        case _:
+            assert_never(stage)
+
+
+def _generic(shape: DropShape) -> CauseCode:
+    if shape in (DropShape.NO_MATCH, DropShape.TABLE_MISS_FLOW):
+        return CauseCode.TABLE_MISS
+    return CauseCode.NO_OUTPUT_ACTION if shape is DropShape.NO_OUTPUT else CauseCode.EXPLICIT_DROP
+
+
+def _names_none(flow: FlowKey | None, fields: tuple[str, ...]) -> bool:
+    """Whether a flow is a catch-all of its table: a miss, or a match on none of the fields the table decides by."""
+    return flow is None or all(masked.field.name not in fields for masked in flow.match.fields)

@@ -1,0 +1,104 @@
+"""Turns a drop, seen or predicted, into a finding: which flow did it, whose it is, and what nearly matched instead."""
+
+from vtrace_ovs.diagnosis.case import Case, Finding, deciding_step, seen
+from vtrace_ovs.diagnosis.causes import cause_of_drop
+from vtrace_ovs.diagnosis.naming import place_name, port_name
+from vtrace_ovs.diagnosis.wording import Particulars
+from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
+from vtrace_ovs.model.trajectory import DropShape, Hop, NearMiss, Step
+from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition, Evidence
+from vtrace_ovs.model.wording import flow_text
+
+_GENERIC = frozenset({CauseCode.EXPLICIT_DROP, CauseCode.TABLE_MISS, CauseCode.NO_OUTPUT_ACTION})
+
+
+def dropped(case: Case) -> Finding:
+    """An ``error`` record: the flow, or the lack of one, was seen dropping the packet."""
+    hop = case.hop
+    step = deciding_step(hop)
+    shape = hop.drop or DropShape.EXPLICIT_DROP
+    if _predicted_the_same(case, step) and case.expected is not None and case.expected.drop is not None:
+        shape = case.expected.drop  # the tables know more: actions without an output, for one
+    by = "a table without a matching flow" if step is None or step.flow is None else "the flow that drops it"
+    evidence = seen(f"{hop.bridge} logged the packet at {by}.")
+    if shape is DropShape.OUTPUT_TO_INGRESS:
+        where = port_name(case.scene, hop.bridge, hop.out_port)
+        evidence = seen(f"{hop.bridge} logged the packet just before an output to its ingress port, {where}.")
+    return drop_finding(case, step, shape, Confidence.OBSERVED, (evidence,))
+
+
+def _predicted_the_same(case: Case, step: Step | None) -> bool:
+    expected = None if case.expected is None else deciding_step(case.expected)
+    if step is None or expected is None:
+        return False
+    return (step.table_id, step.flow) == (expected.table_id, expected.flow)
+
+
+def drop_finding(
+    case: Case, step: Step | None, shape: DropShape, confidence: Confidence, evidence: tuple[Evidence, ...]
+) -> Finding:
+    """The finding for a drop of this shape at this table lookup of the deciding VFD."""
+    hop = case.hop
+    profile = case.scene.profile(hop.bridge)
+    table_id = None if step is None else step.table_id
+    role = None if table_id is None else profile.table(table_id)
+    flow = None if step is None else step.flow
+    cookie = None if step is None else step.cookie
+    owner = None if cookie is None else profile.owner(cookie)
+    code = cause_of_drop(shape, table_id, flow, profile)
+    out_port = hop.out_port
+    if out_port is None and case.expected is not None:
+        out_port = case.expected.out_port
+    text = "no flow matches" if flow is None else flow_text(flow, cookie)
+    return Finding(
+        disposition=Disposition.DROPPED,
+        code=code,
+        confidence=confidence,
+        particulars=Particulars(
+            place=place_name(hop.bridge, table_id, None if role is None else role.name),
+            flow=text if owner is None else f"{text} (owner: {owner})",
+            towards=port_name(case.scene, hop.bridge, out_port),
+            detail=_unknown_meaning(profile) if code in _GENERIC and role is None else "",
+        ),
+        culprit=Culprit(
+            node=hop.bridge.node,
+            bridge=hop.bridge,
+            table_id=table_id,
+            table_name=None if role is None else role.name,
+            flow=flow,
+            cookie=cookie,
+            owner=owner,
+        ),
+        drop=shape,
+        evidence=evidence,
+        near_misses=_near_misses(case.expected, table_id),
+    )
+
+
+def _unknown_meaning(profile: PipelineProfile) -> str:
+    if profile.name == GENERIC_PROFILE.name:
+        return "; what this pipeline's tables mean is not known (no profile)"
+    return f"; what this table means is not known to the profile {profile.name}"
+
+
+def _near_misses(expected: Hop | None, table_id: int | None) -> tuple[NearMiss, ...]:
+    """What the prediction says would nearly have matched in the table that decided (idea N1)."""
+    if expected is None:
+        return ()
+    return next(
+        (step.near_misses for step in reversed(expected.steps) if step.near_misses and step.table_id == table_id), ()
+    )
+
+
+def looped(case: Case) -> Finding:
+    """The same VFD saw the packet again by the same port with the same headers."""
+    hop = case.hop
+    visits = sum(1 for one in case.observed.hops if one.bridge == hop.bridge and one.in_port == hop.in_port)
+    return Finding(
+        disposition=Disposition.LOOPED,
+        code=CauseCode.FORWARDING_LOOP,
+        confidence=Confidence.OBSERVED,
+        particulars=Particulars(place=str(hop.bridge)),
+        culprit=Culprit(hop.bridge.node, hop.bridge),
+        evidence=(seen(f"{hop.bridge} logged the packet {visits} times by the same port with the same headers."),),
+    )

@@ -1,0 +1,34 @@
+"""Turns bridges, ports and tables into the words sentences use, and anything a tenant chose into printable text."""
+
+from vtrace_ovs.diagnosis.scene import Scene
+from vtrace_ovs.model.actions import OFPP_LOCAL
+from vtrace_ovs.model.topology import BridgeId
+
+
+def printable(text: str) -> str:
+    """The text with everything a terminal might obey, or a reader not see, written as an escape (trap T49)."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def port_name(scene: Scene, bridge: BridgeId, ofport: int | None) -> str:
+    """``port 3 (vnet0) of cs1/br-int``, as far as it is known."""
+    if ofport is None:
+        return f"an unnamed port of {bridge}"
+    if ofport == OFPP_LOCAL:
+        return f"the LOCAL port of {bridge}"
+    port = scene.places.port(bridge, ofport)
+    return f"port {ofport} of {bridge}" if port is None else f"port {ofport} ({port.name}) of {bridge}"
+
+
+def place_name(bridge: BridgeId, table_id: int | None, table_name: str | None) -> str:
+    """``cs2/br-int, table 40 (security-group-ingress)``."""
+    if table_id is None:
+        return str(bridge)
+    return f"{bridge}, table {table_id}" + (f" ({table_name})" if table_name else "")
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 packet``, ``41 packets``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,171 @@
+"""Turns a packet that came into a VFD and was not seen again into a finding: what stopped it there, if anything did.
+
+Silence proves a loss only where no copy of that VFD is missing and its flows could be logged (ideas N3, N10).
+"""
+
+from vtrace_ovs.diagnosis.case import Case, Finding, deciding_step, deduced, seen
+from vtrace_ovs.diagnosis.drops import drop_finding
+from vtrace_ovs.diagnosis.naming import counted
+from vtrace_ovs.diagnosis.scene import MeterReading
+from vtrace_ovs.diagnosis.wording import Particulars
+from vtrace_ovs.model.records import Loc
+from vtrace_ovs.model.trajectory import DropShape, Ending, Hop
+from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition, Evidence
+
+_UNTOPPABLE = 65535
+"""A flow of this priority cannot be topped by a logging clone (design D3)."""
+
+_PREDICTED = frozenset(DropShape) - {DropShape.METER, DropShape.UNSUPPORTED}
+
+
+def silent(case: Case) -> Finding:
+    """The last thing known is the packet's ``in`` at the deciding VFD."""
+    for rule in (_dead, _evidence_missing, _metered, _predicted_loop, _predicted_drop, _not_modelled, _not_loggable):
+        finding = rule(case)
+        if finding is not None:
+            return finding
+    detail = ""
+    if case.expected is not None and case.expected.out_port is not None:
+        detail = f"; the stored tables send it out of port {case.expected.out_port}"
+    return Finding(
+        disposition=Disposition.LOST_IN_VFD,
+        code=CauseCode.UNKNOWN,
+        confidence=Confidence.INFERRED,
+        particulars=Particulars(place=str(case.hop.bridge), detail=detail),
+        culprit=_vfd(case.hop),
+        evidence=(_came_in(case.hop), *_idle_suspects(case)),
+    )
+
+
+def _vfd(hop: Hop) -> Culprit:
+    return Culprit(hop.bridge.node, hop.bridge)
+
+
+def _came_in(hop: Hop) -> Evidence:
+    return seen(f"{hop.bridge} logged the packet coming in (hop {hop.dscp_mark}), and neither out nor error.")
+
+
+def _dead(case: Case) -> Finding | None:
+    reason = case.scene.unreachable.get(case.hop.bridge)
+    if reason is None:
+        return None
+    return Finding(
+        disposition=Disposition.LOST_IN_VFD,
+        code=CauseCode.VSWITCHD_DEAD,
+        confidence=Confidence.INFERRED,
+        particulars=Particulars(place=str(case.hop.bridge), detail=reason),
+        culprit=_vfd(case.hop),
+        evidence=(_came_in(case.hop), seen(f"{case.hop.bridge}: {reason}.")),
+    )
+
+
+def _evidence_missing(case: Case) -> Finding | None:
+    missing = case.missing_copies(Loc.OUT, Loc.ERROR)
+    if not missing:
+        return None
+    copies = counted(missing, "copy") if missing == 1 else f"{missing} copies"
+    whose = "the VFDs on the way" if case.observed.ambiguous else "this VFD"
+    return Finding(
+        disposition=Disposition.INCONCLUSIVE,
+        code=CauseCode.EVIDENCE_LOST,
+        confidence=Confidence.UNDECIDED,
+        particulars=Particulars(place=str(case.hop.bridge), detail=f"{copies} from {whose} never arrived"),
+        evidence=(_came_in(case.hop), seen(f"{copies} from {whose} never arrived.")),
+    )
+
+
+def _metered(case: Case) -> Finding | None:
+    """A rate limit is blamed only if the packet's way leads through the meter and the meter did drop."""
+    expected, hop = case.expected, case.hop
+    if expected is None:
+        return None
+    for meter_id in expected.meters:
+        reading = case.scene.meter(hop.bridge, meter_id)
+        if reading is not None and reading.packets_dropped > 0:
+            return _rate_limited(case, reading)
+    return None
+
+
+def _rate_limited(case: Case, reading: MeterReading) -> Finding:
+    hop, entry = case.hop, reading.entry
+    unit = "packets/s" if entry.packets else "kbit/s"
+    numbers = f"meter {entry.meter_id} dropped {counted(reading.packets_dropped, 'packet')}; limit {entry.rate} {unit}"
+    return Finding(
+        disposition=Disposition.DROPPED,
+        code=CauseCode.METER_RATE_LIMIT,
+        confidence=Confidence.CORROBORATED,
+        particulars=Particulars(place=str(hop.bridge), detail=numbers),
+        culprit=Culprit(hop.bridge.node, hop.bridge, meter_id=entry.meter_id),
+        drop=DropShape.METER,
+        evidence=(
+            _came_in(hop),
+            seen(f"While the task ran, {numbers}."),
+            deduced(f"The stored tables lead the packet through meter {entry.meter_id}."),
+        ),
+    )
+
+
+def _predicted_loop(case: Case) -> Finding | None:
+    if case.predicted is None or case.expected is None or case.predicted.ending is not Ending.LOOPED:
+        return None
+    return Finding(
+        disposition=Disposition.LOOPED,
+        code=CauseCode.FORWARDING_LOOP,
+        confidence=Confidence.INFERRED,
+        particulars=Particulars(place=str(case.hop.bridge)),
+        culprit=_vfd(case.hop),
+        evidence=(_came_in(case.hop), deduced("The stored tables lead the packet round in a loop.")),
+    )
+
+
+def _predicted_drop(case: Case) -> Finding | None:
+    expected = case.expected
+    if expected is None or expected.drop not in _PREDICTED:
+        return None
+    evidence = (
+        _came_in(case.hop),
+        deduced(f"The stored tables stop the packet there: {expected.drop.value}."),
+    )
+    return drop_finding(case, deciding_step(expected), expected.drop, Confidence.INFERRED, evidence)
+
+
+def _not_modelled(case: Case) -> Finding | None:
+    expected = case.expected
+    if expected is None or (expected.unsupported is None and expected.drop is not DropShape.UNSUPPORTED):
+        return None
+    what = expected.unsupported or expected.note or "an action without a name"
+    return Finding(
+        disposition=Disposition.INCONCLUSIVE,
+        code=CauseCode.UNSUPPORTED,
+        confidence=Confidence.UNDECIDED,
+        particulars=Particulars(place=str(case.hop.bridge), detail=what),
+        culprit=_vfd(case.hop),
+        evidence=(_came_in(case.hop), deduced(f"The stored tables apply {what} there, which is not modelled.")),
+    )
+
+
+def _not_loggable(case: Case) -> Finding | None:
+    """The flow that sends it on has the highest priority there is, so nothing of ours can log what it does."""
+    step = None if case.expected is None else deciding_step(case.expected)
+    if step is None or step.flow is None or step.flow.priority < _UNTOPPABLE:
+        return None
+    detail = f"its flow in table {step.table_id} has priority {_UNTOPPABLE}, which leaves no room to log it"
+    return Finding(
+        disposition=Disposition.INCONCLUSIVE,
+        code=CauseCode.EVIDENCE_LOST,
+        confidence=Confidence.UNDECIDED,
+        particulars=Particulars(place=str(case.hop.bridge), detail=detail),
+        evidence=(_came_in(case.hop), deduced(f"{case.hop.bridge}: {detail}.")),
+    )
+
+
+def _idle_suspects(case: Case) -> tuple[Evidence, ...]:
+    """Meters of this VFD that dropped something, when nothing shows that the packet passed them."""
+    return tuple(
+        seen(
+            f"Meter {reading.entry.meter_id} of {reading.bridge} dropped {counted(reading.packets_dropped, 'packet')} "
+            "while the task ran, but nothing shows that this packet passed it."
+        )
+        for reading in case.scene.meters
+        if reading.bridge == case.hop.bridge and reading.packets_dropped > 0
+    )

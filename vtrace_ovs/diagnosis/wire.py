@@ -1,0 +1,193 @@
+"""Turns a packet that left by a tunnel or patch port and was not seen at the next VFD into a finding."""
+
+from vtrace_ovs.diagnosis.arrivals import exited, stopped_at_output
+from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
+from vtrace_ovs.diagnosis.naming import port_name
+from vtrace_ovs.diagnosis.wording import Particulars
+from vtrace_ovs.model.places import NOWHERE, Onward
+from vtrace_ovs.model.records import Loc
+from vtrace_ovs.model.topology import BridgeId, PortKind
+from vtrace_ovs.model.trajectory import DropShape
+from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition, Evidence
+
+_TOO_DEEP = frozenset({DropShape.RESUBMIT_LIMIT, DropShape.RECURSION_LIMIT})
+
+
+def on_wire(case: Case) -> Finding:
+    """The last thing known is the packet's ``out`` by a tunnel or patch port."""
+    stopped = stopped_at_output(case) or _translation_gave_up(case)
+    if stopped is not None:
+        return stopped
+    hop = case.hop
+    onward = NOWHERE if hop.out_port is None else case.scene.places.onward(hop.bridge, hop.out_port, hop.left_by)
+    if onward.kind is PortKind.PATCH and not onward.arrivals and _leads_to_underlay(case):
+        return exited(case)
+    for rule in (_no_endpoint, _dead, _unfollowable, _evidence_missing):
+        finding = rule(case, onward)
+        if finding is not None:
+            return finding
+    return _lost_between(case, onward)
+
+
+def _departed(case: Case) -> Evidence:
+    where = port_name(case.scene, case.hop.bridge, case.hop.out_port)
+    return seen(f"{case.hop.bridge} logged the packet just before it left by {where}.")
+
+
+def _translation_gave_up(case: Case) -> Finding | None:
+    """Bridges joined by patch ports share one translation: a limit reached later undoes the output here."""
+    last = None if case.predicted is None or case.expected is None else case.predicted.last
+    if last is None or last.drop not in _TOO_DEEP or last.bridge.node != case.hop.bridge.node:
+        return None
+    return Finding(
+        disposition=Disposition.DROPPED,
+        code=CauseCode.TRANSLATION_LIMIT,
+        confidence=Confidence.INFERRED,
+        particulars=Particulars(place=str(last.bridge)),
+        culprit=Culprit(last.bridge.node, last.bridge),
+        drop=last.drop,
+        evidence=(_departed(case), deduced(f"The stored tables exceed a limit at {last.bridge}: {last.drop.value}.")),
+    )
+
+
+def _leads_to_underlay(case: Case) -> bool:
+    """Whether the patch port's other end exists, on a bridge that is no VFD."""
+    places, hop = case.scene.places, case.hop
+    port = places.port(hop.bridge, hop.out_port)
+    return port is not None and places.topology.patch_peer(hop.bridge, port) is not None
+
+
+def _no_endpoint(case: Case, onward: Onward) -> Finding | None:
+    if onward.kind is not PortKind.TUNNEL or (onward.destination is not None and onward.node is None):
+        return None
+    note = None if case.expected is None or case.expected.drop is not DropShape.NO_OUTPUT else case.expected.note
+    hop = case.hop
+    if onward.destination is not None and onward.arrivals:
+        return None
+    if onward.destination is not None and case.scene.unreachable and _dead(case, onward) is not None:
+        return None
+    proven = note is not None
+    detail = note or (
+        "the tunnel destination is not known"
+        if onward.destination is None
+        else f"{onward.node} ({onward.destination}) has no tunnel port that takes it"
+    )
+    return Finding(
+        disposition=Disposition.DROPPED if proven else Disposition.INCONCLUSIVE,
+        code=CauseCode.NO_TUNNEL_ENDPOINT,
+        confidence=Confidence.CORROBORATED if proven else Confidence.UNDECIDED,
+        particulars=Particulars(place=str(hop.bridge), detail=detail),
+        culprit=Culprit(hop.bridge.node, hop.bridge, next_node=onward.node),
+        drop=DropShape.NO_OUTPUT if proven else None,
+        evidence=(_departed(case), deduced(f"{hop.bridge} sends it into a tunnel, but {detail}.")),
+    )
+
+
+def _candidates(case: Case, onward: Onward) -> tuple[BridgeId, ...]:
+    """The VFDs it should have come in at; every VFD of the server when no tunnel port of it is known."""
+    if onward.arrivals:
+        return tuple(bridge for bridge, _ in onward.arrivals)
+    if onward.node is None:
+        return ()
+    return tuple(bridge.id for bridge in case.scene.topology.vfds() if bridge.id.node == onward.node)
+
+
+def _dead(case: Case, onward: Onward) -> Finding | None:
+    candidates = _candidates(case, onward)
+    reasons = {bridge: case.scene.unreachable.get(bridge) for bridge in candidates}
+    if not reasons or None in reasons.values():
+        return None
+    bridge, reason = next(iter(reasons.items()))
+    return Finding(
+        disposition=Disposition.LOST_IN_VFD,
+        code=CauseCode.VSWITCHD_DEAD,
+        confidence=Confidence.INFERRED,
+        particulars=Particulars(place=str(bridge) if len(reasons) == 1 else bridge.node, detail=str(reason)),
+        culprit=Culprit(bridge.node, bridge if len(reasons) == 1 else None),
+        evidence=(_departed(case), *(seen(f"{one}: {why}.") for one, why in reasons.items())),
+    )
+
+
+def _unfollowable(case: Case, onward: Onward) -> Finding | None:
+    """The next VFD could not have logged it: no mark left, no mark on it, not instrumented, or not in the inventory."""
+    hop, scene = case.hop, case.scene
+    code, detail = CauseCode.OUTSIDE_INVENTORY, ""
+    candidates = _candidates(case, onward)
+    blind = [bridge for bridge in candidates if bridge in scene.unreachable or bridge in scene.unobserved]
+    if scene.hop_limit is not None and hop.dscp_mark >= scene.hop_limit:
+        code, detail = CauseCode.HOP_LIMIT_REACHED, f" (the limit is {scene.hop_limit} hops)"
+    elif blind:
+        reason = scene.unobserved.get(blind[0]) or scene.unreachable.get(blind[0])
+        detail = f": {blind[0]}: {reason}"
+    elif hop.unmarked:
+        detail = ": it left without a mark"
+    elif candidates:
+        return None
+    towards = _towards(case, onward)
+    return Finding(
+        disposition=Disposition.INCONCLUSIVE,
+        code=code,
+        confidence=Confidence.UNDECIDED,
+        particulars=Particulars(place=str(hop.bridge), towards=towards, detail=detail),
+        evidence=(_departed(case), deduced(f"No record can be expected from {towards}{detail}.")),
+    )
+
+
+def _towards(case: Case, onward: Onward) -> str:
+    if len(onward.arrivals) == 1:
+        return str(onward.arrivals[0][0])
+    if onward.node is not None:
+        return f"{onward.node} ({onward.destination})" if onward.destination is not None else onward.node
+    if onward.destination is not None:
+        return str(onward.destination)
+    return f"what is behind {port_name(case.scene, case.hop.bridge, case.hop.out_port)}"
+
+
+def _evidence_missing(case: Case, onward: Onward) -> Finding | None:
+    if case.observed.ambiguous:
+        missing = case.scene.total_copies_lost
+    else:
+        missing = sum(case.scene.missing_copies(bridge, Loc.IN) for bridge in _candidates(case, onward))
+    if not missing:
+        return None
+    copies = "1 copy" if missing == 1 else f"{missing} copies"
+    whose = "VFDs on the way" if case.observed.ambiguous else _towards(case, onward)
+    return Finding(
+        disposition=Disposition.INCONCLUSIVE,
+        code=CauseCode.EVIDENCE_LOST,
+        confidence=Confidence.UNDECIDED,
+        particulars=Particulars(place=str(case.hop.bridge), detail=f"{copies} from {whose} never arrived"),
+        evidence=(_departed(case), seen(f"{copies} from {whose} never arrived.")),
+    )
+
+
+def _lost_between(case: Case, onward: Onward) -> Finding:
+    hop = case.hop
+    candidates = _candidates(case, onward)
+    across_patch = onward.kind is PortKind.PATCH
+    towards = _towards(case, onward)
+    counts = [count for bridge in candidates for count in case.scene.traced_at(bridge, Loc.IN)]
+    evidence = [_departed(case), seen(f"{towards} answers, but logged no such packet coming in.")]
+    if counts:
+        evidence.append(seen(f"All {sum(count.counted for count in counts)} packets it counted are accounted for."))
+    return Finding(
+        disposition=Disposition.LOST_IN_VFD if across_patch else Disposition.LOST_ON_WIRE,
+        code=CauseCode.PATCH_LOSS if across_patch else CauseCode.UNDERLAY_LOSS,
+        confidence=Confidence.CORROBORATED if counts else Confidence.INFERRED,
+        particulars=Particulars(place=_sender(case, onward), towards=towards),
+        culprit=Culprit(
+            node=hop.bridge.node,
+            bridge=hop.bridge,
+            next_node=onward.node,
+            next_bridge=candidates[0] if len(candidates) == 1 else None,
+        ),
+        evidence=tuple(evidence),
+    )
+
+
+def _sender(case: Case, onward: Onward) -> str:
+    """For a tunnel also the outer addresses: whoever searches the underlay needs them."""
+    tunnel = case.hop.left_by
+    if onward.kind is not PortKind.TUNNEL or tunnel is None:
+        return str(case.hop.bridge)
+    return f"{case.hop.bridge} (VNI {tunnel.vni}, from {tunnel.source} to {onward.destination})"

@@ -1,0 +1,211 @@
+"""Turns a cause and its particulars into the operator's sentence, the tenant's sentence and the remedy (idea N19).
+
+Operator templates name ``{place}`` (VFD and table), ``{flow}`` (with its owner), ``{towards}`` (the next VFD, server
+or port) and ``{detail}``. Tenant sentences and remedies take nothing: no identifier can slip in.
+"""
+
+from dataclasses import dataclass
+
+from vtrace_ovs.diagnosis.naming import printable
+from vtrace_ovs.model.verdict import CauseCode, Disposition
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What is said of one cause: an operator template, a finished tenant sentence, and what to do about it."""
+
+    operator: str
+    tenant: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Particulars:
+    """What an operator template may name. Unknown parts are empty."""
+
+    place: str = ""
+    flow: str = ""
+    towards: str = ""
+    detail: str = ""
+
+
+DELIVERED = Wording(
+    "Handed to {towards}{detail}.",
+    "The network handed your traffic to its destination; if it is missing there, look inside the destination machine.",
+)
+EXITED = Wording(
+    "Left the overlay by {towards}{detail}.",
+    "Your traffic passed our virtual network and left it; what follows lies outside of it.",
+)
+LOST_IN_VFD = Wording(
+    "Lost inside {place}: it came in, but neither left nor met a flow that drops it{detail}.",
+    "Your traffic is lost inside our virtual network; the cause is not known yet, and it is not your configuration.",
+    "Check the virtual switch itself: its log, its coverage counters and `ovs-appctl ofproto/trace` for this packet.",
+)
+
+WORDINGS = {
+    CauseCode.SECURITY_RULE_DENY: Wording(
+        "Denied by a security rule in {place}: {flow}.",
+        "One of your security rules blocks this traffic; check the rules that apply to the machines at both ends.",
+        "If the tenant did not mean to block this traffic, the tenant changes or removes the rule.",
+    ),
+    CauseCode.SECURITY_DEFAULT_DENY: Wording(
+        "No security rule permits it, so the default denies it in {place}: {flow}.",
+        "None of your security rules permits this traffic, so it is blocked by default; add a rule that permits it.",
+        "If this traffic is meant to pass, the tenant adds a rule that permits it.",
+    ),
+    CauseCode.ANTI_SPOOFING_DENY: Wording(
+        "Denied by anti-spoofing in {place}: the source address is not the sender's. {flow}.",
+        "Your machine sends from an address that was not assigned to it; use the assigned address or register it.",
+        "Compare the packet's source MAC and IP address with those assigned to the port.",
+    ),
+    CauseCode.NO_ROUTE: Wording(
+        "No route to the destination in {place}: {flow}.",
+        "Your router has no route to this destination; add one.",
+        "The tenant adds a route to the destination's subnet, or attaches the subnet to the router.",
+    ),
+    CauseCode.BLACKHOLE_ROUTE: Wording(
+        "A blackhole route discards it in {place}: {flow}.",
+        "One of your routes discards traffic to this destination; remove or change that route.",
+        "The tenant removes the blackhole route, or adds a more specific one.",
+    ),
+    CauseCode.UNKNOWN_DESTINATION: Wording(
+        "The destination is not known in {place}: {flow}.",
+        "The destination address is not known in your network; check the address, and whether that machine exists.",
+        "Check that the destination exists in this network and that the control plane has distributed its address.",
+    ),
+    CauseCode.METER_RATE_LIMIT: Wording(
+        "Dropped by a rate limit in {place}: {detail}.",
+        "Your traffic exceeds its rate limit; the problem may be with your bandwidth settings.",
+        "The tenant sends less, or the limit is raised.",
+    ),
+    CauseCode.TTL_EXPIRED: Wording(
+        "Its TTL runs out in {place}{detail}.",
+        "Your traffic passes more routers than its time-to-live allows; check for a routing loop or a low TTL.",
+        "Look for a routing loop; otherwise the sender uses a greater TTL.",
+    ),
+    CauseCode.OUTPUT_TO_INGRESS: Wording(
+        "{place} would send it back by the port it came from ({towards}), which Open vSwitch suppresses{detail}.",
+        "Your traffic is directed back to where it came from and is discarded there; check addresses and routes.",
+        "Correct the forwarding entry, or use the in_port action where sending back is meant.",
+    ),
+    CauseCode.PORT_DOWN: Wording(
+        "Sent to {towards}, which is down{detail}.",
+        "A network interface on the way is down; check that the destination machine is running.",
+        "Bring the port up; for a VM's port, see whether the VM runs.",
+    ),
+    CauseCode.PORT_GONE: Wording(
+        "Sent to {towards}, which does not exist{detail}.",
+        "Your traffic is lost inside our virtual network, which points at an interface that no longer exists.",
+        "The flow outlived its port: have the control plane recompute this switch, or add the port back.",
+    ),
+    CauseCode.NO_LIVE_BUCKET: Wording(
+        "No bucket of the group it was sent to in {place} is alive{detail}.",
+        "None of the next hops for your traffic is available in our virtual network at the moment.",
+        "Check the ports and groups that the group's buckets watch.",
+    ),
+    CauseCode.TRANSLATION_LIMIT: Wording(
+        "Open vSwitch gave up on it in {place}: too many resubmits or too deep a recursion{detail}.",
+        "Your traffic is lost inside our virtual network because its rules became too complex.",
+        "Look for flows that resubmit to each other, and for patch ports that form a circle.",
+    ),
+    CauseCode.FORWARDING_LOOP: Wording(
+        "It goes round in a loop: {place} sees it again and again{detail}.",
+        "Your traffic goes round in a loop; check your routes for two that point at each other.",
+        "Break the loop: compare the routes and forwarding entries of the devices on the path.",
+    ),
+    CauseCode.EXPLICIT_DROP: Wording(
+        "Dropped in {place} by {flow}{detail}.",
+        "A rule inside our virtual network discards this traffic; we are finding out what the rule is for.",
+        "Ask the owner of the flow's cookie, or give this pipeline a profile that says what its tables mean.",
+    ),
+    CauseCode.TABLE_MISS: Wording(
+        "Nothing matches it in {place}: {flow}{detail}.",
+        "Our virtual network has no rule for this traffic and discards it; we are finding out which one is missing.",
+        "See the near misses for the flow that should have matched.",
+    ),
+    CauseCode.NO_OUTPUT_ACTION: Wording(
+        "It matches in {place} but is sent nowhere: {flow}{detail}.",
+        "A rule inside our virtual network handles this traffic but sends it nowhere.",
+        "The last flow has actions but no output: have its owner correct it.",
+    ),
+    CauseCode.VSWITCHD_DEAD: Wording(
+        "Lost in {place}: {detail}.",
+        "Part of our virtual network is out of service; this is our fault, not your configuration.",
+        "Restart ovs-vswitchd on that server and find out why it stopped.",
+    ),
+    CauseCode.UNDERLAY_LOSS: Wording(
+        "Lost between {place} and {towards}{detail}.",
+        "Your traffic is lost in the physical network between two of our servers; this is our fault.",
+        "Check the physical path between these tunnel endpoints: links, switches, MTU, firewalls.",
+    ),
+    CauseCode.PATCH_LOSS: Wording(
+        "Lost on the patch port between {place} and {towards}{detail}.",
+        "Your traffic is lost inside one of our servers; this is our fault.",
+        "Check both ends of the patch port and the virtual switch's log on that server.",
+    ),
+    CauseCode.NO_TUNNEL_ENDPOINT: Wording(
+        "{place} sends it into a tunnel, but {detail}.",
+        "Our virtual network does not know which server holds the destination; this is our fault.",
+        "Check the flow that sets the tunnel destination, and the destination's tunnel ports.",
+    ),
+    CauseCode.OUTSIDE_INVENTORY: Wording(
+        "It left {place} towards {towards}, which is not traced, so what became of it is not known{detail}.",
+        "Your traffic left the part of the network we can follow; up to there it is not lost.",
+        "Add what lies behind to the inventory, or trace from there.",
+    ),
+    CauseCode.HOP_LIMIT_REACHED: Wording(
+        "It left {place} with the last mark there is, so later hops could not be followed{detail}.",
+        "Your traffic passes more devices than we can follow; up to there it is not lost.",
+        "Configure more DSCP code points as marks, or trace from a later device.",
+    ),
+    CauseCode.NOT_SENT: Wording(
+        "No packet of this traffic entered any traced device{detail}.",
+        "During the test your machine sent nothing of this traffic into the network; check the sender.",
+        "Send the traffic while the trace runs; check the sender's routes and firewall, and the filter's spelling.",
+    ),
+    CauseCode.EVIDENCE_LOST: Wording(
+        "What became of it after {place} is not known, because evidence is missing: {detail}.",
+        "The test did not see enough to tell where your traffic is lost, if it is; it should be repeated.",
+        "Repeat the trace with fewer packets.",
+    ),
+    CauseCode.UNSUPPORTED: Wording(
+        "{place} applies something this tool does not model: {detail}.",
+        "Your traffic meets a function of our network that the test cannot look into; it should be looked at by hand.",
+        "Follow the packet by hand from there: `ovs-appctl ofproto/trace`.",
+    ),
+    CauseCode.UNKNOWN: Wording(
+        "What became of it at {place} cannot be told{detail}.",
+        "The test could not tell what became of your traffic; it should be repeated or looked at by hand.",
+        "Repeat the trace; if it stays open, follow the packet by hand from there.",
+    ),
+}
+
+SOURCE_DEAD = Wording(
+    "No packet was seen, and none could be: {place} is the source, and {detail}.",
+    WORDINGS[CauseCode.VSWITCHD_DEAD].tenant,
+    WORDINGS[CauseCode.VSWITCHD_DEAD].remedy,
+)
+
+_BY_DISPOSITION = {
+    (CauseCode.NONE, Disposition.DELIVERED): DELIVERED,
+    (CauseCode.NONE, Disposition.EXITED): EXITED,
+    (CauseCode.UNKNOWN, Disposition.LOST_IN_VFD): LOST_IN_VFD,
+    (CauseCode.VSWITCHD_DEAD, Disposition.UNSEEN): SOURCE_DEAD,
+}
+
+
+def wording_of(code: CauseCode, disposition: Disposition) -> Wording:
+    """The wording for a cause, which for a few depends on what became of the packet."""
+    return _BY_DISPOSITION.get((code, disposition)) or WORDINGS.get(code) or WORDINGS[CauseCode.UNKNOWN]
+
+
+def operator_sentence(wording: Wording, particulars: Particulars) -> str:
+    """The operator's sentence, safe to print."""
+    sentence = wording.operator.format(
+        place=particulars.place,
+        flow=particulars.flow or "no flow matches",
+        towards=particulars.towards,
+        detail=particulars.detail,
+    )
+    return printable(sentence)
