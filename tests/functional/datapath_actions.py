@@ -35,7 +35,7 @@ def copies(line: str) -> int:
 
 def departures(line: str, tos: int) -> tuple[Departure, ...]:
     """Everything but our copies, for a packet that came with this TOS byte."""
-    state = {"ipv4.tos": f"{tos:#x}"}
+    state = {"ipv4.tos": f"{tos:#x}", "skb_mark": "0"}
     found = []
     for part in split(line):
         if CONTROLLER_COPY.fullmatch(part) or part == "drop":
@@ -43,7 +43,7 @@ def departures(line: str, tos: int) -> tuple[Departure, ...]:
         if part.startswith("set(") and not part.startswith("set(tunnel"):
             state |= rewrites(part, int(state["ipv4.tos"], 0))
             continue
-        action = re.sub(r"recirc\(0x[0-9a-f]+\)", "recirc", part)
+        action = re.sub(r"recirc(\(0x[0-9a-f]+\)|_id=\d+)", "recirc", part)
         found.append(Departure(action, frozenset(state.items())))
     return tuple(found)
 
@@ -52,6 +52,8 @@ def rewrites(part: str, tos: int) -> dict[str, str]:
     """The fields one ``set(...)`` writes, to a packet whose TOS byte is ``tos`` (often only DSCP bits are written)."""
     inner = part[len("set(") : -1]
     header, _, body = inner.partition("(")
+    if header == "skb_mark":
+        return {header: body.rstrip(")")}
     found = {f"{header}.{key}": value for key, _, value in (field.partition("=") for field in split(body[:-1]))}
     if "ipv4.tos" in found:
         value, _, mask = found["ipv4.tos"].partition("/")
