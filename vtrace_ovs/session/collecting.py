@@ -7,7 +7,7 @@ from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.instrumentation.reading import LogReading
 from vtrace_ovs.model import oxm
 from vtrace_ovs.model.packet import FiveTuple, Headers, IPAddress, Tunnel
-from vtrace_ovs.model.records import Loc, PacketInRecord
+from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
 from vtrace_ovs.model.topology import Bridge, PortKind, Topology
 from vtrace_ovs.session.events import PacketInReceived
 from vtrace_ovs.trajectories.identity import packet_id
@@ -63,9 +63,19 @@ def record_of(
         table_id=probe.table_id,
         flow=probe.flow,
         cookie=probe.cookie,
+        msg=_msg(reading),
         ct_state=metadata.get(oxm.field("ct_state"), 0),
         frame=event.packet_in.frame,
     )
+
+
+def _msg(reading: LogReading) -> RecordMsg:
+    """What the copy itself says about an output."""
+    if reading.probe.loc is not Loc.OUT:
+        return RecordMsg.NONE
+    if reading.suppressed:
+        return RecordMsg.SUPPRESSED
+    return RecordMsg.NONE if reading.marked else RecordMsg.UNMARKED
 
 
 def _node_ip(topology: Topology, bridge: Bridge) -> IPAddress | None:
