@@ -19,6 +19,9 @@ from vtrace_ovs.walker.undecided import Undecided, Unknown, Unsupported, unknown
 
 MAX_DEPTH = 64
 MAX_RESUBMITS = MAX_DEPTH * MAX_DEPTH
+MAX_RECIRCULATIONS = 32
+"""More than any pipeline needs; the userspace datapath itself stops after 6, the kernel's has no such number."""
+MAX_PASSES = 256
 _SIXTEEN_BITS = 0xFFFF
 _SPECIAL_PORTS = {act.OFPP_NORMAL: "NORMAL", act.OFPP_FLOOD: "FLOOD", act.OFPP_ALL: "ALL"}
 
@@ -101,6 +104,7 @@ class _Fork:
     state: PacketState
     found: list[Found] = field(default_factory=list)
     meters: list[int] = field(default_factory=list)
+    recirculations: int = 0
 
 
 def evaluate(view: BridgeView, state: PacketState, length: int, ct_state: int | None) -> Visit:
@@ -113,7 +117,9 @@ def evaluate(view: BridgeView, state: PacketState, length: int, ct_state: int | 
     emissions: list[Emission] = []
     stops: list[Stop] = []
     searches: list[Found] = []
-    while forks:
+    passes = 0
+    while forks and passes < MAX_PASSES:
+        passes += 1
         fork = forks.pop(0)
         before = len(fork.found)
         translation = _Translation(view, fork, length, ct_state)
@@ -136,6 +142,7 @@ class _Translation:
         self.ct_state = ct_state
         self.found = fork.found
         self.meters = fork.meters
+        self.recirculations = fork.recirculations
         self.frames: list[_Frame] = []
         self.emissions: list[Emission] = []
         self.stops: list[Stop] = []
@@ -318,9 +325,12 @@ class _Translation:
         match outcome:
             case Unsupported() | Unknown():
                 self._leave_open(outcome, frame.step)
-            case PacketState() if operation.table_id is not None:
-                self.forks.append(_Fork(operation.table_id, outcome, self.found.copy(), self.meters.copy()))
-            case PacketState() | None:
+            case PacketState() if operation.table_id is not None and self.recirculations < MAX_RECIRCULATIONS:
+                found, meters = self.found.copy(), self.meters.copy()
+                self.forks.append(_Fork(operation.table_id, outcome, found, meters, self.recirculations + 1))
+            case PacketState():
+                self._stop(DropShape.RECURSION_LIMIT, step=frame.step)
+            case None:
                 pass
             case _:
                 assert_never(outcome)
