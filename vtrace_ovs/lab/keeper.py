@@ -70,7 +70,11 @@ class Keeper:
         self._write_state()
 
     def serve(self) -> None:
-        """Answer calls until one takes the lab down. The answer to that one is sent when nothing is left."""
+        """Answer calls until one takes the lab down.
+
+        The answer to that one is sent when nothing is left, and its connection stays open until this process is gone:
+        who waits for its end knows that all is over.
+        """
         while True:
             connection, _address = self._listener.accept()
             with connection, contextlib.suppress(OSError):
@@ -80,6 +84,7 @@ class Keeper:
                     self.close()
                     self._lab.down()
                     _write(connection, Answer(Done()))
+                    os.dup(connection.fileno())  # nobody closes this one but the end of the process
                     return
                 _write(connection, self.answer(call) if isinstance(call, Call) else Answer(call))
 
