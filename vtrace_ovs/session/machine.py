@@ -1,10 +1,10 @@
 """Turns events into commands: every task from claimed to ended, over one deployment of all bridges."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from vtrace_ovs.errors import RefusedError, VtraceError
+from vtrace_ovs.errors import InfrastructureError, RefusedError, VtraceError
 from vtrace_ovs.instrumentation.plan import Settings
 from vtrace_ovs.instrumentation.scope import source_ports
 from vtrace_ovs.model.profile import PipelineProfile
@@ -17,6 +17,7 @@ from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import (
     BridgeDown,
     BridgeRead,
+    BridgeReleased,
     BridgeUp,
     CancelRequested,
     Event,
@@ -32,6 +33,7 @@ from vtrace_ovs.session.scope import resolve
 from vtrace_ovs.session.settings import SessionSettings
 
 SLOTS = 512
+NAMED_REASONS = 3
 
 
 class Session:
@@ -68,6 +70,8 @@ class Session:
                 self._bridge_up(bridge, dpid)
             case BridgeDown(at, bridge, reason):
                 return self._bridge_down(bridge, reason, at)
+            case BridgeReleased(_, bridge):
+                self._bridge_released(bridge)
             case TaskClaimed(at, task):
                 self.runs[task.id] = TaskRun(task, self._free_slot(at))
             case CancelRequested(_, task_id):
@@ -103,6 +107,11 @@ class Session:
         if state is not None:
             state.up, state.reason = False, reason
         return self.deployment.bridge_lost(bridge, at)
+
+    def _bridge_released(self, bridge: BridgeId) -> None:
+        state = self.fleet.states.get(bridge)
+        if state is not None:
+            state.up, state.reason, state.tables = None, "", None
 
     def _overdue(self, at: float) -> tuple[Command, ...]:
         commands: list[Command] = []
@@ -158,6 +167,7 @@ class Session:
                 raise RefusedError(f"{SLOTS} tasks run already; wait until one ends, or cancel one")
             run.task = replace(run.task, request=resolve(self.fleet.topology, run.task.request))
             found = source_ports(self.fleet.topology, run.task.request)
+            self._require_one_of([source.bridge for source in found])
         except VtraceError as error:
             run.failure = str(error)
             return self._ended(run, at)
@@ -165,6 +175,15 @@ class Session:
         run.promised_until = at + run.task.request.trace_time
         run.stage, self.deployment.stale, self._reread = Stage.ARMING, True, True
         return (SaveTaskState(run.task.id, TaskState.ARMING, at, slot=run.slot),)
+
+    def _require_one_of(self, sources: Sequence[BridgeId]) -> None:
+        """Traffic that no bridge up could color would only seem to be missing."""
+        states = [self.fleet.states[bridge] for bridge in sources if bridge in self.fleet.states]
+        if states and not any(state.up for state in states):
+            reasons = [state.reason or f"{state.bridge.id} has not answered yet" for state in states[:NAMED_REASONS]]
+            unnamed = len(states) - len(reasons)
+            rest = (f"and {unnamed} more bridges do not answer",) if unnamed else ()
+            raise InfrastructureError("; ".join((*reasons, *rest)))
 
     def _armed(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         problem = self.deployment.first_problem()

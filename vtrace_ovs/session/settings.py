@@ -8,9 +8,9 @@ class SessionSettings:
     """Waiting times in seconds.
 
     ``short_buffer`` and ``long_buffer`` are the two waits of design D6; the paper's are 12 s and 24 s, for a global
-    log service. ``drain``: how long packets may be in flight after coloring ends. ``answer_deadline``: how long a bridge may
-    take to answer. ``slot_quarantine``: how long a task number rests. ``inventory_deadline``: how long a task waits for
-    bridges to be known. Interim results are at least ``interim_interval`` apart.
+    log service. ``drain`` is how long packets may be in flight after coloring ends, ``answer_deadline`` how long a
+    bridge may take to answer, ``slot_quarantine`` how long a task number rests, ``inventory_deadline`` how long a task
+    waits for bridges to be known. Interim results are at least ``interim_interval`` apart.
     """
 
     short_buffer: float = 1.0
