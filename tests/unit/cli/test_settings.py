@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from vtrace_ovs.cli.settings import Settings, ovsdb_connections, read_settings
+from vtrace_ovs.errors import UsageError
+
+
+def test_root_without_variables_gets_the_system_s_places() -> None:
+    assert read_settings({}, user_id=0) == Settings(
+        ("unix:/var/run/openvswitch/db.sock",), False, "/var/lib/vtrace/vtrace.db", Path("/run/vtrace"), True
+    )
+
+
+def test_other_users_keep_their_tasks_at_home() -> None:
+    assert read_settings({"HOME": "/home/ann"}, 1000).database == "/home/ann/.local/state/vtrace/vtrace.db"
+    assert read_settings({"XDG_STATE_HOME": "/state"}, 1000).database == "/state/vtrace/vtrace.db"
+
+
+def test_every_variable_is_heard() -> None:
+    settings = read_settings(
+        {
+            "VTRACE_OVSDB": "unix:/a, tcp:192.0.2.1:6640,unix:/a,",
+            "VTRACE_DATABASE": "postgresql://host/name",
+            "VTRACE_RUNDIR": "/elsewhere",
+            "NO_COLOR": "1",
+        },
+        0,
+    )
+    assert settings == Settings(
+        ("unix:/a", "tcp:192.0.2.1:6640"), True, "postgresql://host/name", Path("/elsewhere"), False
+    )
+    assert read_settings({"OVS_RUNDIR": "/ovs"}, 0).ovsdb == ("unix:/ovs/db.sock",)
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    empty = dict.fromkeys(("VTRACE_OVSDB", "VTRACE_DATABASE", "VTRACE_RUNDIR", "OVS_RUNDIR", "NO_COLOR"), "")
+    assert read_settings(empty, 0) == read_settings({}, 0)
+
+
+@pytest.mark.parametrize("text", ["/var/run/db.sock", "unix:", "http://host", ","])
+def test_what_is_not_a_connection_is_refused_by_the_name_of_its_source(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^--ovsdb\b"):
+        ovsdb_connections(text, "--ovsdb")
