@@ -36,11 +36,18 @@ def add_service_controllers(
         client.transact([*operations, _comment(f"{owner}: dial {target}")])
 
 
-def remove_service_controllers(client: OvsdbClient, *, owner: str = OUR_OWNER) -> tuple[str, ...]:
-    """Remove every Controller row of ``owner`` from one OVSDB; the bridges that had one. Raises OvsdbError."""
-    bridges = [row for row in _bridges(client) if _owned(row, owner)]
+def remove_service_controllers(
+    client: OvsdbClient, *, owner: str = OUR_OWNER, target: str | None = None
+) -> tuple[str, ...]:
+    """Remove every Controller row of ``owner`` from one OVSDB, or only those for one ``target``.
+
+    Returns the bridges that had one. Raises OvsdbError.
+    """
+    bridges = [row for row in _bridges(client) if _owned(row, owner, target)]
     if bridges:
-        removals = [_mutation(row, "delete", [["uuid", ours.uuid] for ours in _owned(row, owner)]) for row in bridges]
+        removals = [
+            _mutation(row, "delete", [["uuid", ours.uuid] for ours in _owned(row, owner, target)]) for row in bridges
+        ]
         client.transact([*removals, _comment(f"{owner}: detach")])
     return tuple(row.name for row in bridges)
 
@@ -59,8 +66,12 @@ def _usable(ovsdb: str, name: str, rows: Mapping[str, BridgeRow]) -> BridgeRow:
     return rows[name]
 
 
-def _owned(row: BridgeRow, owner: str) -> tuple[ControllerRow, ...]:
-    return tuple(controller for controller in row.controllers if controller.external_ids.get("owner") == owner)
+def _owned(row: BridgeRow, owner: str, target: str | None = None) -> tuple[ControllerRow, ...]:
+    return tuple(
+        controller
+        for controller in row.controllers
+        if controller.external_ids.get("owner") == owner and target in {None, controller.target}
+    )
 
 
 def _insert(row: BridgeRow, symbol: str, target: str, owner: str) -> tuple[Mapping[str, Json], Mapping[str, Json]]:

@@ -17,6 +17,16 @@ LivenessProbe = Callable[[Bridge], str | None]
 """Why a bridge does not answer, as a sentence; None when it does. Never raises."""
 
 
+class RemoteAttachment(Protocol):
+    """Makes remote bridges dial this controller (design D1). Both calls block and may raise OvsdbError."""
+
+    def attach(self, ovsdb: str, bridges: Sequence[str], target: str) -> None:
+        """Add a service Controller row for ``target`` to these bridges of one OVSDB, to all of them or to none."""
+
+    def detach(self, ovsdb: str, target: str | None) -> tuple[str, ...]:
+        """Remove our rows from one OVSDB (only those for ``target``, unless None); the bridges that had one."""
+
+
 class TaskStore(Protocol):
     """The database as a controller uses it; every call is one transaction and may raise StorageError."""
 
