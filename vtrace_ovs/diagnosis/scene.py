@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vtrace_ovs.model.flow import MeterEntry
+from vtrace_ovs.model.flow import FlowKey, MeterEntry
 from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
 from vtrace_ovs.model.records import Loc
@@ -39,7 +39,8 @@ class Scene:
 
     ``unreachable``: VFDs whose ovs-vswitchd does not answer, with the reason as a clause ("ovs-vswitchd does not
     answer on its management socket"). ``unobserved``: VFDs that run but are not instrumented, with the reason; a
-    packet that goes there is never called lost. ``copies_lost``: packet-in copies known to be lost per VFD.
+    packet that goes there is never called lost. ``unlogged``: production flows at which a traced packet may end or
+    leave without a copy. ``copies_lost``: packet-in copies known to be lost per VFD.
     ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
     """
 
@@ -47,6 +48,7 @@ class Scene:
     profiles: Mapping[BridgeId, PipelineProfile] = field(default_factory=dict)
     unreachable: Mapping[BridgeId, str] = field(default_factory=dict)
     unobserved: Mapping[BridgeId, str] = field(default_factory=dict)
+    unlogged: Mapping[BridgeId, frozenset[FlowKey]] = field(default_factory=dict)
     meters: tuple[MeterReading, ...] = ()
     copies_lost: Mapping[BridgeId, int] = field(default_factory=dict)
     traced: tuple[TracedCount, ...] = ()

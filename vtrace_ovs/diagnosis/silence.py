@@ -145,11 +145,22 @@ def _not_modelled(case: Case) -> Finding | None:
 
 
 def _not_loggable(case: Case) -> Finding | None:
-    """The flow that sends it on has the highest priority there is, so nothing of ours can log what it does."""
-    step = None if case.expected is None else deciding_step(case.expected)
-    if step is None or step.flow is None or step.flow.priority < _UNTOPPABLE:
-        return None
-    detail = f"its flow in table {step.table_id} has priority {_UNTOPPABLE}, which leaves no room to log it"
+    """Somewhere on its way through this VFD the packet may leave without a copy, so silence proves nothing."""
+    unlogged = case.scene.unlogged.get(case.hop.bridge, frozenset())
+    if case.expected is None:
+        if not unlogged:
+            return None
+        detail = (
+            f"{counted(len(unlogged), 'flow')} of it cannot be logged, and the packet's way through it is not known"
+        )
+    else:
+        last = deciding_step(case.expected)
+        blind = next((step for step in case.expected.steps if step.flow in unlogged), None)
+        if blind is None and last is not None and last.flow is not None and last.flow.priority >= _UNTOPPABLE:
+            blind = last
+        if blind is None:
+            return None
+        detail = f"its flow in table {blind.table_id} cannot be logged"
     return Finding(
         disposition=Disposition.INCONCLUSIVE,
         code=CauseCode.EVIDENCE_LOST,
