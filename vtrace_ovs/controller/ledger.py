@@ -7,7 +7,6 @@ from itertools import groupby
 from time import time
 from typing import assert_never
 
-from vtrace_ovs.errors import VtraceError
 from vtrace_ovs.model.task import Intent, TaskState
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.session.boundary import TaskStore
@@ -56,7 +55,7 @@ class Ledger:
         self,
         store: TaskStore,
         post: Callable[[Event], None],
-        failed: Callable[[VtraceError], None],
+        failed: Callable[[Exception], None],
     ) -> None:
         self._store = store
         self._post = post
@@ -100,7 +99,7 @@ class Ledger:
                     self._carry_out(job)
                 if not self._closing.is_set():
                     self._poll()
-        except VtraceError as error:
+        except Exception as error:  # noqa: BLE001 - a ledger that stops silently would lose what was traced
             self._failed(error)
 
     def _waiting_jobs(self) -> list[LedgerCommand]:

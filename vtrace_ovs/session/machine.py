@@ -105,7 +105,7 @@ class Session:
     def _bridge_down(self, bridge: BridgeId, reason: str, at: float) -> tuple[Command, ...]:
         state = self.fleet.states.get(bridge)
         if state is not None:
-            state.up, state.reason = False, reason
+            state.up, state.reason = False, reason.removeprefix(f"{bridge}: ")
         return self.deployment.bridge_lost(bridge, at)
 
     def _bridge_released(self, bridge: BridgeId) -> None:

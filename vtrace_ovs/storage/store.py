@@ -112,10 +112,10 @@ class Store:
         with self._database.writing() as session:
             return tasks.write_intents(session, drafts, at)
 
-    def intent_undone(self, intent_id: int, at: float) -> Intent:
-        """The intent, closed. Raises StorageError when there is no such intent."""
+    def intents_undone(self, intent_ids: Iterable[int], at: float) -> None:
+        """Close intents, all in one transaction. Raises StorageError when there is none of some number."""
         with self._database.writing() as session:
-            return tasks.intent_undone(session, intent_id, at)
+            tasks.intents_undone(session, intent_ids, at)
 
     def open_intents(self) -> tuple[Intent, ...]:
         """Intents whose undo is not confirmed, oldest first."""

@@ -117,13 +117,13 @@ def write_intents(session: Session, drafts: Iterable[IntentDraft], at: float) ->
     return tuple(_intent(row) for row in rows)
 
 
-def intent_undone(session: Session, intent_id: int, at: float) -> Intent:
-    """The intent, closed. Raises StorageError when there is none of this number."""
-    row = session.get(IntentRow, intent_id)
-    if row is None:
-        raise StorageError(f"there is no intent {intent_id}: it belongs to another database")
-    row.undone_at = at
-    return _intent(row)
+def intents_undone(session: Session, intent_ids: Iterable[int], at: float) -> None:
+    """Close these intents. Raises StorageError when there is none of some number."""
+    for intent_id in intent_ids:
+        row = session.get(IntentRow, intent_id)
+        if row is None:
+            raise StorageError(f"there is no intent {intent_id}: it belongs to another database")
+        row.undone_at = at
 
 
 def open_intents(session: Session) -> tuple[Intent, ...]:

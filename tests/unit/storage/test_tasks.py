@@ -124,8 +124,7 @@ def test_an_intent_is_open_until_its_undo_is_confirmed(store: Store, task: Task)
     assert flows == Intent(flows.id, task.id, IntentKind.FLOWS, "s1/br0", "unix:/run/db.sock", "", 2.0)
     assert (meter.kind, meter.detail) == (IntentKind.METER, "7")
     assert store.open_intents() == (flows, meter)
-    undone = store.intent_undone(flows.id, 4.0)
-    assert undone.undone_at == 4.0
+    store.intents_undone([flows.id], 4.0)
     assert store.open_intents() == (meter,)
 
 
@@ -137,4 +136,4 @@ def test_intents_are_written_all_or_none(store: Store, task: Task) -> None:
 
 def test_undoing_needs_its_intent(store: Store) -> None:
     with pytest.raises(StorageError, match="there is no intent 9"):
-        store.intent_undone(9, 1.0)
+        store.intents_undone([9], 1.0)

@@ -1,0 +1,152 @@
+"""Turns the remote bridges that tasks need into Controller rows that make them dial us, and takes the rows back.
+
+On one native thread, because OVSDB and the database block. An intent is in the database before its row exists, and is
+closed when the row is gone (design D1, D9).
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import time
+
+from vtrace_ovs.errors import OvsdbError, VtraceError
+from vtrace_ovs.model.task import Intent, IntentDraft, IntentKind
+from vtrace_ovs.model.topology import Bridge, BridgeId, ServiceController
+from vtrace_ovs.session.boundary import LivenessProbe, RemoteAttachment, TaskStore
+
+MAX_PARALLEL_SERVERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A remote bridge will not come; ``reason`` is a sentence."""
+
+    bridge: BridgeId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """These bridges, and no others, shall dial ``target`` on behalf of a task."""
+
+    task_id: int
+    target: str
+    bridges: tuple[Bridge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Overdue:
+    """A bridge was invited and has not come."""
+
+    bridge: Bridge
+
+
+class Invitations:
+    """The OVSDB side of remote bridges. ``declined`` is called on the native thread, ``failed`` if the database fails."""
+
+    def __init__(
+        self,
+        store: TaskStore,
+        rows: RemoteAttachment,
+        probe: LivenessProbe,
+        declined: Callable[[Declined], None],
+        failed: Callable[[VtraceError], None],
+    ) -> None:
+        self._store = store
+        self._rows = rows
+        self._probe = probe
+        self._declined = declined
+        self._failed = failed
+        self._jobs: queue.SimpleQueue[_Wanted | _Overdue | None] = queue.SimpleQueue()
+        self._invited: dict[str, frozenset[str]] = {}
+        self._intents: dict[str, list[Intent]] = {}
+        self._target = ""
+        self._thread = threading.Thread(target=self._work, name="vtrace-invitations", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def want(self, task_id: int, target: str, bridges: Sequence[Bridge]) -> None:
+        """Have these bridges dial ``target``, and no others; none: take every row back."""
+        self._jobs.put(_Wanted(task_id, target, tuple(bridges)))
+
+    def overdue(self, bridge: Bridge) -> None:
+        """Find out why an invited bridge does not come."""
+        self._jobs.put(_Overdue(bridge))
+
+    def close(self) -> None:
+        """Take every row back, then end the thread."""
+        self._jobs.put(_Wanted(0, self._target, ()))
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            while (job := self._jobs.get()) is not None:
+                if isinstance(job, _Overdue):
+                    self._declined(Declined(job.bridge.id, self._why_not_here(job.bridge)))
+                else:
+                    self._adjust(job)
+        except VtraceError as error:
+            self._failed(error)
+
+    def _why_not_here(self, bridge: Bridge) -> str:
+        return self._probe(bridge) or (
+            f"{bridge.id} does not dial {self._target}: check that its server can reach this address (route, firewall)"
+        )
+
+    def _adjust(self, wanted: _Wanted) -> None:
+        self._target = wanted.target
+        servers: dict[str, list[Bridge]] = {}
+        for bridge in wanted.bridges:
+            if isinstance(bridge.attachment, ServiceController):
+                servers.setdefault(bridge.attachment.ovsdb, []).append(bridge)
+        missing = {
+            ovsdb: bridges
+            for ovsdb, bridges in servers.items()
+            if not {bridge.id.name for bridge in bridges} <= self._invited.get(ovsdb, frozenset())
+        }
+        self._write_intents(wanted, missing)
+        unwanted = tuple(ovsdb for ovsdb in self._intents if ovsdb not in servers)
+        jobs = (
+            *((self._attach, ovsdb, bridges) for ovsdb, bridges in missing.items()),
+            *((self._detach, ovsdb, []) for ovsdb in unwanted),
+        )
+        if jobs:
+            with ThreadPoolExecutor(min(len(jobs), MAX_PARALLEL_SERVERS), thread_name_prefix="vtrace-rows") as pool:
+                gone = [ovsdb for ovsdb in pool.map(lambda job: job[0](job[1], job[2]), jobs) if ovsdb is not None]
+            undone = [intent.id for ovsdb in gone for intent in self._intents.pop(ovsdb)]
+            if undone:
+                self._store.intents_undone(undone, time())
+
+    def _write_intents(self, wanted: _Wanted, missing: dict[str, list[Bridge]]) -> None:
+        drafts = [
+            IntentDraft(wanted.task_id, IntentKind.CONTROLLER_ROW, str(bridge.id), ovsdb, wanted.target)
+            for ovsdb, bridges in missing.items()
+            for bridge in bridges
+            if bridge.id.name not in self._invited.get(ovsdb, frozenset())
+        ]
+        for intent in self._store.write_intents(drafts, time()) if drafts else ():
+            self._intents.setdefault(intent.ovsdb, []).append(intent)
+
+    def _attach(self, ovsdb: str, bridges: list[Bridge]) -> None:
+        names = frozenset(bridge.id.name for bridge in bridges)
+        try:
+            self._rows.attach(ovsdb, sorted(names), self._target)
+        except OvsdbError as error:
+            for bridge in bridges:
+                self._declined(Declined(bridge.id, f"{bridge.id}: {error}"))
+        else:
+            self._invited[ovsdb] = self._invited.get(ovsdb, frozenset()) | names
+
+    def _detach(self, ovsdb: str, _: list[Bridge]) -> str | None:
+        """The server, when our rows are gone from it; otherwise its intents stay open and `vtrace clean` has work."""
+        try:
+            self._rows.detach(ovsdb, self._target)
+        except OvsdbError:
+            return None
+        self._invited.pop(ovsdb, None)
+        return ovsdb
