@@ -88,12 +88,17 @@ def _owner(place: Place) -> CookieOwner:
 def profile_text(profile: PipelineProfile) -> str:
     """The TOML that ``parse_profile`` reads as this profile."""
     tables = (
-        f"  {{ id = {role.table_id}, name = {json.dumps(role.name)}, stage = {json.dumps(role.stage.value)} }},"
+        f"  {{ id = {role.table_id}, name = {_quoted(role.name)}, stage = {_quoted(role.stage.value)} }},"
         for role in profile.tables
     )
     owners = (
-        f"  {{ cookie = {owner.value:#018x}, mask = {owner.mask:#018x}, owner = {json.dumps(owner.owner)} }},"
+        f"  {{ cookie = {owner.value:#018x}, mask = {owner.mask:#018x}, owner = {_quoted(owner.owner)} }},"
         for owner in profile.owners
     )
-    lines = (f"name = {json.dumps(profile.name)}", "tables = [", *tables, "]", "owners = [", *owners, "]")
+    lines = (f"name = {_quoted(profile.name)}", "tables = [", *tables, "]", "owners = [", *owners, "]")
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string: JSON's escapes, all other characters as they are, but for DEL, which TOML wants escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
