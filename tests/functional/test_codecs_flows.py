@@ -8,7 +8,7 @@ from openflow_peer import OpenFlowPeer
 from vtrace_ovs.codecs.action_decoding import decode_action
 from vtrace_ovs.codecs.action_encoding import encode_action
 from vtrace_ovs.lab.daemons import OvsInstance
-from vtrace_ovs.model.actions import Action, ApplyActions, Learn, WriteActions
+from vtrace_ovs.model.actions import Action, ApplyActions, Learn, SetField, WriteActions
 from vtrace_ovs.model.flow import Flow, FlowMod, FlowModCommand
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import field
@@ -158,3 +158,28 @@ def test_a_match_on_overlapping_fields_is_the_same_as_on_their_parts(peer: Calla
     (flow,) = connection.flows(5)
     assert flow.match == match.taken_apart()
     assert match_text(flow.match) == "reg0=0x1,reg1=0x2,dl_vlan=100"
+
+
+@pytest.mark.usefixtures("bridge")
+@pytest.mark.parametrize(
+    ("name", "value", "mask"),
+    [
+        ("reg0", 0x105, 0x10F),
+        ("reg0", 0x50, 0xF0),
+        ("xxreg0", 1 << 100, 1 << 100 | 1),
+        ("tun_erspan_idx", 0x3, 0xF),
+        ("eth_src", 0x020000000001, 0xFF00000000FF),
+        ("metadata", 1 << 60, 1 << 60),
+    ],
+)
+def test_bits_set_by_us_are_the_bits_ovs_sets(
+    peer: Callable[[str], OpenFlowPeer], name: str, value: int, mask: int
+) -> None:
+    connection = peer("br0")
+    action = SetField(field(name), value, mask)
+    connection.modify(FlowMod(FlowModCommand.ADD, 6, 1, Match(), 1, instructions=(ApplyActions((action,)),)))
+    (flow,) = connection.flows(6)
+    seen = [(part.field, part.value, part.mask) for part in actions_of(flow) if isinstance(part, SetField)]
+    assert {one for one, _, _ in seen} == {field(name)}
+    assert sum(bits for _, bits, _ in seen) == value
+    assert sum(bits for _, _, bits in seen) == mask

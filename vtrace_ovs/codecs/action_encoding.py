@@ -77,11 +77,6 @@ def _set_field(action: SetField) -> bytes:
         return (wire.HEADER.pack(Standard.SET_FIELD, (11 + len(tlv)) // 8 * 8) + tlv).ljust(
             (11 + len(tlv)) // 8 * 8, b"\0"
         )
-    offset = (action.mask & -action.mask).bit_length() - 1
-    width = action.mask.bit_count()
-    if width <= 64 and action.mask >> offset == (1 << width) - 1:  # noqa: PLR2004  the width of a REG_LOAD's value
-        body = struct.pack("!H", wire.ofs_nbits(offset, width)) + header(target)
-        return _nicira(Nicira.REG_LOAD, body + (action.value >> offset & (1 << width) - 1).to_bytes(8))
     part = _contiguous(action)
     if part is not None and target.experimenter is None:
         packed = wire.ofs_nbits(part.offset, part.width)

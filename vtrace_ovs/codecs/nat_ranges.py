@@ -8,10 +8,10 @@ from vtrace_ovs.errors import CodecError
 
 _OPTIONS = ((4, "persistent"), (8, "hash"), (16, "random"))
 _IPV4_MIN, _IPV6_MIN, _PORT_MIN = 0, 2, 4
-_RANGE = re.compile(
-    r"(?:\[(?P<low6>[^]-]+)(?:-(?P<high6>[^]]+))?\]|(?P<low>[\d.]+|[\da-f:]+:[\da-f:.]+)(?:-(?P<high>[\da-f:.]+?))?)"
-    r"(?::(?P<port>\d+)(?:-(?P<last>\d+))?)?"
-)
+_PORTS = r"(?::(?P<port>\d+)(?:-(?P<last>\d+))?)?"
+_IPV4 = re.compile(rf"(?P<low>[\d.]+)(?:-(?P<high>[\d.]+))?{_PORTS}")
+_IPV6_WITH_PORTS = re.compile(rf"\[(?P<low>[^]-]+)(?:-(?P<high>[^]]+))?\]{_PORTS}")
+_IPV6 = re.compile(r"(?P<low>[\da-f:.]+)(?:-(?P<high>[\da-f:.]+))?(?P<port>)(?P<last>)")
 
 
 def range_text(flags: int, present: int, body: bytes) -> str:
@@ -41,14 +41,13 @@ def range_bytes(text: str) -> tuple[int, int, bytes]:
     if not text:
         return 0, 0, b""
     span, *options = text.split(",")
-    found = _RANGE.fullmatch(span)
+    found = _IPV4.fullmatch(span) or _IPV6_WITH_PORTS.fullmatch(span) or _IPV6.fullmatch(span)
     words = {word: bit for bit, word in _OPTIONS}
     if found is None or not set(options) <= words.keys():
         raise CodecError(f"{text!r} is not a nat range; write low-high:port-port,option")
-    low, high = found["low6"] or found["low"], found["high6"] or found["high"]
     present, body = 0, b""
     try:
-        for bit, address in enumerate((low, high)):
+        for bit, address in enumerate((found["low"], found["high"])):
             if address:
                 parsed: IPv4Address | IPv6Address = ip_address(address)
                 present |= 1 << (bit if parsed.version == 4 else bit + _IPV6_MIN)  # noqa: PLR2004  IP version 4
