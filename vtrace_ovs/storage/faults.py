@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from vtrace_ovs.errors import StorageError
 
@@ -25,9 +25,9 @@ def storage_error(error: SQLAlchemyError, place: str) -> StorageError:
     origin = error.orig if isinstance(error, StatementError) else error
     if isinstance(origin, StorageError):
         return origin
-    code = getattr(origin, "sqlite_errorcode", None)
-    if code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+    if isinstance(error, DBAPIError) and "foreign key" in str(origin).lower():
         return StorageError(f"database {place} has no such task: add it first")
+    code = getattr(origin, "sqlite_errorcode", None)
     if code is not None and (known := _SQLITE.get(code & _PRIMARY_CODE)):
         return StorageError(f"database {place} {known}")
     first_line = next(iter(str(origin).strip().splitlines()), type(error).__name__)

@@ -1,7 +1,7 @@
 import sqlite3
 
 import pytest
-from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, SQLAlchemyError, StatementError
 
 from vtrace_ovs.errors import StorageError
 from vtrace_ovs.storage.faults import storage_error
@@ -24,7 +24,6 @@ def sqlite_fault(code: int) -> SQLAlchemyError:
         (sqlite3.SQLITE_CORRUPT_INDEX, "is corrupt"),
         (sqlite3.SQLITE_FULL, "the disk is full"),
         (sqlite3.SQLITE_IOERR_READ, "input/output error"),
-        (sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY, "has no such task"),
         (sqlite3.SQLITE_CONSTRAINT_NOTNULL, "refused: from sqlite"),
     ],
 )
@@ -33,6 +32,15 @@ def test_sqlite_codes_become_one_line_with_the_place_and_a_remedy(code: int, wor
     assert message.startswith("database /var/x.db ")
     assert words in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["FOREIGN KEY constraint failed", 'insert on table "records" violates foreign key constraint "fk_records_task_id"'],
+)
+def test_evidence_without_its_task_is_told_apart_on_every_database(words: str) -> None:
+    fault = IntegrityError("INSERT", {}, sqlite3.IntegrityError(words))
+    assert str(storage_error(fault, "x")) == "database x has no such task: add it first"
 
 
 def test_only_the_first_line_of_other_drivers_is_kept() -> None:
