@@ -131,7 +131,7 @@ class Sender:
             identifier = os.getpid() & 0xFFFF
             loop.add_reader(end, self._echo_reply, end, identifier)
             async for number in ticks:
-                end.sendto(_echo_request(identifier, number), (self._destination, 0))
+                end.sendto(echo_request(identifier, number), (self._destination, 0))
                 self.counts.sent += 1
             await self._last_answers()
             loop.remove_reader(end)
@@ -203,7 +203,9 @@ class Sender:
                     await self._answer.wait()
 
 
-def _echo_request(identifier: int, number: int) -> bytes:
+def echo_request(identifier: int, number: int) -> bytes:
+    """An ICMP echo request with its checksum (RFC 792, RFC 1071)."""
+
     def packet(checksum: int) -> bytes:
         return struct.pack("!BBHHH", ECHO_REQUEST, 0, checksum, identifier, number & 0xFFFF) + MESSAGE
 
