@@ -1,0 +1,148 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from vtrace_ovs.diagnosis.rules import diagnose
+from vtrace_ovs.diagnosis.scene import MeterReading, Scene, TracedCount
+from vtrace_ovs.model.flow import FlowKey, MeterEntry
+from vtrace_ovs.model.records import Loc
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Step, Trajectory
+from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition, Verdict
+
+MakeHop = Callable[..., Hop]
+Way = Callable[..., Trajectory]
+MakeFlow = Callable[..., FlowKey]
+Foresee = Callable[..., Trajectory]
+
+CS1, CS2 = BridgeId("cs1", "br-int"), BridgeId("cs2", "br-int")
+DEAD = "ovs-vswitchd does not answer on its management socket"
+
+
+def summary(verdict: Verdict) -> tuple[Disposition, CauseCode, Confidence]:
+    return verdict.disposition, verdict.code, verdict.confidence
+
+
+def meter(dropped: int, bridge: BridgeId = CS1) -> tuple[MeterReading, ...]:
+    return (MeterReading(bridge, MeterEntry(7, 10, 5, packets=True), 60, dropped),)
+
+
+def test_a_meter_on_the_way_that_dropped_is_blamed_with_numbers(
+    opened: Trajectory, foresee: Foresee, scene: Scene
+) -> None:
+    predicted = foresee(Ending.HANDED_TO_PORT, out_port=2, meters=(7,))
+    verdict = diagnose(opened, predicted, replace(scene, meters=meter(41)))
+    assert summary(verdict) == (Disposition.DROPPED, CauseCode.METER_RATE_LIMIT, Confidence.CORROBORATED)
+    assert verdict.category is CauseCategory.RATE_LIMIT
+    assert any("meter 7 dropped 41 packets; limit 10 packets/s" in fact.sentence for fact in verdict.evidence)
+    assert verdict.culprit is not None
+    assert verdict.culprit.meter_id == 7
+
+
+@pytest.mark.parametrize("readings", [meter(0), meter(41, CS2), ()])
+def test_a_meter_that_did_not_drop_here_is_not_blamed(
+    readings: tuple[MeterReading, ...], opened: Trajectory, foresee: Foresee, scene: Scene
+) -> None:
+    predicted = foresee(Ending.HANDED_TO_PORT, out_port=2, meters=(7,))
+    verdict = diagnose(opened, predicted, replace(scene, meters=readings))
+    assert summary(verdict) == (Disposition.LOST_IN_VFD, CauseCode.UNKNOWN, Confidence.INFERRED)
+
+
+def test_a_meter_the_packet_does_not_pass_is_named_but_not_blamed(
+    opened: Trajectory, foresee: Foresee, scene: Scene
+) -> None:
+    verdict = diagnose(
+        opened, foresee(Ending.HANDED_TO_PORT, out_port=2, meters=(8,)), replace(scene, meters=meter(41))
+    )
+    assert verdict.code is CauseCode.UNKNOWN
+    assert any("nothing shows that this packet passed it" in fact.sentence for fact in verdict.evidence)
+
+
+@pytest.mark.parametrize(
+    ("shape", "code"),
+    [
+        (DropShape.TTL_EXCEEDED, CauseCode.TTL_EXPIRED),
+        (DropShape.PORT_DOWN, CauseCode.PORT_DOWN),
+        (DropShape.PORT_GONE, CauseCode.PORT_GONE),
+        (DropShape.OUTPUT_TO_INGRESS, CauseCode.OUTPUT_TO_INGRESS),
+        (DropShape.RESUBMIT_LIMIT, CauseCode.TRANSLATION_LIMIT),
+        (DropShape.RECURSION_LIMIT, CauseCode.TRANSLATION_LIMIT),
+        (DropShape.EXPLICIT_DROP, CauseCode.SECURITY_RULE_DENY),
+        (DropShape.NO_MATCH, CauseCode.SECURITY_RULE_DENY),
+    ],
+)
+def test_silence_is_explained_by_the_prediction_and_marked_inferred(
+    shape: DropShape,
+    code: CauseCode,
+    opened: Trajectory,
+    foresee: Foresee,
+    flow: MakeFlow,
+    scene: Scene,
+) -> None:
+    predicted = foresee(step=Step(20, flow(20, 65535, tcp_dst=443), 0, "drop"), drop=shape)
+    assert summary(diagnose(opened, predicted, scene)) == (Disposition.DROPPED, code, Confidence.INFERRED)
+
+
+def test_a_predicted_loop_explains_silence(opened: Trajectory, foresee: Foresee, scene: Scene) -> None:
+    verdict = diagnose(opened, foresee(Ending.LOOPED), scene)
+    assert summary(verdict) == (Disposition.LOOPED, CauseCode.FORWARDING_LOOP, Confidence.INFERRED)
+
+
+def test_an_observed_loop(hop: MakeHop, way: Way, scene: Scene) -> None:
+    observed = way(
+        Ending.LOOPED, hop("cs1/br-int", 1, in_port=10), hop("cs2/br-int", 2), hop("cs1/br-int", 3, in_port=10)
+    )
+    verdict = diagnose(observed, None, scene)
+    assert summary(verdict) == (Disposition.LOOPED, CauseCode.FORWARDING_LOOP, Confidence.OBSERVED)
+
+
+def test_an_action_nobody_models_is_no_loss(opened: Trajectory, foresee: Foresee, scene: Scene) -> None:
+    predicted = foresee(Ending.UNKNOWN, drop=DropShape.UNSUPPORTED, unsupported="multipath")
+    verdict = diagnose(opened, predicted, scene)
+    assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.UNSUPPORTED, Confidence.UNDECIDED)
+    assert verdict.category is CauseCategory.UNSUPPORTED_ACTION
+    assert "multipath" in verdict.operator_sentence
+
+
+def test_a_flow_that_cannot_be_logged_makes_silence_prove_nothing(
+    opened: Trajectory, foresee: Foresee, flow: MakeFlow, scene: Scene
+) -> None:
+    topmost, hidden = flow(50, 65535), flow(50, 7)
+    for key, where in ((topmost, scene), (hidden, replace(scene, unlogged={CS1: frozenset({hidden})}))):
+        predicted = foresee(Ending.HANDED_TO_PORT, out_port=2, step=Step(50, key, 0, "output:2"))
+        verdict = diagnose(opened, predicted, where)
+        assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.EVIDENCE_LOST, Confidence.UNDECIDED)
+    assert diagnose(opened, None, replace(scene, unlogged={CS1: frozenset({hidden})})).code is CauseCode.EVIDENCE_LOST
+
+
+def test_a_path_that_stops_in_a_vfd_that_died(opened: Trajectory, scene: Scene) -> None:
+    verdict = diagnose(opened, None, replace(scene, unreachable={CS1: DEAD}))
+    assert summary(verdict) == (Disposition.LOST_IN_VFD, CauseCode.VSWITCHD_DEAD, Confidence.INFERRED)
+    assert DEAD in verdict.operator_sentence
+    assert verdict.category is CauseCategory.VFD_FAULT
+
+
+@pytest.mark.parametrize("lost", [{"copies_lost": {CS1: 3}}, {"traced": (TracedCount(CS1, Loc.OUT, 4, 3),)}])
+def test_lost_copies_are_not_lost_packets(lost: dict[str, object], opened: Trajectory, scene: Scene) -> None:
+    verdict = diagnose(opened, None, replace(scene, **lost))  # type: ignore[arg-type]  # fields of Scene
+    assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.EVIDENCE_LOST, Confidence.UNDECIDED)
+
+
+def test_copies_lost_elsewhere_do_not_weaken_a_verdict(opened: Trajectory, scene: Scene) -> None:
+    verdict = diagnose(opened, None, replace(scene, copies_lost={CS2: 3}))
+    assert verdict.disposition is Disposition.LOST_IN_VFD
+
+
+def test_copies_lost_anywhere_count_when_twins_cannot_be_told_apart(hop: MakeHop, way: Way, scene: Scene) -> None:
+    observed = way(Ending.OPEN, hop("cs1/br-int", 1, "in"), ambiguous=True)
+    verdict = diagnose(observed, None, replace(scene, copies_lost={CS2: 3}))
+    assert verdict.code is CauseCode.EVIDENCE_LOST
+    assert diagnose(observed, None, scene).disposition is Disposition.LOST_IN_VFD
+
+
+def test_a_loss_the_tables_contradict_says_so(opened: Trajectory, hop: MakeHop, way: Way, scene: Scene) -> None:
+    elsewhere = way(Ending.HANDED_TO_PORT, hop("cs2/br-int", 1, "", out_port=1), predicted=True)
+    verdict = diagnose(opened, elsewhere, scene)
+    assert verdict.confidence is Confidence.INFERRED
+    assert any("lead to cs2/br-int" in fact.sentence for fact in verdict.evidence)

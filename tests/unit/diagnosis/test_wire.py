@@ -1,0 +1,125 @@
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+
+from vtrace_ovs.diagnosis.rules import diagnose
+from vtrace_ovs.diagnosis.scene import Scene, TracedCount
+from vtrace_ovs.model.packet import Tunnel
+from vtrace_ovs.model.records import Loc
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Trajectory
+from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition, Verdict
+
+MakeHop = Callable[..., Hop]
+Way = Callable[..., Trajectory]
+MakeTunnel = Callable[[str, str], Tunnel]
+Foresee = Callable[..., Trajectory]
+
+CS1, CS2 = BridgeId("cs1", "br-int"), BridgeId("cs2", "br-int")
+ROUTER = BridgeId("gw1", "vr-blue")
+DEAD = "ovs-vswitchd does not answer on its management socket"
+
+
+def summary(verdict: Verdict) -> tuple[Disposition, CauseCode, Confidence]:
+    return verdict.disposition, verdict.code, verdict.confidence
+
+
+def test_silence_between_two_live_servers_is_the_underlay(sent: Trajectory, scene: Scene) -> None:
+    verdict = diagnose(sent, None, scene)
+    assert summary(verdict) == (Disposition.LOST_ON_WIRE, CauseCode.UNDERLAY_LOSS, Confidence.INFERRED)
+    assert verdict.category is CauseCategory.PHYSICAL_NETWORK
+    assert verdict.culprit is not None
+    assert (verdict.culprit.node, verdict.culprit.bridge) == ("cs1", CS1)
+    assert (verdict.culprit.next_node, verdict.culprit.next_bridge) == ("cs2", CS2)
+    assert "from 172.31.0.11 to 172.31.0.12" in verdict.operator_sentence
+
+
+def test_a_complete_count_at_the_far_end_corroborates(sent: Trajectory, scene: Scene) -> None:
+    counts = (TracedCount(CS2, Loc.IN, 19, 19),)
+    assert diagnose(sent, None, replace(scene, traced=counts)).confidence is Confidence.CORROBORATED
+
+
+@pytest.mark.parametrize("lost", [{"copies_lost": {CS2: 1}}, {"traced": (TracedCount(CS2, Loc.IN, 4, 3),)}])
+def test_a_copy_lost_at_the_far_end_is_no_loss_on_the_wire(
+    lost: dict[str, object], sent: Trajectory, scene: Scene
+) -> None:
+    verdict = diagnose(sent, None, replace(scene, **lost))  # type: ignore[arg-type]  # fields of Scene
+    assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.EVIDENCE_LOST, Confidence.UNDECIDED)
+
+
+def test_a_dead_vswitchd_at_the_far_end_is_the_culprit(sent: Trajectory, scene: Scene) -> None:
+    verdict = diagnose(sent, None, replace(scene, unreachable={CS2: DEAD}))
+    assert summary(verdict) == (Disposition.LOST_IN_VFD, CauseCode.VSWITCHD_DEAD, Confidence.INFERRED)
+    assert verdict.culprit is not None
+    assert verdict.culprit.node == "cs2"
+
+
+def test_a_dead_server_whose_ports_nobody_knows(sent: Trajectory, scene: Scene) -> None:
+    bare = tuple(replace(b, ports=(), dpid=None) if b.id == CS2 else b for b in scene.topology.bridges)
+    emptied = replace(scene, topology=replace(scene.topology, bridges=bare))
+    assert diagnose(sent, None, replace(emptied, unreachable={CS2: DEAD})).code is CauseCode.VSWITCHD_DEAD
+    verdict = diagnose(sent, None, emptied)
+    assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.NO_TUNNEL_ENDPOINT, Confidence.UNDECIDED)
+
+
+def test_an_unmarked_packet_towards_a_dead_server_still_blames_it(sent: Trajectory, scene: Scene) -> None:
+    unmarked = replace(sent, hops=(replace(sent.hops[0], unmarked=True),))
+    assert diagnose(unmarked, None, replace(scene, unreachable={CS2: DEAD})).code is CauseCode.VSWITCHD_DEAD
+    verdict = diagnose(unmarked, None, scene)
+    assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.OUTSIDE_INVENTORY, Confidence.UNDECIDED)
+
+
+def test_a_vfd_that_is_not_instrumented_is_not_blamed(sent: Trajectory, scene: Scene) -> None:
+    verdict = diagnose(sent, None, replace(scene, unobserved={CS2: "OpenFlow 1.3 is switched off"}))
+    assert verdict.disposition is Disposition.INCONCLUSIVE
+    assert "OpenFlow 1.3 is switched off" in verdict.operator_sentence
+
+
+def test_a_tunnel_out_of_the_inventory_is_not_called_a_loss(
+    hop: MakeHop, way: Way, tunnel: MakeTunnel, scene: Scene
+) -> None:
+    nobody = replace(tunnel("cs1", "cs2"), destination=IPv4Address("192.0.2.9"))
+    verdict = diagnose(way(Ending.ON_WIRE, hop("cs1/br-int", 1, out_port=10, left_by=nobody)), None, scene)
+    assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.OUTSIDE_INVENTORY, Confidence.UNDECIDED)
+    assert "192.0.2.9" in verdict.operator_sentence
+
+
+def test_a_tunnel_without_a_destination(
+    hop: MakeHop, way: Way, tunnel: MakeTunnel, foresee: Foresee, scene: Scene
+) -> None:
+    observed = way(
+        Ending.ON_WIRE, hop("cs1/br-int", 1, out_port=10, left_by=replace(tunnel("cs1", "cs2"), destination=None))
+    )
+    assert diagnose(observed, None, scene).disposition is Disposition.INCONCLUSIVE
+    predicted = foresee(out_port=10, drop=DropShape.NO_OUTPUT, note="no tunnel destination is set")
+    verdict = diagnose(observed, predicted, scene)
+    assert summary(verdict) == (Disposition.DROPPED, CauseCode.NO_TUNNEL_ENDPOINT, Confidence.CORROBORATED)
+
+
+def test_the_last_mark_ends_what_can_be_known(sent: Trajectory, scene: Scene) -> None:
+    verdict = diagnose(sent, None, replace(scene, hop_limit=1))
+    assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.HOP_LIMIT_REACHED, Confidence.UNDECIDED)
+    assert diagnose(sent, None, replace(scene, hop_limit=2)).disposition is Disposition.LOST_ON_WIRE
+
+
+def test_silence_across_a_patch_port_is_inside_the_server(patched: Trajectory, scene: Scene) -> None:
+    verdict = diagnose(patched, None, scene)
+    assert summary(verdict) == (Disposition.LOST_IN_VFD, CauseCode.PATCH_LOSS, Confidence.INFERRED)
+    assert verdict.category is CauseCategory.VFD_FAULT
+    assert verdict.culprit is not None
+    assert verdict.culprit.next_bridge == ROUTER
+
+
+def test_a_limit_behind_a_patch_port_undoes_the_output(
+    patched: Trajectory, hop: MakeHop, way: Way, scene: Scene
+) -> None:
+    predicted = way(
+        Ending.DROPPED,
+        *(replace(one, seen=frozenset()) for one in patched.hops),
+        hop("gw1/vr-blue", 3, "", drop=DropShape.RECURSION_LIMIT),
+        predicted=True,
+    )
+    verdict = diagnose(patched, predicted, scene)
+    assert summary(verdict) == (Disposition.DROPPED, CauseCode.TRANSLATION_LIMIT, Confidence.INFERRED)
