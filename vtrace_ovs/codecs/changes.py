@@ -20,11 +20,24 @@ _DELETIONS = (FlowModCommand.DELETE, FlowModCommand.DELETE_STRICT)
 
 
 def flow_mod(mod: FlowMod, xid: int) -> bytes:
-    """One FLOW_MOD. Raises CodecError for a deletion without cookie mask: it would delete somebody else's flows."""
+    """One FLOW_MOD.
+
+    Raises CodecError for a deletion without cookie mask (it would delete somebody else's flows), and for a value or a
+    list of actions too big for its place.
+    """
     if mod.command in _DELETIONS and not mod.cookie_mask:
         raise CodecError(
             f"deletion in table {mod.table_id} has no cookie mask; it would delete flows that are not ours"
         )
+    try:
+        return message(MessageType.FLOW_MOD, xid, _flow_mod_body(mod))
+    except struct.error as error:
+        raise CodecError(
+            f"flow of table {mod.table_id}, priority {mod.priority} does not fit OpenFlow: {error}"
+        ) from error
+
+
+def _flow_mod_body(mod: FlowMod) -> bytes:
     head = _FLOW_MOD.pack(
         mod.cookie,
         mod.cookie_mask,
@@ -38,8 +51,7 @@ def flow_mod(mod: FlowMod, xid: int) -> bytes:
         _OFPG_ANY,
         0,
     )
-    body = head + encode_match(mod.match) + encode_instructions(mod.instructions)
-    return message(MessageType.FLOW_MOD, xid, body)
+    return head + encode_match(mod.match) + encode_instructions(mod.instructions)
 
 
 def meter_mod(mod: MeterMod, xid: int) -> bytes:
