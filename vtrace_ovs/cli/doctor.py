@@ -16,8 +16,9 @@ import typer
 
 from vtrace_ovs.cli.console import emit, emit_text
 from vtrace_ovs.cli.exit_codes import ExitCode
-from vtrace_ovs.cli.options import Format, FormatOption
-from vtrace_ovs.cli.settings import Settings, read_settings
+from vtrace_ovs.cli.inventory import ovsdb_of
+from vtrace_ovs.cli.options import Format, FormatOption, OvsdbOption
+from vtrace_ovs.cli.settings import read_settings
 from vtrace_ovs.errors import OvsdbError
 from vtrace_ovs.rendering.checks import Check, Need, check_lines, checks_document, missing
 
@@ -33,9 +34,10 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def doctor(output: FormatOption = Format.TREE) -> None:
+def doctor(ovsdb: OvsdbOption = None, output: FormatOption = Format.TREE) -> None:
     """Say what works here and what does not, with the remedy. Changes nothing."""
-    checks = tuple(examine(read_settings()))
+    settings = read_settings()
+    checks = tuple(examine(settings.database, ovsdb_of(settings, ovsdb)))
     if output is Format.JSON:
         emit_text(checks_document(checks))
     else:
@@ -43,13 +45,13 @@ def doctor(output: FormatOption = Format.TREE) -> None:
     raise typer.Exit(ExitCode.INFRASTRUCTURE if missing(checks, Need.TRACING) else ExitCode.DELIVERED)
 
 
-def examine(settings: Settings) -> Iterator[Check]:
-    """Every check, cheap ones first."""
+def examine(database: str, connections: tuple[str, ...]) -> Iterator[Check]:
+    """Every check of a database's place, of OVSDB servers and of this machine."""
     yield _python()
     yield _framework()
-    yield database_check(settings.database)
+    yield database_check(database)
     yield _openvswitch()
-    for connection in settings.ovsdb:
+    for connection in connections:
         yield from ovsdb_checks(connection, _TIMEOUT)
     yield _root()
     yield _kernel_module()
@@ -101,7 +103,7 @@ def ovsdb_checks(connection: str, timeout: float) -> Iterator[Check]:
     from vtrace_ovs.ovsdb.inventory import read_inventory  # noqa: PLC0415 - keeps --help quick
     from vtrace_ovs.ovsdb.liveness import probe  # noqa: PLC0415 - as above
 
-    remedy = "start ovsdb-server, or name the servers to trace on with VTRACE_OVSDB"
+    remedy = "start ovsdb-server, name the servers to trace on with VTRACE_OVSDB, or try a lab: vtrace lab up"
     try:
         inventory = read_inventory((connection,), timeout)
     except OvsdbError as error:

@@ -23,7 +23,7 @@ DEFAULT_TOPOLOGY = "vpc"
 
 lab = typer.Typer(
     name="lab",
-    help="An overlay to try things on: servers, VMs and faults, built with Mininet. Needs root.",
+    help="An overlay to try things on, with faults. Needs root and Mininet.",
     rich_markup_mode=None,
 )
 NameOption = Annotated[str | None, typer.Option("--lab", metavar="NAME", help="Which lab, when several are up.")]

@@ -125,7 +125,7 @@ def _report(task: Task, found: TaskResult | None, output: Format, verbose: int) 
 
 
 def cancel(number: Annotated[int, typer.Argument(metavar="TASK", help="Task number.")]) -> None:
-    """Ask the controller to end a task; it removes what it installed."""
+    """Ask the controller to end a task early."""
     with open_store() as store:
         task = find_task(store, str(number))
         if task.state.final:
