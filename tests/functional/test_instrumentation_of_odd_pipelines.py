@@ -1,6 +1,7 @@
 """D3: production of any shape goes on as before among our flows: whatever actions, priorities and registers it uses."""
 
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Network
 
 import pytest
@@ -104,10 +105,10 @@ def plan(peer: OpenFlowPeer) -> BridgePlan:
 def send(peer: OpenFlowPeer, before: BridgePlan | None, after: BridgePlan | None) -> None:
     steps = changes(before, after)
     for meter in steps.meters_set:
-        peer.send(lambda xid, meter=meter: openflow.meter_mod(meter, xid))
+        peer.send(partial(openflow.meter_mod, meter))
     peer.modify(*steps.sinks_add, *steps.sources_add, *steps.sources_delete, *steps.sinks_delete)
     for meter in steps.meters_delete:
-        peer.send(lambda xid, meter=meter: openflow.meter_mod(meter, xid))
+        peer.send(partial(openflow.meter_mod, meter))
     peer.barrier()
 
 

@@ -6,6 +6,7 @@ vm1 ── sw1 ══ rt ══ sw2 ── vm2          ══ patch ports; sw1 
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 
 from openflow_peer import DEADLINE, OpenFlowPeer
@@ -111,8 +112,10 @@ def scene(marks: MarkPlan | None = None) -> Scene:
     return Scene(topology(), armed, marks or MarkPlan.of())
 
 
-def traced(text: str = "ip,nw_src=10.0.1.1", **parts: int) -> ArmedTask:
-    task_filter = Filter(text, source=IPv4Network("10.0.1.1/32"), **parts)
+def traced(protocol: int | None = None, destination_port: int | None = None) -> ArmedTask:
+    task_filter = Filter(
+        "ip,nw_src=10.0.1.1", protocol, source=IPv4Network("10.0.1.1/32"), destination_port=destination_port
+    )
     return ArmedTask(
         slot=5,
         filter=task_filter,
@@ -189,10 +192,10 @@ class Chain:
     def send(self, name: str, steps: PlanChanges) -> None:
         peer = self.peers[name]
         for mod in steps.meters_set:
-            peer.send(lambda xid, mod=mod: openflow.meter_mod(mod, xid))
+            peer.send(partial(openflow.meter_mod, mod))
         peer.modify(*steps.sources_delete, *steps.sinks_delete, *steps.sinks_add, *steps.sources_add)
         for mod in steps.meters_delete:
-            peer.send(lambda xid, mod=mod: openflow.meter_mod(mod, xid))
+            peer.send(partial(openflow.meter_mod, mod))
         peer.barrier()
 
     def dumps(self) -> str:

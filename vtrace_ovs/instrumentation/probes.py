@@ -77,7 +77,7 @@ class ProbeBook:
         """Log ``out`` before the action at ``position`` of a production flow."""
         kind = ProbeKind.OUT
         probe = Probe(
-            _digest(kind, flow.key, position),
+            _digest(kind, flow.key, position, egress.out_port, int(egress.hairpin)),
             kind,
             Loc.OUT,
             flow.table_id,

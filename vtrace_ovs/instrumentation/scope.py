@@ -37,8 +37,9 @@ def source_ports(topology: Topology, request: TraceRequest) -> tuple[SourcePorts
     )
     if not found:
         scope = request.scope
-        where = f"VM {scope.source_vm!r}" if scope.source_vm else f"VNI {scope.vni}" if scope.vni else "any edge port"
-        raise UsageError(f"nothing in the inventory is {where}; see `vtrace doctor` for the names it knows")
+        vni = "any VNI" if scope.vni is None else f"VNI {scope.vni}"
+        where = f"of VM {scope.source_vm!r}" if scope.source_vm is not None else f"in {vni}"
+        raise UsageError(f"the inventory has no edge port {where}; `vtrace doctor` shows what it knows")
     return found
 
 

@@ -48,7 +48,7 @@ def spare_field(
             return StateField(candidate)
     users = [flow_text(flow.key, flow.cookie) for flow in flows if _mentions(flow, PKT_MARK)][:_NAMES]
     raise RefusedError(
-        "every register and pkt_mark is used by production flows, leaving no room for trace state; pkt_mark is used by "
+        "production flows use every register and pkt_mark, which leaves no room for trace state; pkt_mark is used by "
         + ("; ".join(users) or "a group")
     )
 

@@ -1,0 +1,70 @@
+from dataclasses import replace
+
+import pytest
+
+from vtrace_ovs.instrumentation.changes import PlanChanges, changes, wipe
+from vtrace_ovs.instrumentation.cookies import PRODUCT_MASK
+from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings
+from vtrace_ovs.instrumentation.planner import plan_bridge
+from vtrace_ovs.model.actions import ApplyActions, Output
+from vtrace_ovs.model.flow import BridgeTables, Flow, FlowModCommand, MeterMod, MeterModCommand
+from vtrace_ovs.model.match import Match
+from vtrace_ovs.model.topology import Bridge
+
+FLOW = Flow(0, 1, Match(), (ApplyActions((Output(1),)),))
+OTHER = Flow(0, 2, Match(), (ApplyActions((Output(2),)),))
+
+
+@pytest.fixture
+def installed(bridge: Bridge, scene: Scene, settings: Settings, task: ArmedTask) -> BridgePlan:
+    return plan_bridge(bridge, BridgeTables(1, 0.0, (FLOW,)), (task,), scene, settings=settings, now=0.0)
+
+
+def test_from_nothing_everything_is_added_and_to_nothing_everything_goes(installed: BridgePlan) -> None:
+    arm, disarm = changes(None, installed), changes(installed, None)
+    assert (arm.meters_set, arm.sinks_add, arm.sources_add) == (installed.meters, installed.sinks, installed.sources)
+    assert [mod.key for mod in disarm.sinks_delete] == [mod.key for mod in installed.sinks]
+    assert [mod.key for mod in disarm.sources_delete] == [mod.key for mod in installed.sources]
+    assert [mod.meter_id for mod in disarm.meters_delete] == [mod.meter_id for mod in installed.meters]
+    for mod in (*disarm.sinks_delete, *disarm.sources_delete):
+        assert mod.command is FlowModCommand.DELETE_STRICT
+        assert mod.cookie_mask == PRODUCT_MASK
+    assert not arm.sinks_delete
+    assert not disarm.sinks_add
+
+
+def test_between_equal_plans_there_is_nothing_to_do(installed: BridgePlan) -> None:
+    assert changes(installed, installed).empty
+    assert changes(None, None) == PlanChanges()
+
+
+def test_only_what_differs_is_sent(
+    installed: BridgePlan, bridge: Bridge, scene: Scene, settings: Settings, task: ArmedTask
+) -> None:
+    tables = BridgeTables(1, 0.0, (OTHER,))
+    wanted = plan_bridge(bridge, tables, (task,), scene, settings=settings, now=7.0, installed=installed)
+    steps = changes(installed, wanted)
+    assert [(mod.table_id, mod.priority) for mod in steps.sinks_add] == [(0, 3)]
+    assert [(mod.table_id, mod.priority) for mod in steps.sinks_delete] == [(0, 2)]
+    assert [steps.sources_add, steps.sources_delete, steps.meters_set, steps.meters_delete] == [()] * 4
+
+
+def test_sinks_needed_for_longer_are_sent_again_and_meters_grow(
+    installed: BridgePlan, bridge: Bridge, scene: Scene, settings: Settings, task: ArmedTask
+) -> None:
+    later = replace(task, slot=6, deadline=500.0, filter=replace(task.filter, destination_port=80))
+    tables = BridgeTables(1, 0.0, (FLOW,))
+    wanted = plan_bridge(bridge, tables, (task, later), scene, settings=settings, now=7.0, installed=installed)
+    steps = changes(installed, wanted)
+    assert steps.sinks_add == wanted.sinks
+    assert {mod.cookie & 0xFFFF for mod in steps.sources_add} == {6}
+    assert [(mod.command, mod.meter_id) for mod in steps.meters_set] == [(MeterModCommand.MODIFY, 1)]
+
+
+def test_a_wipe_selects_by_cookie_and_takes_sources_first() -> None:
+    wiped = wipe((7, 8))
+    for mod in (wiped.sources_delete, wiped.sinks_delete):
+        assert (mod.command, mod.table_id) == (FlowModCommand.DELETE, 0xFF)
+        assert mod.cookie_mask & PRODUCT_MASK == PRODUCT_MASK
+    assert wiped.sources_delete.cookie_mask > wiped.sinks_delete.cookie_mask
+    assert wiped.meters_delete == (MeterMod(MeterModCommand.DELETE, 7), MeterMod(MeterModCommand.DELETE, 8))

@@ -1,0 +1,32 @@
+import pytest
+
+from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind, all_of_ours, all_sources, is_ours
+
+SOURCES = {CookieKind.COLOR, CookieKind.UNCOLORED}
+
+
+@pytest.mark.parametrize("kind", CookieKind)
+def test_cookies_say_what_a_flow_is_for(kind: CookieKind) -> None:
+    cookie = Cookie(255, kind, 511)
+    assert cookie.value < 1 << 64
+    assert Cookie.of(cookie.value) == cookie
+    assert is_ours(cookie.value)
+
+
+@pytest.mark.parametrize("kind", CookieKind)
+def test_masks_select_ours_and_among_them_the_sources(kind: CookieKind) -> None:
+    value = Cookie(1, kind).value
+    for selected, (wanted, mask) in ((True, all_of_ours()), (kind in SOURCES, all_sources())):
+        assert (value & mask == wanted) is selected
+
+
+@pytest.mark.parametrize("foreign", [0, 0x1020, 0x5653 << 48, 1 << 63])
+def test_production_cookies_are_not_ours(foreign: int) -> None:
+    assert not is_ours(foreign)
+    assert Cookie.of(foreign) is None
+
+
+def test_kinds_of_a_newer_version_are_ours_but_unknown() -> None:
+    newer = 0x5654 << 48 | 0x7F << 32
+    assert is_ours(newer)
+    assert Cookie.of(newer) is None

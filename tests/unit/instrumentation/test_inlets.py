@@ -1,0 +1,96 @@
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
+from vtrace_ovs.instrumentation.inlets import inlet_flows, inlet_ports, source_flows
+from vtrace_ovs.instrumentation.marks import MarkPlan
+from vtrace_ovs.instrumentation.site import Site
+from vtrace_ovs.instrumentation.state import State, StateField
+from vtrace_ovs.model.actions import Action, ApplyActions, Controller, Resubmit
+from vtrace_ovs.model.filter import Filter
+from vtrace_ovs.model.flow import FlowMod
+from vtrace_ovs.model.match import MaskedField
+from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, IP_DSCP, PKT_MARK, TUN_ID
+
+
+def actions(mod: FlowMod) -> tuple[Action, ...]:
+    (only,) = mod.instructions
+    assert isinstance(only, ApplyActions)
+    return only.actions
+
+
+def kind(mod: FlowMod) -> CookieKind | None:
+    cookie = Cookie.of(mod.cookie)
+    return None if cookie is None else cookie.kind
+
+
+def value(mod: FlowMod, masked: MaskedField | None) -> int | None:
+    assert mod.command.name == "ADD"
+    return None if masked is None else masked.value
+
+
+def test_packets_are_colored_once_per_series_and_the_rest_only_counted(site: Site) -> None:
+    marks = MarkPlan.of().with_series(46)
+    assert marks is not None
+    mods = tuple(source_flows(replace(site, scene=replace(site.scene, marks=marks))))
+    assert [(kind(mod), mod.priority, value(mod, mod.match.get(IP_DSCP))) for mod in mods] == [
+        (CookieKind.COLOR, 65535, 0),
+        (CookieKind.COLOR, 65535, 46),
+        (CookieKind.UNCOLORED, 65534, None),
+    ]
+    assert actions(mods[1])[0] == site.state.load(State(traced=True, index=1, code=marks.code(1, 46), dscp=46, slot=5))
+    for mod in mods:
+        assert value(mod, mod.match.get(IN_PORT)) == 1
+        assert value(mod, mod.match.get(ETH_TYPE)) == 0x0800
+        assert mod.match.get(site.state.field) == site.state.unseen()
+        assert isinstance(actions(mod)[1], Controller)
+        assert actions(mod)[2] == Resubmit(None, 0)
+
+
+def test_marks_are_expected_only_from_armed_vfds(site: Site) -> None:
+    assert [port.ofport for port in inlet_ports(site)] == [2, 3, 4]
+    alone = replace(site, scene=replace(site.scene, armed=frozenset({site.bridge.id})))
+    assert inlet_ports(alone) == ()
+    assert tuple(inlet_flows(alone)) == ()
+
+
+def test_a_mark_becomes_state_one_hop_on(site: Site) -> None:
+    marks = site.scene.marks
+    mods = [mod for mod in inlet_flows(site) if kind(mod) is CookieKind.MARK]
+    assert len(mods) == 3 * marks.length
+    for mod, mark in zip(mods, marks.marks() * 3, strict=True):
+        assert value(mod, mod.match.get(IP_DSCP)) == mark.code
+        state = State(index=mark.hop + 1, code=marks.code(mark.hop + 1, mark.dscp), dscp=mark.dscp)
+        assert actions(mod) == (site.state.load(state), Resubmit(None, 253))
+
+
+def test_the_task_is_found_by_port_vni_and_five_tuple(site: Site) -> None:
+    alias = Filter("nat", protocol=6, source=IPv4Network("203.0.113.9/32"))
+    task = replace(site.tasks[0], vnis=frozenset({5001, 5002}), aliases=(alias,))
+    mods = [mod for mod in inlet_flows(replace(site, tasks=(task,))) if mod.table_id == 253 and mod.priority == 2]
+    keys = [(value(mod, mod.match.get(IN_PORT)), value(mod, mod.match.get(TUN_ID))) for mod in mods]
+    assert keys == [(2, None), (2, None), (3, 5001), (3, 5002), (3, 5001), (3, 5002), (4, None), (4, None)]
+    adopt, restore, log, again = actions(mods[0])
+    assert (adopt, restore, again) == (site.state.adopt(5), site.state.restore_dscp(), Resubmit(None, 0))
+    assert isinstance(log, Controller)
+
+
+def test_a_marked_packet_of_nobody_goes_on_as_it_came(site: Site) -> None:
+    *_, last = inlet_flows(site)
+    assert (last.table_id, last.match.fields) == (253, ())
+    assert last.priority > 0, "OVS would give its copies the reason of a table-miss"
+    assert [type(action) for action in actions(last)] == [Controller, Resubmit]
+
+
+def test_with_pkt_mark_only_traced_packets_ever_get_state(site: Site) -> None:
+    marked = replace(site, state=StateField(PKT_MARK))
+    assert [kind(mod) for mod in source_flows(marked)] == [CookieKind.COLOR]
+    mods = tuple(inlet_flows(marked))
+    assert {(mod.table_id, mod.priority) for mod in mods} == {(0, 65535)}
+    assert len(mods) == 3 * site.scene.marks.length
+    for mod in mods:
+        load = actions(mod)[0]
+        mark = site.scene.marks.mark(value(mod, mod.match.get(IP_DSCP)) or 0)
+        assert mark is not None
+        code = site.scene.marks.code(mark.hop + 1, 0)
+        assert load == marked.state.load(State(traced=True, index=mark.hop + 1, code=code, slot=5))

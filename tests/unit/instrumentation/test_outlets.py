@@ -1,0 +1,62 @@
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
+
+from vtrace_ovs.instrumentation.inlets import inlet_flows
+from vtrace_ovs.instrumentation.outlets import armed_vteps, marking_ports, outlet_flows, tunnel_keys
+from vtrace_ovs.instrumentation.plan import ArmedTask
+from vtrace_ovs.instrumentation.site import Site
+from vtrace_ovs.model.flow import FlowMod
+from vtrace_ovs.model.match import Match
+from vtrace_ovs.model.oxm import IN_PORT, TUN_DST, TUN_ID, field
+from vtrace_ovs.model.topology import BridgeId, Node, Port, PortKind
+
+
+def leaving(site: Site) -> list[FlowMod]:
+    return [mod for mod in outlet_flows(site) if mod.table_id == 252]
+
+
+def words(mod: FlowMod) -> tuple[int | None, ...]:
+    found = (mod.match.get(entry) for entry in (IN_PORT, TUN_ID, TUN_DST))
+    return tuple(None if masked is None else masked.value for masked in found)
+
+
+def test_a_server_is_armed_when_all_its_tunnel_bridges_are(site: Site) -> None:
+    assert armed_vteps(site) == (IPv4Address("192.0.2.2"),)
+    everyone = replace(site, scene=replace(site.scene, armed=site.scene.armed | {BridgeId("s3", "br0")}))
+    assert armed_vteps(everyone) == (IPv4Address("192.0.2.2"), IPv4Address("192.0.2.3"))
+    assert [port.ofport for port in marking_ports(site)] == [2, 3, 4]
+    assert [port.ofport for port in marking_ports(everyone)] == [2, 3, 4, 5]
+
+
+def test_marks_go_where_the_next_vfd_will_recognise_the_packet(site: Site) -> None:
+    vtep = int(IPv4Address("192.0.2.2"))
+    assert [words(mod) for mod in leaving(site)] == [(2, None, None), (3, 5001, vtep), (4, None, None)]
+    assert all(mod.match.get(site.state.field) == site.state.of_task(5) for mod in leaving(site))
+
+
+def test_what_leaves_marked_is_what_the_next_vfd_takes_for_marked(site: Site) -> None:
+    def five_tuple(mod: FlowMod) -> Match:
+        return Match(tuple(m for m in mod.match.fields if m.field not in {IN_PORT, TUN_ID, TUN_DST, site.state.field}))
+
+    arriving = {five_tuple(mod) for mod in inlet_flows(site) if mod.table_id == 253 and mod.priority == 2}
+    assert {five_tuple(mod) for mod in leaving(site)} == arriving
+
+
+def test_ipv6_tunnels_are_matched_by_their_own_field(site: Site) -> None:
+    nodes = (*site.scene.topology.nodes[:1], Node("s2", "", (IPv6Address("2001:db8::2"),)))
+    topology = replace(site.scene.topology, nodes=nodes)
+    mods = leaving(replace(site, scene=replace(site.scene, topology=topology)))
+    assert any(mod.match.get(field("tun_ipv6_dst")) for mod in mods)
+
+
+def test_the_vni_counts_only_where_the_flow_sets_it(task: ArmedTask) -> None:
+    flow_based, fixed = Port(1, "a", PortKind.TUNNEL), Port(2, "b", PortKind.TUNNEL, key=9)
+    assert len(tunnel_keys(flow_based, replace(task, vnis=frozenset({1, 2})))) == 2
+    for port, vnis in ((flow_based, None), (fixed, frozenset({1})), (Port(3, "c", PortKind.PATCH), frozenset({1}))):
+        assert tunnel_keys(port, replace(task, vnis=vnis)) == ((),)
+
+
+def test_the_dscp_is_written_once_and_otherwise_restored(site: Site) -> None:
+    write, restore = (mod for mod in outlet_flows(site) if mod.table_id == 251)
+    assert write.priority > restore.priority
+    assert write.match == restore.match.with_fields(site.state.marked())

@@ -1,0 +1,130 @@
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+import pytest
+
+from vtrace_ovs.errors import RefusedError
+from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind, is_ours
+from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
+from vtrace_ovs.instrumentation.planner import plan_bridge
+from vtrace_ovs.model.actions import Action, ApplyActions, Clone, Output, SetField
+from vtrace_ovs.model.filter import Filter
+from vtrace_ovs.model.flow import BridgeTables, Bucket, Flow, GroupEntry, GroupType, MeterEntry, MeterModCommand
+from vtrace_ovs.model.match import MaskedField, Match
+from vtrace_ovs.model.oxm import IN_PORT, REGISTERS, field
+from vtrace_ovs.model.topology import Bridge
+
+DSCP_WRITER = SetField(field("nw_tos"), 0x20, 0xFC)
+
+
+def flow(*actions: Action, priority: int = 1, cookie: int = 0xBAD, match: Match | None = None) -> Flow:
+    return Flow(0, priority, match or Match(), (ApplyActions(actions),), cookie)
+
+
+def tables(*flows: Flow) -> BridgeTables:
+    return BridgeTables(9, 0.0, flows, meters=(MeterEntry(3, 1, 1, packets=True),))
+
+
+class Planned:
+    """``plan_bridge`` with everything but the tables and the tasks settled."""
+
+    def __init__(self, bridge: Bridge, scene: Scene, settings: Settings) -> None:
+        self.bridge, self.scene, self.settings = bridge, scene, settings
+
+    def __call__(
+        self, tables: BridgeTables, *tasks: ArmedTask, now: float = 0.0, installed: BridgePlan | None = None
+    ) -> BridgePlan:
+        return plan_bridge(self.bridge, tables, tasks, self.scene, settings=self.settings, now=now, installed=installed)
+
+
+@pytest.fixture
+def plan(bridge: Bridge, scene: Scene, settings: Settings) -> Planned:
+    return Planned(bridge, scene, settings)
+
+
+def test_a_plan_ignores_our_own_flows_in_the_tables(plan: Planned, task: ArmedTask) -> None:
+    production = flow(Output(1))
+    first = plan(tables(production), task)
+    ours = Flow(253, 1, Match(), (ApplyActions((SetField(REGISTERS[15], 0, 1),)),), Cookie(9, CookieKind.CLONE).value)
+    again = plan(tables(production, ours), task, installed=first)
+    assert again == first
+
+
+def test_sinks_outlive_sources_and_both_outlive_the_task(plan: Planned, task: ArmedTask) -> None:
+    later = replace(task, slot=6, deadline=200.0, filter=replace(task.filter, destination_port=80))
+    planned = plan(tables(flow(Output(1))), task, later, now=10.5)
+    assert {mod.hard_timeout for mod in planned.sinks} == {220}
+    timeouts = {mod.cookie & 0xFFFF: mod.hard_timeout for mod in planned.sources}
+    assert timeouts == {5: 105, 6: 205}
+    assert planned.sink_deadline == 230.0
+
+
+def test_meters_bound_all_copies_of_all_tasks(plan: Planned, task: ArmedTask) -> None:
+    other = replace(task, slot=6, packet_count=20, filter=replace(task.filter, destination_port=80))
+    planned = plan(tables(flow(Output(1))), task, other)
+    assert planned.meter_ids == PrivateMeters(4, 5)
+    traced, apart = planned.meters
+    assert (traced.command, traced.meter_id, traced.rate, traced.burst) == (MeterModCommand.ADD, 4, 200, 30 * 8 + 64)
+    assert (apart.meter_id, apart.rate, apart.burst) == (5, 10, 20)
+
+
+def test_every_flow_is_ours_and_no_two_have_the_same_key(plan: Planned, task: ArmedTask) -> None:
+    planned = plan(tables(flow(Output(1)), flow(Output(2), priority=7)), task)
+    mods = (*planned.sinks, *planned.sources)
+    assert all(is_ours(mod.cookie) and mod.hard_timeout for mod in mods)
+    assert len({mod.key for mod in mods}) == len(mods)
+
+
+@pytest.mark.parametrize("action", [DSCP_WRITER, Clone((DSCP_WRITER,))])
+def test_production_that_writes_the_dscp_is_named(plan: Planned, task: ArmedTask, action: Action) -> None:
+    with pytest.raises(RefusedError, match=r"writes the DSCP.*0xbad"):
+        plan(tables(flow(action, Output(1))), task)
+    elsewhere = Match.of(MaskedField(field("eth_type"), 0x86DD, 0xFFFF))
+    assert plan(tables(flow(action, match=elsewhere)), task).sources
+
+
+def test_a_group_that_writes_the_dscp_is_named(plan: Planned, task: ArmedTask) -> None:
+    group = GroupEntry(8, GroupType.ALL, (Bucket(0, 0, 0, (DSCP_WRITER,)),))
+    with pytest.raises(RefusedError, match="group 8"):
+        plan(replace(tables(), groups=(group,)), task)
+
+
+@pytest.mark.parametrize(("priority", "in_port", "refused"), [(65535, 1, True), (65535, 9, False), (65533, 1, False)])
+def test_production_above_our_own_flows_is_refused_where_it_overlaps(
+    plan: Planned, task: ArmedTask, priority: int, in_port: int, refused: bool
+) -> None:
+    match = Match.of(MaskedField(IN_PORT, in_port, IN_PORT.full_mask))
+    high = tables(flow(Output(1), priority=priority, match=match))
+    if refused:
+        with pytest.raises(RefusedError, match=r"highest priority.*0xbad"):
+            plan(high, task)
+    else:
+        assert plan(high, task).sources
+
+
+def test_tasks_that_cannot_be_told_apart_are_refused(plan: Planned, task: ArmedTask) -> None:
+    twin = replace(task, slot=6, filter=Filter("all of it", source=IPv4Network("10.0.0.0/8")), sources=())
+    with pytest.raises(RefusedError, match="told apart"):
+        plan(tables(), task, twin)
+
+
+def test_tenants_with_the_same_addresses_are_told_apart_by_vni(
+    bridge: Bridge, scene: Scene, settings: Settings, task: ArmedTask
+) -> None:
+    tunnels = replace(bridge, ports=tuple(port for port in bridge.ports if port.ofport in (1, 3)))
+    plan = Planned(tunnels, scene, settings)
+    other = replace(task, slot=6, sources=(), vnis=frozenset({7001}))
+    assert plan(tables(), task, other).sources
+    with pytest.raises(RefusedError, match="told apart"):
+        plan(tables(), task, replace(other, vnis=None))
+
+
+def test_a_state_that_would_leak_is_refused(plan: Planned, task: ArmedTask) -> None:
+    registers = flow(*(SetField(register, 0, 1) for register in REGISTERS), Clone((Output(1),)))
+    with pytest.raises(RefusedError, match="pkt_mark"):
+        plan(tables(registers), task)
+
+
+def test_too_many_flows_are_refused(bridge: Bridge, scene: Scene, settings: Settings, task: ArmedTask) -> None:
+    with pytest.raises(RefusedError, match="more than 3"):
+        Planned(bridge, scene, replace(settings, max_flows=3))(tables(), task)

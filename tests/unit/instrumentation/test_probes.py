@@ -1,0 +1,48 @@
+import pytest
+
+from vtrace_ovs.errors import RefusedError
+from vtrace_ovs.instrumentation import probes
+from vtrace_ovs.instrumentation.plan import PrivateMeters, ProbeKind, Settings
+from vtrace_ovs.instrumentation.probes import Egress, ProbeBook, UserData
+from vtrace_ovs.model.flow import Flow
+from vtrace_ovs.model.match import Match
+
+
+def book(settings: Settings) -> ProbeBook:
+    return ProbeBook(settings, PrivateMeters(4, 5))
+
+
+def test_user_data_is_eight_bytes_and_reads_back() -> None:
+    original = UserData(ProbeKind.ERROR, 0xDEADBEEF, 0xFFFF)
+    assert len(original.pack()) == 8
+    assert UserData.of(original.pack()) == original
+
+
+@pytest.mark.parametrize("other", [b"", b"\0" * 7, b"\2" * 8, b"\1\xff" + b"\0" * 6])
+def test_user_data_of_others_is_not_read(other: bytes) -> None:
+    assert UserData.of(other) is None
+
+
+def test_logs_go_to_our_controller_through_our_meter(settings: Settings) -> None:
+    log = book(settings).arrival(ProbeKind.COLORED, 0, 1)
+    assert (log.controller_id, log.max_len, log.meter_id, log.pause) == (77, 192, 4, False)
+    assert book(settings).arrival(ProbeKind.FOREIGN, 253, None).meter_id == 5
+
+
+def test_probe_ids_do_not_depend_on_what_else_is_planned(settings: Settings) -> None:
+    flow = Flow(3, 10, Match(), (), cookie=1)
+    alone, among = book(settings), book(settings)
+    among.miss(7)
+    among.dead_end(flow)
+    assert alone.outlet(flow, 2, Egress()).userdata == among.outlet(flow, 2, Egress()).userdata
+    assert len({probe.id for probe in among.all()}) == 3
+    assert [probe.id for probe in among.all()] == sorted(probe.id for probe in among.all())
+
+
+def test_two_places_with_one_id_are_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "_digest", lambda *_: 1)
+    full = book(settings)
+    full.miss(7)
+    full.miss(7)
+    with pytest.raises(RefusedError, match="same id"):
+        full.miss(8)

@@ -1,0 +1,212 @@
+from dataclasses import replace
+
+import pytest
+
+from vtrace_ovs.instrumentation.site import Site
+from vtrace_ovs.instrumentation.splice import Splicer
+from vtrace_ovs.instrumentation.state import StateField
+from vtrace_ovs.model import oxm
+from vtrace_ovs.model.actions import (
+    OFPP_CONTROLLER,
+    OFPP_FLOOD,
+    OFPP_IN_PORT,
+    OFPP_LOCAL,
+    OFPP_NORMAL,
+    Action,
+    ApplyActions,
+    Clone,
+    Conjunction,
+    Conntrack,
+    Controller,
+    DecTtl,
+    Exit,
+    GotoTable,
+    Group,
+    Instruction,
+    Meter,
+    Nat,
+    Output,
+    OutputSubField,
+    Pop,
+    Push,
+    Resubmit,
+    SetField,
+    UnknownAction,
+    UnknownInstruction,
+    WriteActions,
+)
+from vtrace_ovs.model.flow import Bucket, Flow, GroupEntry, GroupType
+from vtrace_ovs.model.match import MaskedField, Match
+from vtrace_ovs.model.oxm import IN_PORT, PKT_MARK, SubField
+from vtrace_ovs.model.topology import PortKind
+
+TURN = Resubmit(None, 251)
+IN_PORT_2 = Match.of(MaskedField(IN_PORT, 2, IN_PORT.full_mask))
+
+
+def flow(*instructions: Instruction, match: Match | None = None) -> Flow:
+    return Flow(4, 10, match or Match(), instructions, cookie=0xA)
+
+
+def applied(*actions: Action) -> ApplyActions:
+    return ApplyActions(actions, tuple(bytes([at]) for at in range(1, len(actions) + 1)))
+
+
+def spliced(
+    site: Site, flow: Flow, groups: tuple[GroupEntry, ...] = (), *, conclusive: bool = True
+) -> tuple[Action, ...]:
+    result = Splicer(site, {group.group_id: group for group in groups}).splice(flow, conclusive=conclusive)
+    (only,) = (entry for entry in result.instructions if isinstance(entry, ApplyActions))
+    assert len(only.raw) in (0, len(only.actions))
+    assert [wire for wire in only.raw if wire] == [
+        wire for entry in flow.instructions if isinstance(entry, ApplyActions) for wire in entry.raw
+    ]
+    return tuple(only.actions)
+
+
+def shape(actions: tuple[Action, ...]) -> list[object]:
+    return ["log" if isinstance(action, Controller) else action for action in actions]
+
+
+def test_a_vm_gets_the_packet_as_it_is_after_the_log(site: Site) -> None:
+    actions = spliced(site, flow(applied(DecTtl(), Output(1))))
+    assert shape(actions) == [DecTtl(), "log", Output(1)]
+    (probe,) = site.book.all()
+    assert (probe.out_port, probe.port_kind, probe.cookie) == (1, PortKind.EDGE, 0xA)
+
+
+@pytest.mark.parametrize("ofport", [2, 3, 4])
+def test_toward_armed_vfds_the_mark_is_put_on_and_taken_back(site: Site, ofport: int) -> None:
+    actions = spliced(site, flow(applied(Output(ofport), Output(1))))
+    assert shape(actions) == [Resubmit(ofport, 252), "log", TURN, Output(ofport), TURN, "log", Output(1)]
+
+
+def test_toward_unarmed_vfds_no_mark_is_put_on(site: Site) -> None:
+    assert shape(spliced(site, flow(applied(Output(5))))) == ["log", Output(5)]
+    alone = replace(site, scene=replace(site.scene, armed=frozenset({site.bridge.id})))
+    assert shape(spliced(alone, flow(applied(Output(2), Output(3))))) == ["log", Output(2), "log", Output(3)]
+
+
+@pytest.mark.parametrize(
+    "action",
+    [Output(OFPP_NORMAL), Output(OFPP_FLOOD), OutputSubField(SubField(IN_PORT, 0, 16)), Group(9), Output(77)],
+)
+def test_where_the_port_is_not_known_nothing_is_marked(site: Site, action: Action) -> None:
+    assert shape(spliced(site, flow(applied(action)))) == ["log", action]
+    (probe,) = site.book.all()
+    assert probe.port_kind is None
+
+
+def test_output_to_the_ingress_port_is_known_when_the_match_names_it(site: Site) -> None:
+    back = Output(OFPP_IN_PORT)
+    assert shape(spliced(site, flow(applied(back)))) == ["log", back]
+    named = flow(applied(back), match=IN_PORT_2)
+    assert shape(spliced(site, named)) == [Resubmit(2, 252), "log", TURN, back, TURN]
+    assert {(probe.out_port, probe.hairpin) for probe in site.book.all()} == {(None, True), (2, True)}
+
+
+def test_the_hosts_own_port_is_named(site: Site) -> None:
+    spliced(site, flow(applied(Output(OFPP_LOCAL))))
+    assert [probe.port_kind for probe in site.book.all()] == [PortKind.LOCAL]
+
+
+@pytest.mark.parametrize("instructions", [(), (applied(SetField(oxm.ETH_DST, 1, 1)),), (Meter(3), applied())])
+def test_a_dead_end_logs_an_error_first(site: Site, instructions: tuple[Instruction, ...]) -> None:
+    result = Splicer(site, {}).splice(flow(*instructions), conclusive=True)
+    assert [type(entry) for entry in result.instructions if isinstance(entry, Meter)] == [
+        type(entry) for entry in instructions if isinstance(entry, Meter)
+    ]
+    assert isinstance(result.instructions[-1], ApplyActions)
+    assert isinstance(result.instructions[-1].actions[0], Controller)
+    assert result.complete
+
+
+def test_a_meter_comes_before_the_log_of_a_drop(site: Site) -> None:
+    result = Splicer(site, {}).splice(flow(Meter(3)), conclusive=True)
+    assert [type(entry) for entry in result.instructions] == [Meter, ApplyActions]
+
+
+def test_a_dead_end_in_passing_is_copied_as_it_is(site: Site) -> None:
+    dead = flow(applied(SetField(oxm.ETH_DST, 1, 1)))
+    assert Splicer(site, {}).splice(dead, conclusive=False).instructions == dead.instructions
+
+
+@pytest.mark.parametrize(
+    "instructions",
+    [
+        (GotoTable(9),),
+        (applied(Resubmit(None, 9)),),
+        (applied(Clone((Resubmit(None, 9),))),),
+        (applied(Conntrack(commit=False, force=False, zone=1, table_id=9)),),
+        (applied(Conjunction(1, 0, 2), Conjunction(2, 0, 2)),),
+        (applied(Group(1)),),
+    ],
+)
+def test_flows_that_lead_on_are_copied_as_they_are(site: Site, instructions: tuple[Instruction, ...]) -> None:
+    group = GroupEntry(1, GroupType.ALL, (Bucket(0, 0, 0, (Resubmit(None, 8),)),))
+    result = Splicer(site, {1: group}).splice(flow(*instructions), conclusive=True)
+    assert result.instructions == instructions
+    assert result.complete
+
+
+@pytest.mark.parametrize(
+    "instructions",
+    [
+        (WriteActions((Output(1),)), GotoTable(9)),
+        (applied(Clone((Output(1),))),),
+        (applied(Group(1)),),
+        (UnknownInstruction("new", b"x"),),
+        (applied(UnknownAction("new", b"x")),),
+    ],
+)
+def test_where_no_log_fits_the_flow_is_reported(site: Site, instructions: tuple[Instruction, ...]) -> None:
+    group = GroupEntry(1, GroupType.ALL, (Bucket(0, 0, 0, (Resubmit(None, 8), Output(1))),))
+    result = Splicer(site, {1: group}).splice(flow(*instructions), conclusive=True)
+    assert not result.complete
+    assert not site.book.all()
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        Conntrack(commit=True, force=False, zone=1, table_id=None, nested=(Nat(source=True, destination=False),)),
+        UnknownAction("new", b"x"),
+    ],
+)
+def test_a_packet_changed_behind_the_flow_tables_back_is_not_marked_any_more(site: Site, action: Action) -> None:
+    actions = spliced(site, flow(applied(action, Resubmit(None, 9))))
+    assert actions == (action, site.state.set_altered(), Resubmit(None, 9))
+
+
+def test_nothing_behind_exit_is_touched(site: Site) -> None:
+    assert shape(spliced(site, flow(applied(Output(1), Exit(), Output(1))))) == ["log", Output(1), Exit(), Output(1)]
+
+
+@pytest.mark.parametrize("action", [Controller(0), Output(OFPP_CONTROLLER, 128)])
+def test_a_production_controller_is_served_by_the_flow_itself(site: Site, action: Action) -> None:
+    result = Splicer(site, {}).splice(flow(applied(action)), conclusive=True)
+    (only,) = result.instructions
+    assert isinstance(only, ApplyActions)
+    state = site.state
+    assert shape(only.actions) == [
+        "log",
+        state.set_traced(traced=False),
+        Resubmit(None, 4),
+        state.set_traced(traced=True),
+    ]
+
+
+def test_a_state_that_outlives_the_bridge_is_put_away_around_every_output(site: Site) -> None:
+    marked = replace(site, state=StateField(PKT_MARK))
+    whole = SubField(PKT_MARK, 0, 32)
+    hide, show = [Push(whole), SetField(PKT_MARK, 0, PKT_MARK.full_mask)], [Pop(whole)]
+    assert shape(spliced(marked, flow(applied(Output(1))))) == ["log", *hide, Output(1), *show]
+    assert shape(spliced(marked, flow(applied(Output(2))))) == [
+        Resubmit(2, 252),
+        "log",
+        TURN,
+        *hide,
+        Output(2),
+        *show,
+        TURN,
+    ]
