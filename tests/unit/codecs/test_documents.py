@@ -100,27 +100,6 @@ def test_decoded_fields_are_the_catalogue_s_own_objects() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "text"),
-    [
-        (oxm.field("nw_src"), "ipv4_src"),
-        (oxm.sized(oxm.field("tun_metadata3"), 8), "tun_metadata3:8"),
-        (oxm.unnamed(0x1234, 5, 4), "oxm_0x1234_5:4"),
-        (oxm.unnamed(0xFFFF, 7, 2, 0x2320), "oxm_0xffff_0x2320_7:2"),
-    ],
-)
-def test_fields_only_one_bridge_knows_come_back_as_themselves(field: oxm.Field, text: str) -> None:
-    document = to_document(MaskedField(field, 1, 1))
-    assert document == {"field": text, "value": 1, "mask": 1}
-    assert from_document(MaskedField, document).field is field
-
-
-@pytest.mark.parametrize("text", ["", "reg3:", "reg3:x", "oxm_0x1234_5", "oxm_zz_5:4", "reg99:4"])
-def test_a_text_that_names_no_field_is_refused(text: str) -> None:
-    with pytest.raises(CodecError, match="is not the name of an OpenFlow field"):
-        from_document(MaskedField, {"field": text, "value": 1, "mask": 1})
-
-
-@pytest.mark.parametrize(
     ("document", "message"),
     [
         ([], "Parts document is wrong at its top: [] is not a Parts object"),
