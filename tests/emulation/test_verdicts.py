@@ -1,0 +1,157 @@
+"""Every cause the lab can inject is named right, for the traffic that suffers it and with live packets."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from vtrace_ovs.lab.faults import Fault, FaultName
+from vtrace_ovs.lab.network import Lab
+from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
+from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition
+from vtrace_ovs.pytest_plugin import Tracer
+
+SOURCE, DESTINATION = "blue-web1", "blue-db2"
+PORTS = {TrafficProtocol.ICMP: None, TrafficProtocol.TCP: 443, TrafficProtocol.UDP: 5000}
+
+
+@contextmanager
+def sending(
+    lab: Lab, protocol: TrafficProtocol, source: str = SOURCE, destination: str = DESTINATION
+) -> Iterator[None]:
+    request = TrafficRequest(source, destination, protocol, PORTS[protocol], rate=25, count=0)
+    number = lab.traffic.start(request)
+    try:
+        yield
+    finally:
+        lab.traffic.stop(number)
+
+
+def wanted(protocol: TrafficProtocol) -> str:
+    port = f",tp_dst={PORTS[protocol]}" if PORTS[protocol] else ""
+    return f"{protocol.value},nw_src=10.0.1.11,nw_dst=10.0.2.22{port}"
+
+
+@dataclass(frozen=True)
+class Expected:
+    fault: FaultName
+    disposition: Disposition
+    category: CauseCategory
+    code: CauseCode
+    place: str
+    table: int | None
+    confidences: frozenset[Confidence] = frozenset({Confidence.OBSERVED})
+
+
+INFERRED = frozenset({Confidence.CORROBORATED, Confidence.INFERRED})
+EXPECTED = (
+    Expected(
+        FaultName.SECURITY_DENY,
+        Disposition.DROPPED,
+        CauseCategory.SECURITY_POLICY,
+        CauseCode.SECURITY_RULE_DENY,
+        "cs3/br-int",
+        40,
+    ),
+    Expected(
+        FaultName.DEFAULT_DENY,
+        Disposition.DROPPED,
+        CauseCategory.SECURITY_POLICY,
+        CauseCode.SECURITY_DEFAULT_DENY,
+        "cs3/br-int",
+        40,
+    ),
+    Expected(
+        FaultName.NO_ROUTE, Disposition.DROPPED, CauseCategory.CONFIG_ERROR, CauseCode.NO_ROUTE, "gw1/vr-blue", 10
+    ),
+    Expected(
+        FaultName.BLACKHOLE_ROUTE,
+        Disposition.DROPPED,
+        CauseCategory.CONFIG_ERROR,
+        CauseCode.BLACKHOLE_ROUTE,
+        "gw1/vr-blue",
+        10,
+    ),
+    Expected(
+        FaultName.RATE_LIMIT,
+        Disposition.LOST_IN_VFD,
+        CauseCategory.RATE_LIMIT,
+        CauseCode.METER_RATE_LIMIT,
+        "cs1/br-int",
+        15,
+        INFERRED,
+    ),
+    Expected(
+        FaultName.VSWITCHD_DEAD,
+        Disposition.LOST_IN_VFD,
+        CauseCategory.VFD_FAULT,
+        CauseCode.VSWITCHD_DEAD,
+        "cs3/br-int",
+        None,
+        INFERRED,
+    ),
+    Expected(
+        FaultName.UNDERLAY_LINK_DOWN,
+        Disposition.LOST_ON_WIRE,
+        CauseCategory.PHYSICAL_NETWORK,
+        CauseCode.UNDERLAY_LOSS,
+        "cs1/br-int",
+        None,
+        INFERRED,
+    ),
+)
+
+
+@pytest.mark.parametrize("protocol", PORTS, ids=lambda protocol: protocol.value)
+def test_healthy_traffic_is_delivered_and_its_whole_path_seen(
+    lab: Lab, vtrace: Tracer, protocol: TrafficProtocol
+) -> None:
+    with sending(lab, protocol):
+        result = vtrace.assert_delivered(wanted(protocol), source_vm=SOURCE)
+    (group,) = result.groups
+    assert group.packets == result.packets >= 5
+    assert [str(hop.bridge) for hop in group.example.hops] == [
+        "cs1/br-int",
+        "gw1/br-int",
+        "gw1/vr-blue",
+        "gw1/br-int",
+        "cs3/br-int",
+    ]
+    assert result.verdict.confidence is Confidence.OBSERVED
+    assert result.copies_lost == 0
+
+
+@pytest.mark.parametrize("protocol", PORTS, ids=lambda protocol: protocol.value)
+@pytest.mark.parametrize("expected", EXPECTED, ids=lambda expected: expected.fault.value)
+def test_a_fault_is_named_with_its_place_and_cause(
+    lab: Lab, vtrace: Tracer, expected: Expected, protocol: TrafficProtocol
+) -> None:
+    fault = Fault(expected.fault, protocol=protocol.value, port=PORTS[protocol])
+    with lab.faults.injected(fault), sending(lab, protocol):
+        verdict = vtrace.assert_lost(wanted(protocol), expected.code, source_vm=SOURCE).verdict
+    assert verdict.disposition is expected.disposition
+    assert verdict.category is expected.category
+    assert verdict.confidence in expected.confidences
+    assert verdict.culprit is not None
+    assert str(verdict.culprit.bridge) == expected.place
+    assert verdict.culprit.table_id == expected.table
+    if expected.disposition is Disposition.LOST_ON_WIRE:
+        assert (str(verdict.culprit.next_bridge), verdict.culprit.next_node) == ("gw1/br-int", "gw1")
+    assert verdict.operator_sentence
+    assert "br-int" not in verdict.tenant_sentence
+
+
+def test_a_dropping_flow_is_named_by_cookie_match_and_owner(lab: Lab, vtrace: Tracer) -> None:
+    with lab.faults.injected(Fault(FaultName.SECURITY_DENY)), sending(lab, TrafficProtocol.TCP):
+        culprit = vtrace.trace(wanted(TrafficProtocol.TCP), source_vm=SOURCE).verdict.culprit
+    assert culprit is not None
+    assert culprit.flow is not None
+    dumped = lab.ovs("cs3").ofctl("dump-flows", str(lab.ovs("cs3").management_socket("br-int")), "table=40")
+    assert f"cookie={culprit.cookie:#x}" not in dumped, "the fault is healed, its flow gone"
+    assert culprit.owner == "security group db, rule 7"
+
+
+def test_traffic_that_is_never_sent_is_unseen(vtrace: Tracer) -> None:
+    verdict = vtrace.trace("udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=9", trace_time=1, source_vm=SOURCE).verdict
+    assert (verdict.disposition, verdict.code) == (Disposition.UNSEEN, CauseCode.NOT_SENT)
