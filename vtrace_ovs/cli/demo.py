@@ -112,7 +112,7 @@ def _play(
 ) -> bool:
     """One act; whether the verdict is the one it must be."""
     from vtrace_ovs.cli.running import run_task  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
-    from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest  # noqa: PLC0415
+    from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest  # noqa: PLC0415 - as above
 
     request = trace_request(
         scenario.filter_text,

@@ -14,7 +14,7 @@ def ovsdb_of(settings: Settings, option: str | None) -> tuple[str, ...]:
 
 def _of_a_lab(settings: Settings) -> tuple[str, ...]:
     from vtrace_ovs.errors import LabError  # noqa: PLC0415 - only who has a lab pays for importing it
-    from vtrace_ovs.lab.client import LabClient, labs  # noqa: PLC0415
+    from vtrace_ovs.lab.client import LabClient, labs  # noqa: PLC0415 - as above
 
     connections: list[str] = []
     for name in labs(settings.rundir / "lab"):

@@ -76,7 +76,7 @@ async def listen(protocol: str, port: int, source: str) -> None:
     if protocol.startswith("tcp"):
         await asyncio.start_server(_echo_stream, host="0.0.0.0", port=port)  # noqa: S104 - the namespace is the fence
     elif protocol == "udp":
-        await loop.create_datagram_endpoint(EchoDatagrams, local_addr=("0.0.0.0", port))  # noqa: S104
+        await loop.create_datagram_endpoint(EchoDatagrams, local_addr=("0.0.0.0", port))  # noqa: S104 - as above
     stopped = _stop_event()
     _say_ready()
     await stopped.wait()
