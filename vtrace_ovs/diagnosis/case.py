@@ -9,7 +9,7 @@ from vtrace_ovs.diagnosis.naming import printable
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.wording import Particulars, operator_sentence, wording_of
 from vtrace_ovs.model.records import Loc
-from vtrace_ovs.model.trajectory import DropShape, Hop, NearMiss, Step, Trajectory
+from vtrace_ovs.model.trajectory import DropShape, Hop, NearMiss, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culprit, Disposition, Evidence, Verdict
 
 
@@ -68,13 +68,6 @@ def seen(sentence: str) -> Evidence:
 def deduced(sentence: str) -> Evidence:
     """A fact that follows from stored tables or the inventory."""
     return Evidence(printable(sentence), observed=False)
-
-
-def deciding_step(hop: Hop) -> Step | None:
-    """The table lookup whose flow, or lack of one, decided about the packet in this hop."""
-    if not hop.steps:
-        return None
-    return hop.steps[-1 if hop.deciding is None else hop.deciding]
 
 
 def verdict_of(finding: Finding, case: Case | None) -> Verdict:

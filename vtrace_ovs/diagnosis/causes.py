@@ -60,19 +60,25 @@ _BY_SHAPE = {
 }
 
 
-def cause_of_drop(shape: DropShape, table_id: int | None, flow: FlowKey | None, profile: PipelineProfile) -> CauseCode:
-    """Why a table walk ended: by its shape, and for drops by flow or miss by what the table decides."""
+def cause_of_drop(
+    shape: DropShape, table_id: int | None, flow: FlowKey | None, owner: str | None, profile: PipelineProfile
+) -> CauseCode:
+    """Why a table walk ended: by its shape, and for drops by flow or miss by what the table decides.
+
+    ``owner`` is whom the profile names for the flow's cookie: it tells a rule about all traffic from a default.
+    """
     by_shape = _BY_SHAPE.get(shape)
     if by_shape is not None:
         return by_shape
     role = None if table_id is None else profile.table(table_id)
-    return _by_stage(shape, flow, Stage.OTHER if role is None else role.stage)
+    return _by_stage(shape, flow, owner, Stage.OTHER if role is None else role.stage)
 
 
-def _by_stage(shape: DropShape, flow: FlowKey | None, stage: Stage) -> CauseCode:
+def _by_stage(shape: DropShape, flow: FlowKey | None, owner: str | None, stage: Stage) -> CauseCode:
     match stage:
         case Stage.SECURITY:
-            return CauseCode.SECURITY_DEFAULT_DENY if _names_none(flow, _TRAFFIC) else CauseCode.SECURITY_RULE_DENY
+            by_default = _names_none(flow, _TRAFFIC) and (owner is None or "default" in owner.lower())
+            return CauseCode.SECURITY_DEFAULT_DENY if by_default else CauseCode.SECURITY_RULE_DENY
         case Stage.ANTI_SPOOFING:
             return CauseCode.ANTI_SPOOFING_DENY
         case Stage.ROUTING:

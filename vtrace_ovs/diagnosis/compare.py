@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from vtrace_ovs.model.actions import OFPP_IN_PORT
 from vtrace_ovs.model.records import Loc
-from vtrace_ovs.model.trajectory import DropShape, Hop, Trajectory
+from vtrace_ovs.model.trajectory import DropShape, Hop, Step, Trajectory
 from vtrace_ovs.model.wording import flow_text
 
 STOPPED_AT_OUTPUT = frozenset({DropShape.OUTPUT_TO_INGRESS, DropShape.PORT_DOWN, DropShape.PORT_GONE})
@@ -37,6 +37,13 @@ def first_divergence(observed: Trajectory, predicted: Trajectory) -> Divergence 
         if sentence is not None:
             return Divergence(hop, sentence)
     return None
+
+
+def deciding_step(hop: Hop) -> Step | None:
+    """The table lookup whose flow, or lack of one, decided about the packet in this hop."""
+    if not hop.steps:
+        return None
+    return hop.steps[-1 if hop.deciding is None else hop.deciding]
 
 
 def counterpart(predicted: Trajectory, hop: Hop) -> Hop | None:
@@ -83,14 +90,14 @@ def _leaves(expected: Hop) -> bool:
 
 
 def _other_end(hop: Hop, expected: list[Hop]) -> str | None:
-    """A drop agrees with the prediction when the same flow is the last the prediction knows of."""
-    dropped_by = hop.steps[-1].flow if hop.steps else None
+    """A drop agrees with the prediction when the flow that decided is the same."""
+    own = deciding_step(hop)
     dropping = [one for one in expected if one.drop is not None]
     if not dropping:
         return f"The stored tables let the packet pass {hop.bridge}, but it was seen being dropped there."
-    last_flows = [one.steps[-1].flow for one in dropping if one.steps]
-    if not hop.steps or not last_flows or dropped_by in last_flows:
+    blamed_flows = [step.flow for step in map(deciding_step, dropping) if step is not None]
+    if own is None or not blamed_flows or own.flow in blamed_flows:
         return None
-    blamed = last_flows[0]
+    blamed = blamed_flows[0]
     wanted = "no flow" if blamed is None else flow_text(blamed)
     return f"The stored tables blame {wanted}, but the packet was seen being dropped elsewhere in {hop.bridge}."

@@ -1,7 +1,8 @@
 """Turns a drop, seen or predicted, into a finding: which flow did it, whose it is, and what nearly matched instead."""
 
-from vtrace_ovs.diagnosis.case import Case, Finding, deciding_step, seen
+from vtrace_ovs.diagnosis.case import Case, Finding, seen
 from vtrace_ovs.diagnosis.causes import cause_of_drop
+from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.naming import place_name, port_name
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
@@ -45,7 +46,7 @@ def drop_finding(
     flow = None if step is None else step.flow
     cookie = None if step is None else step.cookie
     owner = None if cookie is None else profile.owner(cookie)
-    code = cause_of_drop(shape, table_id, flow, profile)
+    code = cause_of_drop(shape, table_id, flow, owner, profile)
     out_port = hop.out_port
     if out_port is None and case.expected is not None:
         out_port = case.expected.out_port

@@ -3,7 +3,8 @@
 Silence proves a loss only where no copy of that VFD is missing and its flows could be logged (ideas N3, N10).
 """
 
-from vtrace_ovs.diagnosis.case import Case, Finding, deciding_step, deduced, seen
+from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
+from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.drops import drop_finding
 from vtrace_ovs.diagnosis.naming import counted
 from vtrace_ovs.diagnosis.scene import MeterReading

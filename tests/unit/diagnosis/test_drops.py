@@ -26,6 +26,7 @@ def summary(verdict: Verdict) -> tuple[Disposition, CauseCode, Confidence]:
     ("table", "priority", "fields", "code", "category"),
     [
         (20, 100, {"tcp_dst": 23}, CauseCode.SECURITY_RULE_DENY, CauseCategory.SECURITY_POLICY),
+        (20, 50, {"reg1": 3}, CauseCode.SECURITY_RULE_DENY, CauseCategory.SECURITY_POLICY),
         (20, 0, {}, CauseCode.SECURITY_DEFAULT_DENY, CauseCategory.SECURITY_POLICY),
         (20, 1, {"reg1": 3}, CauseCode.SECURITY_DEFAULT_DENY, CauseCategory.SECURITY_POLICY),
         (5, 0, {}, CauseCode.ANTI_SPOOFING_DENY, CauseCategory.SECURITY_POLICY),
@@ -50,13 +51,14 @@ def test_a_drop_means_what_its_table_is_for(  # noqa: PLR0913, PLR0917 - a table
 ) -> None:
     key = flow(table, priority, **fields)
     shape = DropShape.EXPLICIT_DROP if priority else DropShape.TABLE_MISS_FLOW
-    observed = way(Ending.DROPPED, hop("cs1/br-int", 1, "in error", Step(table, key, 0x53, "drop"), drop=shape))
+    cookie = 0x53 if priority > 1 else 0x60
+    observed = way(Ending.DROPPED, hop("cs1/br-int", 1, "in error", Step(table, key, cookie, "drop"), drop=shape))
     verdict = diagnose(observed, None, scene)
     assert summary(verdict) == (Disposition.DROPPED, code, Confidence.OBSERVED)
     assert verdict.category is category
     assert verdict.culprit is not None
     assert (verdict.culprit.bridge, verdict.culprit.table_id, verdict.culprit.flow) == (CS1, table, key)
-    assert verdict.culprit.owner == "security group rule 3"
+    assert verdict.culprit.owner == ("security group rule 3" if priority > 1 else None)
     assert f"table={table}" in verdict.operator_sentence
 
 

@@ -1,0 +1,43 @@
+from collections.abc import Callable
+
+import pytest
+
+from vtrace_ovs.diagnosis.causes import CATEGORIES, cause_of_drop
+from vtrace_ovs.model.flow import FlowKey
+from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
+from vtrace_ovs.model.trajectory import DropShape
+from vtrace_ovs.model.verdict import CauseCategory, CauseCode
+
+
+def test_every_code_has_a_category() -> None:
+    assert set(CATEGORIES) == set(CauseCode)
+
+
+def test_the_categories_of_the_papers_table_4_are_all_in_use() -> None:
+    paper = {
+        CauseCategory.RATE_LIMIT,
+        CauseCategory.SECURITY_POLICY,
+        CauseCategory.CONFIG_ERROR,
+        CauseCategory.UNSUPPORTED_ACTION,
+        CauseCategory.UNKNOWN,
+    }
+    assert paper <= set(CATEGORIES.values())
+
+
+@pytest.mark.parametrize("shape", DropShape)
+def test_every_shape_has_a_cause_even_without_a_profile(shape: DropShape) -> None:
+    assert cause_of_drop(shape, 7, None, None, GENERIC_PROFILE) is not CauseCode.NONE
+
+
+@pytest.mark.parametrize(
+    ("owner", "code"),
+    [
+        (None, CauseCode.SECURITY_DEFAULT_DENY),
+        ("security group default deny", CauseCode.SECURITY_DEFAULT_DENY),
+        ("security group rule 3", CauseCode.SECURITY_RULE_DENY),
+    ],
+)
+def test_the_owner_tells_a_rule_about_everything_from_a_default(
+    owner: str | None, code: CauseCode, flow: Callable[..., FlowKey], profile: PipelineProfile
+) -> None:
+    assert cause_of_drop(DropShape.EXPLICIT_DROP, 20, flow(20, 9, reg1=3), owner, profile) is code
