@@ -75,7 +75,7 @@ EXPECTED = (
     ),
     Expected(
         FaultName.RATE_LIMIT,
-        Disposition.LOST_IN_VFD,
+        Disposition.DROPPED,
         CauseCategory.RATE_LIMIT,
         CauseCode.METER_RATE_LIMIT,
         "cs1/br-int",

@@ -5,6 +5,8 @@ beside us (``vtrace controller --app``) must not take them for switches of its o
 """
 
 from collections import deque
+from functools import lru_cache
+from pathlib import Path
 from time import time
 from typing import Any, assert_never
 
@@ -59,7 +61,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         self.failure: BaseException | None = None
         self.ended: set[int] = set()
         self.session = Session(settings.session, settings.instrumentation, _profile_named)
-        self._links = Links(settings.controller_id, self.report, surroundings.probe)
+        self._links = Links(settings, surroundings, self.report, self._fail)
         self._mailbox: Mailbox[Event] = Mailbox(self.report)
         self._ledger = Ledger(surroundings.store, self._mailbox.post, self._fail)
         self._inventory = InventoryWatch(
@@ -110,6 +112,8 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
                     self._links.adopt(event.topology)
                 for command in self.session.handle(event):
                     self._carry_out(command)
+            if self.session.runs or self.session.idle:
+                self._links.serve(min(self.session.runs, default=None))
         except Exception as error:  # noqa: BLE001 - the runner cleans the bridges and says what happened
             self._fail(error)
 
@@ -150,7 +154,15 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
 
 
 def _profile_named(name: str | None) -> PipelineProfile:
-    try:
-        return load_profile(name) if name is not None else GENERIC_PROFILE
-    except VtraceError:
+    """The profile a bridge names, read again when its file changed; without one that can be read, the generic."""
+    if name is None:
         return GENERIC_PROFILE
+    try:
+        return _profile(name, Path(name).stat().st_mtime_ns if name.endswith(".toml") else 0)
+    except (VtraceError, OSError):
+        return GENERIC_PROFILE
+
+
+@lru_cache
+def _profile(name: str, _changed_at: int) -> PipelineProfile:
+    return load_profile(name)
