@@ -16,7 +16,16 @@ PRODUCT_MASK = 0xFFFF_0000_0000_0000
 
 @pytest.fixture
 def bridge(ovs: OvsInstance) -> OvsInstance:
-    ovs.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy", "other-config:datapath-id=00000000000000ab")
+    ovs.vsctl(
+        "add-br",
+        "br0",
+        "--",
+        "set",
+        "bridge",
+        "br0",
+        "datapath_type=dummy",
+        "other-config:datapath-id=00000000000000ab",
+    )
     for n in (1, 2):
         ovs.vsctl("add-port", "br0", f"p{n}", "--", "set", "interface", f"p{n}", "type=dummy", f"ofport_request={n}")
     ovs.ofctl("del-flows", "br0")

@@ -34,7 +34,7 @@ class _Kind(IntEnum):
     METER = 6
 
 
-def _decode(kind: int, raw: bytes) -> Instruction:  # noqa: PLR0911  one return for each kind
+def _decode(kind: int, raw: bytes) -> Instruction:
     match kind:
         case _Kind.APPLY_ACTIONS:
             return ApplyActions(*decode_actions(raw[8:]))
@@ -53,7 +53,7 @@ def _decode(kind: int, raw: bytes) -> Instruction:  # noqa: PLR0911  one return 
             return UnknownInstruction(f"instruction {kind}", raw)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1 << 17)
 def decode_instructions(body: bytes) -> tuple[Instruction, ...]:
     """The instructions of a flow entry. Raises CodecError when a length leads astray."""
     found: list[Instruction] = []
@@ -74,7 +74,7 @@ def _with_actions(kind: int, body: bytes) -> bytes:
     return _ACTIONS.pack(kind, _ACTIONS.size + len(body)) + body
 
 
-def encode_instruction(instruction: Instruction) -> bytes:  # noqa: PLR0911  one return for each kind
+def encode_instruction(instruction: Instruction) -> bytes:
     """One instruction on the wire. Raises CodecError where an action in it cannot be expressed."""
     match instruction:
         case ApplyActions(actions, raw):

@@ -23,6 +23,7 @@ _HEADER = struct.Struct("!HBB")
 _EXPERIMENTER_HEADER = struct.Struct("!HBBI")
 _MATCH = struct.Struct("!HH")
 _OFPMT_OXM = 1
+_REMEMBERED = 1 << 17  # a bridge of 100,000 flows is read again and again
 _RESERVED_PORTS_16 = 0xFF00
 _PORT_BYTES_16 = 2
 _EXPERIMENTER_BYTES = 4
@@ -31,6 +32,11 @@ _EXPERIMENTER_CLASS = b"\xff\xff"
 _BY_HEADER: dict[tuple[int, int, int | None], Field] = {
     **{(entry.oxm_class, entry.oxm_field, entry.experimenter): entry for entry in CATALOGUE},
     **{(oxm_class, number, None): entry for entry in CATALOGUE for oxm_class, number in entry.aliases},
+}
+_PLAIN = {
+    _HEADER.pack(entry.oxm_class, entry.oxm_field << 1, entry.n_bytes): (4 + entry.n_bytes, entry, entry.full_mask)
+    for entry in CATALOGUE
+    if entry.experimenter is None
 }
 _by_name = attrgetter("field.name")
 
@@ -70,12 +76,19 @@ def _layout(head: bytes) -> tuple[Field, int, int, bool, int]:
     return entry, start, n_bytes, has_mask, entry.full_mask
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=_REMEMBERED)
 def decode_tlv(tlv: bytes) -> MaskedField:
     """One OXM with its payload, under the field it is called in the catalogue. Raises CodecError for a wrong length.
 
     A payload without mask matches every bit of the field.
     """
+    plain = _PLAIN.get(tlv[:4])
+    if plain is not None and len(tlv) == plain[0]:
+        return MaskedField(plain[1], int.from_bytes(tlv[4:]), plain[2])
+    return _decode_any(tlv)
+
+
+def _decode_any(tlv: bytes) -> MaskedField:
     head = tlv[: _EXPERIMENTER_HEADER.size] if tlv[:2] == _EXPERIMENTER_CLASS else tlv[: _HEADER.size]
     if len(tlv) < _HEADER.size or len(tlv) != _HEADER.size + tlv[3]:
         raise CodecError(f"OXM {tlv.hex()} is cut short")
@@ -100,7 +113,7 @@ def decode_tlvs(body: bytes) -> list[MaskedField]:
     return found
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=_REMEMBERED)
 def decode_match(body: bytes) -> Match:
     """The match in these OXMs (``ofp_match`` without its header and padding), overlapping fields taken apart.
 
