@@ -57,7 +57,7 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
     matches = tuple(filter_match(entry) for task in tasks for entry in task.filters)
     reached = reach(production, groups, matches)
     _refuse_dscp_writers(reached, groups)
-    cloned = clones(site, Splicer(site, groups), reached)
+    cloned = clones(site, Splicer.of(site, groups), reached)
     _refuse_leaks(site, cloned)
     sinks = (*inlet_flows(site), *cloned.flows, *outlet_flows(site))
     sources = tuple(source_flows(site))

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2s
 from struct import Struct
 
-from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.plan import PrivateMeters, Probe, ProbeKind, Settings
 from vtrace_ovs.model.actions import Controller
 from vtrace_ovs.model.flow import Flow, FlowKey
@@ -71,13 +70,13 @@ class ProbeBook:
 
     def arrival(self, kind: ProbeKind, table_id: int, in_port: int | None) -> Controller:
         """Log ``in`` at a port (None: wherever it came in)."""
-        return self._log(Probe(_digest(kind, table_id, in_port), kind, LOCATIONS[kind], table_id))
+        return self._log(Probe(0, kind, LOCATIONS[kind], table_id), in_port)
 
     def outlet(self, flow: Flow, position: int, egress: Egress) -> Controller:
         """Log ``out`` before the action at ``position`` of a production flow."""
         kind = ProbeKind.OUT
         probe = Probe(
-            _digest(kind, flow.key, position, egress.out_port, int(egress.hairpin)),
+            0,
             kind,
             Loc.OUT,
             flow.table_id,
@@ -87,29 +86,30 @@ class ProbeBook:
             egress.port_kind,
             egress.hairpin,
         )
-        return self._log(probe)
+        return self._log(probe, flow.key, position, egress.out_port, int(egress.hairpin))
 
     def dead_end(self, flow: Flow) -> Controller:
         """Log ``error`` in a production flow that lets no packet out."""
         kind = ProbeKind.ERROR
-        return self._log(Probe(_digest(kind, flow.key), kind, Loc.ERROR, flow.table_id, flow.key, flow.cookie))
+        return self._log(Probe(0, kind, Loc.ERROR, flow.table_id, flow.key, flow.cookie), flow.key)
 
     def miss(self, table_id: int) -> Controller:
         """Log ``error`` where nothing matches."""
         kind = ProbeKind.MISS
-        return self._log(Probe(_digest(kind, table_id), kind, Loc.ERROR, table_id))
+        return self._log(Probe(0, kind, Loc.ERROR, table_id), table_id)
 
     def all(self) -> tuple[Probe, ...]:
         """Every probe so far, in order of id."""
         return tuple(self._probes[probe_id] for probe_id in sorted(self._probes))
 
-    def _log(self, probe: Probe) -> Controller:
-        known = self._probes.setdefault(probe.id, probe)
-        if replace(known, cookie=probe.cookie) != probe:
-            raise RefusedError(
-                f"probes in table {known.table_id} and table {probe.table_id} of this bridge get the same id "
-                f"{probe.id:#010x}; change the priority of one of these flows"
-            )
+    def _log(self, place: Probe, *identity: FlowKey | int | None) -> Controller:
+        """Give the probe its id and log there. The id is the same in every plan, unless another place has it."""
+        again = 0
+        while True:
+            probe = replace(place, id=_digest(place.kind, place.table_id, *identity, again))
+            if self._probes.setdefault(probe.id, probe) == probe:
+                break
+            again += 1
         meter_id = self.meters.apart if probe.kind in APART else self.meters.traced
         return Controller(
             self.settings.controller_id,

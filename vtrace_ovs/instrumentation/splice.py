@@ -66,6 +66,12 @@ class Splicer:
 
     site: Site
     groups: Mapping[int, GroupEntry]
+    marking: tuple[Port, ...]
+
+    @staticmethod
+    def of(site: Site, groups: Mapping[int, GroupEntry]) -> "Splicer":
+        """The splicer of a bridge with these groups."""
+        return Splicer(site, groups, marking_ports(site))
 
     def splice(self, flow: Flow, *, conclusive: bool) -> Spliced:
         """The instructions of a flow's clone. ``conclusive``: a dead end here is the end of the packet's trip."""
@@ -114,7 +120,7 @@ class Splicer:
         port, egress = self._egress(flow.match, action)
         log = self.site.book.outlet(flow, position, egress)
         hide, show = self._hiding()
-        if port is None or port not in marking_ports(self.site):
+        if port is None or port not in self.marking:
             return (log, *hide), show
         return (leave(self.site, port), log, turn(self.site), *hide), (*show, turn(self.site))
 

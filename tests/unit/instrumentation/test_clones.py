@@ -17,7 +17,7 @@ def flow(priority: int, match: Match | None = None) -> Flow:
 
 
 def test_clones_stand_one_above_and_match_only_traced_packets(site: Site) -> None:
-    made = clones(site, Splicer(site, {}), Reach({7: (flow(0), flow(5, TO_2))}, frozenset({7})))
+    made = clones(site, Splicer.of(site, {}), Reach({7: (flow(0), flow(5, TO_2))}, frozenset({7})))
     assert [(mod.priority, mod.match) for mod in made.flows] == [
         (1, Match.of(site.state.traced())),
         (6, TO_2.with_fields(site.state.traced())),
@@ -26,7 +26,7 @@ def test_clones_stand_one_above_and_match_only_traced_packets(site: Site) -> Non
 
 
 def test_a_miss_that_ends_the_trip_is_logged_below_everything(site: Site) -> None:
-    made = clones(site, Splicer(site, {}), Reach({7: (flow(5, TO_2),), 8: ()}, frozenset({7, 8})))
+    made = clones(site, Splicer.of(site, {}), Reach({7: (flow(5, TO_2),), 8: ()}, frozenset({7, 8})))
     misses = [mod for mod in made.flows if Cookie.of(mod.cookie) == Cookie(3, CookieKind.MISS)]
     assert [(mod.table_id, mod.priority, mod.match) for mod in misses] == [
         (7, 0, Match.of(site.state.traced())),
@@ -35,11 +35,11 @@ def test_a_miss_that_ends_the_trip_is_logged_below_everything(site: Site) -> Non
 
 
 def test_a_miss_in_passing_is_not_logged(site: Site) -> None:
-    assert clones(site, Splicer(site, {}), Reach({8: ()}, frozenset())).flows == ()
+    assert clones(site, Splicer.of(site, {}), Reach({8: ()}, frozenset())).flows == ()
 
 
 def test_the_highest_priority_cannot_be_topped_nor_what_would_tie_with_it(site: Site) -> None:
     flows = (flow(65535, TO_2), flow(65534, TO_3), flow(65534), flow(65533, TO_2), flow(65532, TO_2), flow(65531, TO_3))
-    made = clones(site, Splicer(site, {}), Reach({7: flows}, frozenset()))
+    made = clones(site, Splicer.of(site, {}), Reach({7: flows}, frozenset()))
     assert set(made.unlogged) == {flows[at].key for at in (0, 2, 3, 4)}
     assert [mod.priority for mod in made.flows] == [65535, 65532]

@@ -55,7 +55,7 @@ def applied(*actions: Action) -> ApplyActions:
 def spliced(
     site: Site, flow: Flow, groups: tuple[GroupEntry, ...] = (), *, conclusive: bool = True
 ) -> tuple[Action, ...]:
-    result = Splicer(site, {group.group_id: group for group in groups}).splice(flow, conclusive=conclusive)
+    result = Splicer.of(site, {group.group_id: group for group in groups}).splice(flow, conclusive=conclusive)
     (only,) = (entry for entry in result.instructions if isinstance(entry, ApplyActions))
     assert len(only.raw) in (0, len(only.actions))
     assert [wire for wire in only.raw if wire] == [
@@ -112,7 +112,7 @@ def test_the_hosts_own_port_is_named(site: Site) -> None:
 
 @pytest.mark.parametrize("instructions", [(), (applied(SetField(oxm.ETH_DST, 1, 1)),), (Meter(3), applied())])
 def test_a_dead_end_logs_an_error_first(site: Site, instructions: tuple[Instruction, ...]) -> None:
-    result = Splicer(site, {}).splice(flow(*instructions), conclusive=True)
+    result = Splicer.of(site, {}).splice(flow(*instructions), conclusive=True)
     assert [type(entry) for entry in result.instructions if isinstance(entry, Meter)] == [
         type(entry) for entry in instructions if isinstance(entry, Meter)
     ]
@@ -122,13 +122,13 @@ def test_a_dead_end_logs_an_error_first(site: Site, instructions: tuple[Instruct
 
 
 def test_a_meter_comes_before_the_log_of_a_drop(site: Site) -> None:
-    result = Splicer(site, {}).splice(flow(Meter(3)), conclusive=True)
+    result = Splicer.of(site, {}).splice(flow(Meter(3)), conclusive=True)
     assert [type(entry) for entry in result.instructions] == [Meter, ApplyActions]
 
 
 def test_a_dead_end_in_passing_is_copied_as_it_is(site: Site) -> None:
     dead = flow(applied(SetField(oxm.ETH_DST, 1, 1)))
-    assert Splicer(site, {}).splice(dead, conclusive=False).instructions == dead.instructions
+    assert Splicer.of(site, {}).splice(dead, conclusive=False).instructions == dead.instructions
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_dead_end_in_passing_is_copied_as_it_is(site: Site) -> None:
 )
 def test_flows_that_lead_on_are_copied_as_they_are(site: Site, instructions: tuple[Instruction, ...]) -> None:
     group = GroupEntry(1, GroupType.ALL, (Bucket(0, 0, 0, (Resubmit(None, 8),)),))
-    result = Splicer(site, {1: group}).splice(flow(*instructions), conclusive=True)
+    result = Splicer.of(site, {1: group}).splice(flow(*instructions), conclusive=True)
     assert result.instructions == instructions
     assert result.complete
 
@@ -161,7 +161,7 @@ def test_flows_that_lead_on_are_copied_as_they_are(site: Site, instructions: tup
 )
 def test_where_no_log_fits_the_flow_is_reported(site: Site, instructions: tuple[Instruction, ...]) -> None:
     group = GroupEntry(1, GroupType.ALL, (Bucket(0, 0, 0, (Resubmit(None, 8), Output(1))),))
-    result = Splicer(site, {1: group}).splice(flow(*instructions), conclusive=True)
+    result = Splicer.of(site, {1: group}).splice(flow(*instructions), conclusive=True)
     assert not result.complete
     assert not site.book.all()
 
@@ -184,7 +184,7 @@ def test_nothing_behind_exit_is_touched(site: Site) -> None:
 
 @pytest.mark.parametrize("action", [Controller(0), Output(OFPP_CONTROLLER, 128)])
 def test_a_production_controller_is_served_by_the_flow_itself(site: Site, action: Action) -> None:
-    result = Splicer(site, {}).splice(flow(applied(action)), conclusive=True)
+    result = Splicer.of(site, {}).splice(flow(applied(action)), conclusive=True)
     (only,) = result.instructions
     assert isinstance(only, ApplyActions)
     state = site.state
