@@ -44,5 +44,5 @@ def _append(branches: Sequence[Branch], parent: int | None, hops: list[Hop]) -> 
         return
     primary = min(branches, key=lambda branch: branch.weight)
     for branch in (*(other for other in branches if other is not primary), primary):
-        hops.append(replace(branch.hop, parent=parent))
+        hops.append(branch.hop if parent is None else replace(branch.hop, parent=parent))
         _append(branch.onward, len(hops) - 1, hops)

@@ -16,6 +16,7 @@ _NAMES = (
 )
 FRAME = layout.bits_of(*_NAMES)
 """The bits that are in the frame itself and therefore survive a tunnel."""
+_FRAME_BITS = tuple((name, layout.bits_of(name)) for name in _NAMES)
 
 _ADDRESSES = layout.bits_of("ip_proto", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "tcp_src", "tcp_dst")
 _FRAGMENTS = {Fragment.NO: 0, Fragment.FIRST: 1, Fragment.LATER: 3}
@@ -111,7 +112,7 @@ def headers_of(packed: int, before: int, headers: Headers) -> Headers:
         eth_src=mac_text(layout.read(packed, "eth_src")),
         eth_dst=mac_text(layout.read(packed, "eth_dst")),
         vlan_tci=tci if tci & VLAN_PRESENT else None,
-        five_tuple=None if headers.five_tuple is None else _five_tuple(packed, headers.five_tuple),
+        five_tuple=_five_tuple(packed, headers.five_tuple) if (packed ^ before) & _ADDRESSES else headers.five_tuple,
         dscp=None if headers.dscp is None else layout.read(packed, "ip_dscp"),
         ecn=None if headers.ecn is None else layout.read(packed, "ip_ecn"),
         ttl=None if headers.ttl is None else layout.read(packed, "nw_ttl"),
@@ -120,7 +121,9 @@ def headers_of(packed: int, before: int, headers: Headers) -> Headers:
     )
 
 
-def _five_tuple(packed: int, before: FiveTuple) -> FiveTuple:
+def _five_tuple(packed: int, before: FiveTuple | None) -> FiveTuple | None:
+    if before is None:
+        return None
     version = before.source.version
     kind = IPv4Address if isinstance(before.source, IPv4Address) else IPv6Address
     return FiveTuple(
@@ -136,10 +139,15 @@ def changes(before: int, after: int) -> tuple[HeaderChange, ...]:
     """Which fields of the frame one hop rewrote, by their OVS name, as ``trajectories`` words the observed ones."""
     if not (before ^ after) & FRAME:
         return ()
+    differing = before ^ after
     return tuple(
-        HeaderChange(_SHOWN_NAMES.get(name, name), _shown(name, old), _shown(name, new))
-        for name in _NAMES
-        if (old := layout.read(before, name)) != (new := layout.read(after, name))
+        HeaderChange(
+            _SHOWN_NAMES.get(name, name),
+            _shown(name, layout.read(before, name)),
+            _shown(name, layout.read(after, name)),
+        )
+        for name, bits in _FRAME_BITS
+        if differing & bits
     )
 
 

@@ -58,8 +58,10 @@ def _strength(stop: Stop) -> tuple[int, int]:
     return -rank, stop.step
 
 
-def output_hop(arrival: Arrival, emission: Emission, left_by: Tunnel | None = None) -> Hop:
-    """The hop of a packet that left by a port."""
+def output_hop(
+    arrival: Arrival, emission: Emission, left_by: Tunnel | None = None, ending: Ending | None = None
+) -> Hop:
+    """The hop of a packet that left by a port; ``ending`` is set when that was the end of its way."""
     return Hop(
         bridge=arrival.bridge,
         dscp_mark=arrival.dscp_mark,
@@ -72,6 +74,7 @@ def output_hop(arrival: Arrival, emission: Emission, left_by: Tunnel | None = No
         changes=frame.changes(arrival.packed, emission.state.packed),
         steps=tuple(_step(found) for found in emission.found),
         meters=emission.meters,
+        ending=ending,
         deciding=emission.step,
     )
 

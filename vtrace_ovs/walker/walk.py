@@ -11,7 +11,7 @@ from vtrace_ovs.walker.branches import Branch, in_reading_order
 from vtrace_ovs.walker.evaluation import Emission, evaluate
 from vtrace_ovs.walker.hops import Arrival, output_hop, stopped_hop, stopping
 from vtrace_ovs.walker.layout import UNMODELLED
-from vtrace_ovs.walker.network import Network
+from vtrace_ovs.walker.network import BridgeView, Network
 from vtrace_ovs.walker.state import PacketState
 from vtrace_ovs.walker.tunnels import left_through
 
@@ -61,7 +61,7 @@ def walk(network: Network, start: WalkStart, settings: WalkSettings = DEFAULT_SE
     """
     state = frame.packed_state(start.headers, start.in_port, start.tunnel)
     journey = _Journey(network, start, settings)
-    first = _Entering(start.bridge, state, start.tunnel, start.headers, 1, frozenset())
+    first = _Entering(start.bridge, state, start.tunnel, start.headers, 1, state.packed, frozenset())
     hops = in_reading_order(journey.visit(first))
     return Trajectory(
         task_id=start.task_id,
@@ -76,13 +76,14 @@ def walk(network: Network, start: WalkStart, settings: WalkSettings = DEFAULT_SE
 
 @dataclass(frozen=True, slots=True)
 class _Entering:
-    """A packet about to enter a bridge; ``seen`` are the (bridge, packed packet) pairs it has been."""
+    """A packet about to enter a bridge, ``packed`` as it enters; ``seen`` are the (bridge, packed) pairs before."""
 
     bridge: BridgeId
     state: PacketState
     tunnel: Tunnel | None
     headers: Headers
     dscp_mark: int
+    packed: int
     seen: frozenset[tuple[BridgeId, int]]
 
 
@@ -99,8 +100,7 @@ class _Journey:
         """Every branch of the packet's way from one bridge on."""
         self.visits += 1
         view = self.network.views.get(entering.bridge)
-        place = (entering.bridge, entering.state.packed)
-        if place in entering.seen:
+        if (entering.bridge, entering.packed) in entering.seen:
             return (self._ended(entering, Ending.LOOPED, "the same packet was at the same port before"),)
         if entering.dscp_mark > self.settings.max_hops:
             return (self._ended(entering, Ending.LOOPED, f"more than {self.settings.max_hops} hops"),)
@@ -108,6 +108,9 @@ class _Journey:
             return (self._ended(entering, Ending.UNKNOWN, f"more than {self.settings.max_branches} bridge visits"),)
         if view is None:
             return (self._ended(entering, Ending.UNKNOWN, f"the tables of {entering.bridge} are not known"),)
+        return self._through(entering, view)
+
+    def _through(self, entering: _Entering, view: BridgeView) -> tuple[Branch, ...]:
         arrival = Arrival(
             entering.bridge,
             view,
@@ -115,11 +118,10 @@ class _Journey:
             entering.state.in_port,
             entering.tunnel,
             entering.headers,
-            entering.state.packed,
+            entering.packed,
         )
         outcome = evaluate(view, entering.state, entering.headers.length, self._ct_state(entering))
-        beyond = replace(entering, seen=entering.seen | {place})
-        branches = [self._output(beyond, arrival, emission) for emission in outcome.emissions]
+        branches = [self._output(entering, arrival, emission) for emission in outcome.emissions]
         branches += [Branch(stopped_hop(arrival, stop, self.settings.near_misses)) for stop in stopping(outcome)]
         return tuple(branches)
 
@@ -147,17 +149,16 @@ class _Journey:
         if port is not None and port.kind is PortKind.TUNNEL:
             tunnel = left_through(self.network.places, entering.bridge, port, emission.state)
         onward = self.network.places.onward(entering.bridge, emission.port, tunnel)
-        hop = output_hop(arrival, emission, tunnel)
         match onward.kind:
             case None | PortKind.EDGE:
-                vm = port is not None and port.vm is not None
-                return Branch(replace(hop, ending=Ending.HANDED_TO_PORT), names_vm=vm)
+                hop = output_hop(arrival, emission, tunnel, Ending.HANDED_TO_PORT)
+                return Branch(hop, names_vm=port is not None and port.vm is not None)
             case PortKind.LOCAL:
-                return Branch(replace(hop, ending=Ending.EXITED))
+                return Branch(output_hop(arrival, emission, tunnel, Ending.EXITED))
             case PortKind.PATCH:
-                return self._through_patch(entering, hop, emission, onward)
+                return self._through_patch(entering, output_hop(arrival, emission), emission, onward)
             case PortKind.TUNNEL:
-                return self._through_tunnel(entering, hop, emission, onward)
+                return self._through_tunnel(entering, output_hop(arrival, emission, tunnel), emission, onward)
 
     def _through_patch(self, entering: _Entering, hop: Hop, emission: Emission, onward: Onward) -> Branch:
         if not onward.arrivals:
@@ -192,8 +193,8 @@ class _Journey:
         self, entering: _Entering, hop: Hop, bridge: BridgeId, state: PacketState, tunnel: Tunnel | None
     ) -> tuple[Branch, ...]:
         headers = hop.headers_out or entering.headers
-        mark = entering.dscp_mark + 1
-        return self.visit(_Entering(bridge, state, tunnel, headers, mark, entering.seen))
+        mark, seen = entering.dscp_mark + 1, entering.seen | {(entering.bridge, entering.packed)}
+        return self.visit(_Entering(bridge, state, tunnel, headers, mark, state.packed, seen))
 
 
 def _refusal(node: str, tunnel: Tunnel | None, destination: IPAddress) -> str:
