@@ -29,7 +29,7 @@ ENDPOINT = Onward(PortKind.EDGE)
 class Places:
     """A Topology's VFDs and ports by their keys. Build it once per topology; it never changes."""
 
-    __slots__ = ("_arrivals", "_bridges", "_onward", "_ports", "_vni_tenant", "_vtep_nodes", "topology")
+    __slots__ = ("_arrivals", "_bridges", "_onward", "_ports", "_tenants", "_vni_tenant", "_vtep_nodes", "topology")
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
@@ -40,6 +40,7 @@ class Places:
         self._arrivals: dict[str, list[tuple[BridgeId, Port]]] = {}
         self._vni_tenant: dict[int, str] = {}
         self._onward: dict[tuple[BridgeId, int, Tunnel | None], Onward] = {}
+        self._tenants: dict[tuple[BridgeId, int | None], str | None] = {}
         for (bridge_id, _), port in self._ports.items():
             if port.kind is PortKind.TUNNEL:
                 self._arrivals.setdefault(bridge_id.node, []).append((bridge_id, port))
@@ -62,6 +63,12 @@ class Places:
         """Whose traffic passes this port (in this tunnel), when the inventory tells."""
         if tunnel is not None:
             return self._vni_tenant.get(tunnel.vni)
+        key = (bridge_id, ofport)
+        if key not in self._tenants:
+            self._tenants[key] = self._find_tenant(bridge_id, ofport)
+        return self._tenants[key]
+
+    def _find_tenant(self, bridge_id: BridgeId, ofport: int | None) -> str | None:
         port = self.port(bridge_id, ofport)
         if port is not None:
             if port.tenant is not None:

@@ -1,5 +1,7 @@
 """Turns a tree of visits into the hops of one Trajectory, the branch that counts most last."""
 
+from typing import assert_never
+
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
@@ -8,20 +10,11 @@ from vtrace_ovs.model.trajectory import DropShape, Ending, HeaderChange, Hop, St
 from vtrace_ovs.trajectories.visits import Branch, Visit
 
 _NOTHING: frozenset[Loc] = frozenset()
-_SEEN = {
-    (True, None): frozenset({Loc.IN}),
-    (True, Loc.OUT): frozenset({Loc.IN, Loc.OUT}),
-    (True, Loc.ERROR): frozenset({Loc.IN, Loc.ERROR}),
-    (False, None): _NOTHING,
-    (False, Loc.OUT): frozenset({Loc.OUT}),
-    (False, Loc.ERROR): frozenset({Loc.ERROR}),
-}
-_BY_KIND = {
-    PortKind.EDGE: Ending.HANDED_TO_PORT,
-    PortKind.LOCAL: Ending.EXITED,
-    PortKind.TUNNEL: Ending.ON_WIRE,
-    PortKind.PATCH: Ending.ON_WIRE,
-}
+_IN = frozenset({Loc.IN})
+_OUT = frozenset({Loc.OUT})
+_ERROR = frozenset({Loc.ERROR})
+_IN_OUT = _IN | _OUT
+_IN_ERROR = _IN | _ERROR
 _RANK = {
     Ending.UNKNOWN: 0,
     Ending.OPEN: 2,
@@ -41,8 +34,13 @@ def hops_of(root: Visit, places: Places) -> tuple[Hop, ...]:
     """All hops below a root, parents before children, every leaf with its ``ending``."""
     ways: list[list[Leg]] = []
     _collect(root, [], ways)
-    if len(ways) > 1:
-        ways.sort(key=lambda way: _rank(way, places))
+    if len(ways) == 1:
+        last = len(ways[0]) - 1
+        return tuple(
+            _hop(visit, branch, depth - 1 if depth else None, _ending(ways[0]) if depth == last else None)
+            for depth, (visit, branch) in enumerate(ways[0])
+        )
+    ways.sort(key=lambda way: _rank(way, places))
     hops: list[Hop] = []
     placed: dict[int, int] = {}
     for way in ways:
@@ -60,6 +58,9 @@ def hops_of(root: Visit, places: Places) -> tuple[Hop, ...]:
 
 
 def _collect(visit: Visit, before: list[Leg], ways: list[list[Leg]]) -> None:
+    while len(visit.branches) == 1 and len(visit.branches[0].children) == 1:
+        before = [*before, (visit, visit.branches[0])]
+        visit = visit.branches[0].children[0]
     if not visit.branches:
         ways.append([*before, (visit, None)])
     for branch in visit.branches:
@@ -76,12 +77,24 @@ def _ending(way: list[Leg]) -> Ending:
         ending = Ending.OPEN
     elif branch.is_drop or branch.is_suppressed:
         ending = Ending.DROPPED
-    elif branch.onward.kind is None:
-        ending = Ending.UNKNOWN
     else:
-        ending = _BY_KIND[branch.onward.kind]
+        ending = _ending_behind(branch.onward.kind)
     reached_its_end = ending in (Ending.HANDED_TO_PORT, Ending.EXITED)
     return Ending.LOOPED if not reached_its_end and _loops(way) else ending
+
+
+def _ending_behind(kind: PortKind | None) -> Ending:
+    match kind:
+        case None:
+            return Ending.UNKNOWN
+        case PortKind.EDGE:
+            return Ending.HANDED_TO_PORT
+        case PortKind.LOCAL:
+            return Ending.EXITED
+        case PortKind.TUNNEL | PortKind.PATCH:
+            return Ending.ON_WIRE
+        case _:
+            assert_never(kind)
 
 
 def _loops(way: list[Leg]) -> bool:
@@ -131,7 +144,7 @@ def _hop(visit: Visit, branch: Branch | None, parent: int | None, ending: Ending
         headers_out=headers_out,
         changes=() if headers_in is None or headers_out is None else changes(headers_in, headers_out),
         steps=() if record is None else _steps(record),
-        seen=_SEEN[arrival is not None, None if record is None else record.loc],
+        seen=_seen(arrival, record),
         inferred=arrival is None and record is None,
         drop=None if branch is None else _shape(branch),
         entered_at=None if arrival is None else arrival.timestamp,
@@ -139,6 +152,14 @@ def _hop(visit: Visit, branch: Branch | None, parent: int | None, ending: Ending
         ending=ending,
         unmarked=record is not None and record.msg == RecordMsg.UNMARKED,
     )
+
+
+def _seen(arrival: PacketInRecord | None, record: PacketInRecord | None) -> frozenset[Loc]:
+    if record is None:
+        return _NOTHING if arrival is None else _IN
+    if record.loc is Loc.OUT:
+        return _OUT if arrival is None else _IN_OUT
+    return _ERROR if arrival is None else _IN_ERROR
 
 
 def _steps(record: PacketInRecord) -> tuple[Step, ...]:

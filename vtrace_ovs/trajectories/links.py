@@ -23,7 +23,9 @@ def link(levels: Levels, places: Places) -> list[Visit]:
         if mark == 1:
             continue
         # Those with an ``in`` name their tunnel and choose first; the others take what is left.
-        arrivals = sorted(levels[mark], key=lambda visit: (visit.arrival is None, visit.at))
+        arrivals = levels[mark]
+        if len(arrivals) > 1:
+            arrivals = sorted(arrivals, key=lambda visit: (visit.arrival is None, visit.at))
         before = levels.get(mark - 1, [])
         roots.extend(
             _with_proven_source(visit, places)

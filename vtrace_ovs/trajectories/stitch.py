@@ -1,6 +1,7 @@
 """Turns the packet-in records of all VFDs into one observed Trajectory per packet (design D4, D5)."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.records import Loc, PacketInRecord
@@ -10,6 +11,7 @@ from vtrace_ovs.trajectories.hops import hops_of
 from vtrace_ovs.trajectories.links import Levels, link
 from vtrace_ovs.trajectories.visits import Visit, arrived, settle
 
+_ORDER = attrgetter("timestamp", "sequence")
 FINAL_ENDINGS = frozenset({Ending.HANDED_TO_PORT, Ending.EXITED, Ending.DROPPED})
 
 
@@ -27,7 +29,9 @@ class Stitcher:
         """
         packets: dict[tuple[int, str], dict[int, PacketInRecord]] = {}
         for record in records:
-            of_packet = packets.setdefault((record.task_id, record.packet_id), {})
+            of_packet = packets.get((record.task_id, record.packet_id))
+            if of_packet is None:
+                of_packet = packets[record.task_id, record.packet_id] = {}
             known = of_packet.setdefault(record.sequence, record)
             if known is not record and known != record:
                 of_packet[-len(of_packet) - 1] = record  # a sequence number used twice: keep both
@@ -39,7 +43,7 @@ class Stitcher:
     def _join(self, task_id: int, packet_id: str, group: dict[int, PacketInRecord]) -> list[Trajectory]:
         levels: Levels = {}
         endings: dict[int, list[PacketInRecord]] = {}
-        for record in sorted(group.values(), key=_order):
+        for record in sorted(group.values(), key=_ORDER):
             if record.loc is Loc.IN:
                 levels.setdefault(record.dscp_mark, []).append(arrived(record, self.places))
             else:
@@ -108,10 +112,6 @@ def _gather(visit: Visit, records: list[PacketInRecord]) -> bool:
         for child in branch.children:
             ambiguous |= _gather(child, records)
     return ambiguous
-
-
-def _order(record: PacketInRecord) -> tuple[float, int]:
-    return record.timestamp, record.sequence
 
 
 def _first_seen(trajectory: Trajectory) -> float:

@@ -83,6 +83,9 @@ def settle(visits: list[Visit], endings: Sequence[PacketInRecord], places: Place
     aligned = len(visits) <= 1 or _all_alike(visits, endings)
     for record in endings:
         branch = departed(record, places)
+        if len(visits) == 1 and _plainly(visits[0], record):
+            visits[0].branches.append(branch)
+            continue
         fitting = _candidates(visits, record, branch, places)
         if not fitting:
             visit = Visit(record.bridge, record.dscp_mark, record.in_port, record.timestamp)
@@ -95,6 +98,17 @@ def settle(visits: list[Visit], endings: Sequence[PacketInRecord], places: Place
             for twin in fitting:
                 twin.ambiguous = True
         visit.branches.append(branch)
+
+
+def _plainly(visit: Visit, record: PacketInRecord) -> bool:
+    """Whether a record belongs to the only visit there is: came by a port of its own, and not ended before."""
+    return (
+        visit.in_port == record.in_port
+        and visit.tunnel is None
+        and visit.arrival is not None
+        and not visit.branches
+        and visit.bridge == record.bridge
+    )
 
 
 def departed(record: PacketInRecord, places: Places) -> Branch:
