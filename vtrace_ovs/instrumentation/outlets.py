@@ -7,6 +7,7 @@ unmarked. Table ``turn``, entered before and after the output, writes the mark a
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address
+from itertools import product
 
 from vtrace_ovs.instrumentation.cookies import CookieKind
 from vtrace_ovs.instrumentation.plan import ArmedTask
@@ -41,13 +42,21 @@ def armed_vteps(site: Site) -> tuple[IPAddress, ...]:
 
 
 def tunnel_keys(port: Port, task: ArmedTask) -> tuple[tuple[MaskedField, ...], ...]:
-    """How a task's packets look in a port's tunnel: one match on ``tun_id`` per VNI of its tenant.
+    """How a task's packets look at a port: in a tunnel, one match on ``tun_id`` per VNI of its tenant.
 
-    One empty match where the VNI says nothing: patch ports, tunnels with a fixed key, unknown VNIs.
+    One empty match where the VNI says nothing: tunnels with a fixed key, unknown VNIs. None at a patch port that the
+    inventory gives to a VNI of another tenant.
     """
-    if port.kind is not PortKind.TUNNEL or port.key is not None or task.vnis is None:
+    if task.vnis is None or port.key is not None:
         return ((),)
-    return tuple((exactly(TUN_ID, vni),) for vni in sorted(task.vnis))
+    if port.kind is PortKind.TUNNEL:
+        return tuple((exactly(TUN_ID, vni),) for vni in sorted(task.vnis))
+    return ((),) if port.vni is None or port.vni in task.vnis else ()
+
+
+def told_apart(port: Port, one: ArmedTask, other: ArmedTask) -> bool:
+    """Whether no packet at this port can look like both tasks', whatever their five-tuples."""
+    return not any(a == b or not a or not b for a, b in product(tunnel_keys(port, one), tunnel_keys(port, other)))
 
 
 def marking_ports(site: Site) -> tuple[Port, ...]:

@@ -9,7 +9,7 @@ from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.clones import Clones, clones
 from vtrace_ovs.instrumentation.cookies import is_ours
 from vtrace_ovs.instrumentation.inlets import ENTRY_TABLE, inlet_flows, inlet_ports, source_flows
-from vtrace_ovs.instrumentation.outlets import outlet_flows
+from vtrace_ovs.instrumentation.outlets import outlet_flows, told_apart
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
 from vtrace_ovs.instrumentation.probes import ProbeBook
 from vtrace_ovs.instrumentation.reach import Reach, filter_match, reach, rewrites
@@ -19,7 +19,7 @@ from vtrace_ovs.instrumentation.splice import Splicer
 from vtrace_ovs.instrumentation.walk import every_action, nested
 from vtrace_ovs.model.flow import BridgeTables, Flow, FlowMod, GroupEntry, MeterMod, MeterModCommand
 from vtrace_ovs.model.oxm import IP_DSCP
-from vtrace_ovs.model.topology import Bridge, PortKind
+from vtrace_ovs.model.topology import Bridge
 from vtrace_ovs.model.wording import flow_text
 
 LONGEST_TIMEOUT = 65535
@@ -95,14 +95,13 @@ def _meters(settings: Settings, meters: PrivateMeters, tasks: tuple[ArmedTask, .
 
 
 def _refuse_twins(site: Site) -> None:
-    """Two tasks with a five-tuple in common must differ in ports here, and in VNI where marked packets arrive."""
-    kinds = {port.kind for port in inlet_ports(site)}
+    """Two tasks with a five-tuple in common must differ in ports here, and in VNI wherever marked packets arrive."""
+    inlets = inlet_ports(site)
     for one, other in combinations(site.tasks, 2):
         if not any(filter_match(a).overlaps(filter_match(b)) for a in one.filters for b in other.filters):
             continue
         ports = one.ofports(site.bridge.id) & other.ofports(site.bridge.id)
-        apart = one.vnis is not None and other.vnis is not None and not one.vnis & other.vnis
-        if ports or PortKind.PATCH in kinds or (PortKind.TUNNEL in kinds and not apart):
+        if ports or not all(told_apart(port, one, other) for port in inlets):
             raise RefusedError(
                 f"packets of {one.filter.text} and {other.filter.text} cannot be told apart on {site.bridge.id}; "
                 "wait until one task ends, or trace with one filter"

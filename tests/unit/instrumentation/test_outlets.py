@@ -2,7 +2,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.instrumentation.inlets import inlet_flows
-from vtrace_ovs.instrumentation.outlets import armed_vteps, marking_ports, outlet_flows, tunnel_keys
+from vtrace_ovs.instrumentation.outlets import armed_vteps, marking_ports, outlet_flows, told_apart, tunnel_keys
 from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.instrumentation.site import Site
 from vtrace_ovs.model.flow import FlowMod
@@ -54,6 +54,21 @@ def test_the_vni_counts_only_where_the_flow_sets_it(task: ArmedTask) -> None:
     assert len(tunnel_keys(flow_based, replace(task, vnis=frozenset({1, 2})))) == 2
     for port, vnis in ((flow_based, None), (fixed, frozenset({1})), (Port(3, "c", PortKind.PATCH), frozenset({1}))):
         assert tunnel_keys(port, replace(task, vnis=vnis)) == ((),)
+
+
+def test_a_patch_port_is_for_the_tenant_of_its_vni(task: ArmedTask) -> None:
+    patch = Port(2, "to-rt", PortKind.PATCH, vni=5001)
+    assert tunnel_keys(patch, task) == ((),)
+    assert tunnel_keys(patch, replace(task, vnis=frozenset({7001}))) == ()
+    assert tunnel_keys(patch, replace(task, vnis=None)) == ((),)
+
+
+def test_tenants_are_told_apart_where_the_port_or_the_tunnel_says_whose_it_is(task: ArmedTask) -> None:
+    other = replace(task, vnis=frozenset({7001}))
+    tunnel, fixed = Port(3, "vx", PortKind.TUNNEL), Port(4, "to-s2", PortKind.TUNNEL, key=7)
+    patch, nameless = Port(2, "to-rt", PortKind.PATCH, vni=5001), Port(5, "patch", PortKind.PATCH)
+    assert [told_apart(port, task, other) for port in (tunnel, fixed, patch, nameless)] == [True, False, True, False]
+    assert not any(told_apart(port, task, replace(other, vnis=None)) for port in (tunnel, patch))
 
 
 def test_the_dscp_is_written_once_and_otherwise_restored(site: Site) -> None:

@@ -111,12 +111,14 @@ def test_tasks_that_cannot_be_told_apart_are_refused(plan: Planned, task: ArmedT
 def test_tenants_with_the_same_addresses_are_told_apart_by_vni(
     bridge: Bridge, scene: Scene, settings: Settings, task: ArmedTask
 ) -> None:
-    tunnels = replace(bridge, ports=tuple(port for port in bridge.ports if port.ofport in (1, 3)))
-    plan = Planned(tunnels, scene, settings)
+    named = (replace(port, vni=5001) if port.ofport == 2 else port for port in bridge.ports if port.ofport < 4)
+    plan = Planned(replace(bridge, ports=tuple(named)), scene, settings)
     other = replace(task, slot=6, sources=(), vnis=frozenset({7001}))
     assert plan(tables(), task, other).sources
     with pytest.raises(RefusedError, match="told apart"):
         plan(tables(), task, replace(other, vnis=None))
+    with pytest.raises(RefusedError, match="told apart"):
+        Planned(bridge, scene, settings)(tables(), task, other)
 
 
 def test_a_state_that_would_leak_is_refused(plan: Planned, task: ArmedTask) -> None:
