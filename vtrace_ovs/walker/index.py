@@ -5,7 +5,7 @@ Source: Srinivasan, Suri, Varghese, "Packet Classification using Tuple Space Sea
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vtrace_ovs.model.actions import Action as _Action
 from vtrace_ovs.model.actions import (
@@ -19,6 +19,7 @@ from vtrace_ovs.model.actions import (
     WriteMetadata,
 )
 from vtrace_ovs.model.flow import Flow
+from vtrace_ovs.model.match import MaskedField
 from vtrace_ovs.walker import layout
 
 Operation = _Action | WriteActions | ClearActions | WriteMetadata | GotoTable | UnknownInstruction
@@ -51,11 +52,28 @@ class Entry:
 
 @dataclass(slots=True, eq=False)
 class Subtable:
-    """All flows with one mask: entries by masked value, highest priority first."""
+    """All flows with one mask: entries by masked value, highest priority first.
+
+    ``loosened`` finds them by their value without the bits of one field; it is made when near misses are asked for.
+    """
 
     mask: int
     top: int
     entries: dict[int, list[Entry]]
+    loosened: dict[int, dict[int, list[Entry]]] = field(default_factory=dict)
+
+    def fields(self) -> tuple[MaskedField, ...]:
+        """The fields these flows match on, each with the mask they share (and one flow's value)."""
+        return next(iter(self.entries.values()))[0].flow.match.fields
+
+    def without(self, bits: int) -> dict[int, list[Entry]]:
+        """The best flow of each value, by the value without these bits."""
+        found = self.loosened.get(bits)
+        if found is None:
+            found = self.loosened[bits] = {}
+            for value, entries in self.entries.items():
+                found.setdefault(value & ~bits, []).append(entries[0])
+        return found
 
 
 @dataclass(frozen=True, slots=True)

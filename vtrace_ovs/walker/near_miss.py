@@ -1,6 +1,6 @@
 """Turns a table that stopped a packet into the flows that would have let it on but for a field or two."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import nsmallest
 
 from vtrace_ovs.model.match import MaskedField
@@ -10,6 +10,8 @@ from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.index import Entry, TableIndex
 
 MOST_DIFFERENCES = 3
+SCANNED_WHOLE = 5000
+"""In a larger table only flows one field away are looked for: those are found by hashing, in microseconds."""
 _KINDS = frozenset({"eth_type", "ip_proto"})
 _Candidate = tuple[tuple[int, int, int], int, Entry]
 
@@ -23,27 +25,37 @@ def near_misses(index: TableIndex, key: int, unknown: int, matched: Entry | None
     if wanted <= 0:
         return ()
     floor = -1 if matched is None else matched.flow.priority
-    nearest = nsmallest(wanted, _candidates(index, key, unknown, floor))
+    nearest = nsmallest(wanted, _ranked(_one_field_away(index, key, unknown, floor), key, unknown))
+    if len(nearest) < wanted and sum(len(each.entries) for each in index.subtables) <= SCANNED_WHOLE:
+        every = (entry for entry in index.entries() if entry.flow.priority > floor)
+        nearest = nsmallest(wanted, _ranked(every, key, unknown))
     return tuple(NearMiss(e.flow.key, e.flow.cookie, _differences(e, key, unknown)) for _, _, e in nearest)
 
 
-def _candidates(index: TableIndex, key: int, unknown: int, floor: int) -> Iterator[_Candidate]:
-    order = 0
+def _ranked(entries: Iterable[Entry], key: int, unknown: int) -> Iterator[_Candidate]:
+    for order, entry in enumerate(entries):
+        difference = (entry.value ^ key) & entry.mask & ~unknown
+        failing = [
+            masked.field.name in _KINDS
+            for masked in entry.flow.match.fields
+            if difference & layout.packed_match((masked,))[1]
+        ]
+        if failing and len(failing) <= MOST_DIFFERENCES and entry.program:
+            yield (len(failing), sum(failing), -entry.flow.priority), order, entry
+
+
+def _one_field_away(index: TableIndex, key: int, unknown: int, floor: int) -> Iterator[Entry]:
+    """Flows above ``floor`` that differ in one field, by one hash lookup for each field of each mask."""
     for subtable in index.subtables:
         if subtable.top <= floor:
             return
-        known = subtable.mask & ~unknown
-        sample = next(iter(subtable.entries.values()))[0]
-        fields = [
-            (layout.packed_match((masked,))[1], masked.field.name in _KINDS) for masked in sample.flow.match.fields
-        ]
-        for value, entries in subtable.entries.items():
-            entry = entries[0]
-            difference = (value ^ key) & known
-            failing = [kind for bits, kind in fields if difference & bits]
-            if len(failing) <= MOST_DIFFERENCES and entry.flow.priority > floor and entry.program:
-                order += 1
-                yield (len(failing), sum(failing), -entry.flow.priority), order, entry
+        if subtable.mask & unknown:
+            continue  # hashed values cannot leave unknown bits open; a table small enough is scanned anyway
+        for masked in subtable.fields():
+            bits = layout.packed_match((masked,))[1]
+            for entry in subtable.without(bits).get(key & subtable.mask & ~bits, ()):
+                if entry.flow.priority > floor and (entry.value ^ key) & bits:
+                    yield entry
 
 
 def _differences(entry: Entry, key: int, unknown: int) -> tuple[tuple[str, str, str], ...]:

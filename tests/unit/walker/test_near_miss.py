@@ -7,7 +7,7 @@ from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.frame import packed_state
 from vtrace_ovs.walker.index import TableIndex
-from vtrace_ovs.walker.near_miss import near_misses
+from vtrace_ovs.walker.near_miss import SCANNED_WHOLE, near_misses
 
 TCP = {"eth_type": 0x0800, "ip_proto": 6}
 NET = (0x0A000000, 0xFFFFFF00)
@@ -43,3 +43,13 @@ def test_only_flows_that_would_have_won_count(
     key = packed_state(headers(), 1, None).packed
     matched = index.search(key, 0).entry
     assert [near.flow.priority for near in near_misses(index, key, 0, matched, 3)] == [15]
+
+
+def test_in_a_large_table_flows_one_field_away_are_still_found(
+    flow: Callable[..., Flow], match: Callable[..., Match], headers: Callable[..., Headers]
+) -> None:
+    far = [flow(0, 7, match(**TCP, ipv4_dst=n, tcp_dst=n % 400), Output(1)) for n in range(SCANNED_WHOLE + 1)]
+    near = flow(0, 3, match(**TCP, ipv4_dst=0x0A000002, tcp_dst=80), Output(1))
+    key = packed_state(headers(), 1, None).packed
+    found = near_misses(TableIndex([*far, near]), key, layout.UNMODELLED, None, 3)
+    assert [(miss.flow, miss.differences) for miss in found] == [(near.key, (("tcp_dst", "80", "443"),))]
