@@ -106,11 +106,17 @@ class Collection:
         return self._record(owner, event, reading, state)
 
     def _untraced(self, run: TaskRun | None, event: PacketInReceived) -> tuple[Command, ...]:
-        """Traffic of the filter that carries a DSCP no series exists for yet: make one, if a code is left."""
-        dscp = event.headers.dscp
-        if run is None or dscp is None or dscp in self._deployment.marks.series:
+        """Traffic of the filter that carries a DSCP no series exists for yet: make one, if codes are left.
+
+        A tenant that sends one of our code points itself gets it back for good: another code takes its place.
+        """
+        dscp, marks = event.headers.dscp, self._deployment.marks
+        if run is None or dscp is None or dscp in marks.series:
             return ()
-        wider = self._deployment.marks.with_series(dscp)
+        yielded = marks if marks.mark(dscp) is None else marks.without(dscp)
+        wider = None if yielded is None else yielded.with_series(dscp)
+        if wider is None and yielded is not None and yielded != marks:
+            self._deployment.marks, self._deployment.stale = yielded, True
         if wider is None:
             run.note(f"packets with DSCP {dscp} were not traced: no code points are left to carry their marks")
         else:

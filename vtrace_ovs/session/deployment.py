@@ -31,6 +31,7 @@ class Move(Enum):
     READING = "reading"
     WRITING_INTENTS = "writing intents"
     ROLLING_OUT = "rolling out"
+    DRAINING = "draining"
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class Deployment:
     fleet: Fleet
     settings: Settings
     answer_deadline: float
+    drain: float
     marks: MarkPlan = field(default_factory=MarkPlan.of)
     stale: bool = False
     move: Move = Move.IDLE
@@ -50,6 +52,7 @@ class Deployment:
     _members: tuple[TaskRun, ...] = ()
     _batch: int = 0
     _since: float = 0.0
+    _resume_at: float = 0.0
 
     @property
     def idle(self) -> bool:
@@ -92,19 +95,26 @@ class Deployment:
             return self._plan(event.at)
         return ()
 
-    def intents_written(self, batch: int) -> tuple[Command, ...]:
+    def intents_written(self, batch: int, at: float) -> tuple[Command, ...]:
         """The intents of the running transition are safe."""
         if self.move is not Move.WRITING_INTENTS or batch != self._batch:
             return ()
         self.move = Move.ROLLING_OUT
-        return self._advance()
+        return self._advance(at)
+
+    def drained(self, at: float) -> tuple[Command, ...]:
+        """Time passed: go on with a transition that waited for packets in flight (trap T10)."""
+        if self.move is not Move.DRAINING or at < self._resume_at:
+            return ()
+        self.move = Move.ROLLING_OUT
+        return self._advance(at)
 
     def programmed(self, event: Programmed) -> tuple[Command, ...]:
         """A bridge confirmed a phase."""
         if self.rollout is None or event.batch != self.rollout.batch:
             return ()
         self.rollout.confirmed(event.bridge, event.errors)
-        return self._advance()
+        return self._advance(event.at)
 
     def bridge_lost(self, bridge: BridgeId, at: float) -> tuple[Command, ...]:
         """A bridge stopped answering: it carries nothing any more, and nothing is expected of it."""
@@ -116,7 +126,7 @@ class Deployment:
             return self._plan(at)
         if self.rollout is not None:
             self.rollout.lost(bridge)
-            return self._advance()
+            return self._advance(at)
         return ()
 
     def overdue(self, at: float) -> tuple[BridgeId, ...]:
@@ -140,7 +150,7 @@ class Deployment:
             self.move = Move.WRITING_INTENTS
             return (WriteIntents(self._batch, self._drafts(wanted)),)
         self.move = Move.ROLLING_OUT
-        return self._advance()
+        return self._advance(at)
 
     def _wanted(self) -> dict[BridgeId, BridgePlan | None]:
         live = self.fleet.live()
@@ -198,9 +208,12 @@ class Deployment:
         node = self.fleet.topology.node(bridge.node)
         return node.ovsdb if node is not None else ""
 
-    def _advance(self) -> tuple[Command, ...]:
+    def _advance(self, at: float) -> tuple[Command, ...]:
         rollout = self.rollout
         if rollout is None or rollout.waiting or self.move is not Move.ROLLING_OUT:
+            return ()
+        if rollout.must_drain:
+            rollout.recolored, self.move, self._resume_at = False, Move.DRAINING, at + self.drain
             return ()
         programs = rollout.advance()
         if programs:

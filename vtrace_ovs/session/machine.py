@@ -48,7 +48,7 @@ class Session:
         self.settings = settings
         self.fleet = Fleet()
         self.runs: dict[int, TaskRun] = {}
-        self.deployment = Deployment(self.fleet, instrumentation, settings.answer_deadline)
+        self.deployment = Deployment(self.fleet, instrumentation, settings.answer_deadline, settings.drain)
         self.collection = Collection(self.fleet, self.deployment, settings, profile_named)
         self._quarantine: dict[int, float] = {}
         self._reread = False
@@ -82,14 +82,14 @@ class Session:
                     *self.collection.bridge_read(event, self.runs.values()),
                     *self.deployment.bridge_read(event),
                 )
-            case IntentsWritten(_, batch):
-                return self.deployment.intents_written(batch)
+            case IntentsWritten(at, batch):
+                return self.deployment.intents_written(batch, at)
             case Programmed():
                 return self.deployment.programmed(event)
             case PacketInReceived():
                 return self.collection.packet_in(event, tuple(self.runs.values()))
             case Tick(at):
-                return self._overdue(at)
+                return (*self._overdue(at), *self.deployment.drained(at))
             case _:
                 assert_never(event)
         return ()

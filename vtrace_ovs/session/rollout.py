@@ -38,7 +38,10 @@ def _mods(change: PlanChanges, phase: Phase) -> tuple[FlowMod | MeterMod, ...]:
 
 @dataclass(slots=True)
 class Rollout:
-    """One transition of all bridges. ``batch`` numbers its programs; ``errors`` collects refusals by bridge."""
+    """One transition of all bridges. ``batch`` numbers its programs; ``errors`` collects refusals by bridge.
+
+    ``recolored`` is set once sources changed, and reset when packets of the old color have had time to arrive.
+    """
 
     batch: int
     wanted: Mapping[BridgeId, BridgePlan | None]
@@ -46,6 +49,7 @@ class Rollout:
     started_at: float
     phase: Phase | None = None
     waiting: set[BridgeId] = field(default_factory=set)
+    recolored: bool = False
     errors: dict[BridgeId, tuple[str, ...]] = field(default_factory=dict)
 
     @staticmethod
@@ -65,25 +69,26 @@ class Rollout:
         return any(_mods(change, phase) for change in self.changes.values() for phase in tuple(Phase)[:2])
 
     @property
-    def done(self) -> bool:
-        """Whether the last phase is confirmed."""
-        return self.phase is Phase.SINKS_OUT and not self.waiting
+    def must_drain(self) -> bool:
+        """Whether sinks come out next, and packets colored for them until a moment ago may still be in flight."""
+        return self.recolored and self._next() is Phase.SINKS_OUT
 
     def advance(self) -> tuple[Program, ...]:
         """The programs of the next phase that has any; none when all are done. Call when nothing is waited for."""
+        phase = self._next()
+        if phase is None:
+            self.phase = Phase.SINKS_OUT
+            return ()
+        self.phase = phase
+        self.recolored |= phase in (Phase.SOURCES_IN, Phase.SOURCES_OUT)
+        self.waiting = {bridge for bridge, change in self.changes.items() if _mods(change, phase)}
+        return tuple(Program(bridge, self.batch, _mods(self.changes[bridge], phase)) for bridge in sorted(self.waiting))
+
+    def _next(self) -> Phase | None:
+        """The next phase in which any bridge is sent anything."""
         start = Phase.SINKS_IN if self.phase is None else self.phase + 1
-        for phase in tuple(Phase)[start:]:
-            self.phase = phase
-            programs = tuple(
-                Program(bridge, self.batch, mods)
-                for bridge, change in self.changes.items()
-                if (mods := _mods(change, phase))
-            )
-            if programs:
-                self.waiting = {program.bridge for program in programs}
-                return programs
-        self.phase = Phase.SINKS_OUT
-        return ()
+        later = tuple(Phase)[start:]
+        return next((phase for phase in later if any(_mods(change, phase) for change in self.changes.values())), None)
 
     def confirmed(self, bridge: BridgeId, errors: tuple[str, ...]) -> None:
         """A bridge's barrier came back."""
