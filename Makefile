@@ -1,13 +1,13 @@
-# Every command sets up what it needs on a bare Debian/Ubuntu (as root): apt packages, uv, the locked environment.
-SHELL := /bin/bash
+# Each command sets up what it needs on a bare Debian or Ubuntu with Python ≥ 3.11, as root: apt packages, uv in a
+# virtual environment of its own, and the locked environment.
+
 VENV := .venv
 BIN := $(VENV)/bin
 UV := .uv/bin/uv
-APT := openvswitch-switch openvswitch-common mininet iproute2 iputils-ping ethtool tcpdump procps python3-venv ca-certificates
+READY := $(VENV)/.ready
+APT := openvswitch-switch openvswitch-common mininet iproute2 iputils-ping ethtool tcpdump procps openssl
 
-.PHONY: setup demo test check bench lock clean
-
-setup: $(VENV)/.ready .apt-ready
+.PHONY: demo test check bench setup apt lock clean
 
 demo: setup
 	$(BIN)/vtrace demo
@@ -25,3 +25,28 @@ check: setup
 
 bench: setup
 	$(BIN)/python benchmarks/run.py
+
+setup: apt $(READY)
+
+apt:
+	@dpkg -s $(APT) python3-venv >/dev/null 2>&1 || { \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $(APT) python3-venv; }
+
+$(UV): | apt
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	python3 -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv
+
+$(READY): $(UV) requirements.lock requirements-build.txt pyproject.toml
+	test -x $(BIN)/python || $(UV) venv --quiet --python python3 $(VENV)
+	$(UV) pip sync --quiet --require-hashes --build-constraints requirements-build.txt --python $(BIN)/python requirements.lock
+	$(UV) pip install --quiet --no-deps --python $(BIN)/python --editable .
+	touch $(READY)
+
+# The lock is a hashed requirements file and not uv.lock: that format writes a registry's address beside every package.
+lock: $(UV)
+	$(UV) pip compile pyproject.toml --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --build-constraints requirements-build.txt --extra ryu --extra lab --group dev -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .uv .pytest_cache .mypy_cache .ruff_cache .hypothesis

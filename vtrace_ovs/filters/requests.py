@@ -15,7 +15,7 @@ VNI_RANGE = range(1 << 24)
 """A VNI has 24 bits (RFC 7348 §5)."""
 
 
-def trace_request(  # noqa: PLR0913 - one argument per thing an operator can say, all but the filter optional
+def trace_request(
     filter_text: str,
     *,
     packet_count: int = DEFAULT_PACKET_COUNT,

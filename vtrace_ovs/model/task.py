@@ -1,6 +1,6 @@
 """A request to trace traffic, and the life of the task that serves it (design D9)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from vtrace_ovs.model.filter import Filter, Scope
@@ -19,7 +19,7 @@ class TraceRequest:
     """
 
     filter: Filter
-    scope: Scope = Scope()
+    scope: Scope = field(default_factory=Scope)
     packet_count: int = DEFAULT_PACKET_COUNT
     trace_time: int = DEFAULT_TRACE_TIME
 
