@@ -4,7 +4,7 @@ Source: ``ofproto/ofproto-dpif-xlate.c`` of Open vSwitch 3.1; every rule here is
 ``tests/functional/test_walker_differential.py``. Translation runs on a stack of frames, as deep as OVS allows.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
 
@@ -16,6 +16,7 @@ from vtrace_ovs.walker.index import Entry, Operation
 from vtrace_ovs.walker.network import BridgeView, PortState
 from vtrace_ovs.walker.state import PacketState, canonical_port
 from vtrace_ovs.walker.undecided import Undecided, Unknown, Unsupported, unknown_fields
+from vtrace_ovs.walker.visit import Emission, Fork, Found, Stop, Visit
 
 MAX_DEPTH = 64
 MAX_RESUBMITS = MAX_DEPTH * MAX_DEPTH
@@ -24,56 +25,6 @@ MAX_RECIRCULATIONS = 32
 MAX_PASSES = 256
 _SIXTEEN_BITS = 0xFFFF
 _SPECIAL_PORTS = {act.OFPP_NORMAL: "NORMAL", act.OFPP_FLOOD: "FLOOD", act.OFPP_ALL: "ALL"}
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One table search: where, which flow (None: no match), and the packed packet as the search saw it."""
-
-    table_id: int
-    entry: Entry | None
-    ambiguous: bool
-    key: int
-
-
-@dataclass(frozen=True, slots=True)
-class Emission:
-    """The packet as it leaves by a port. ``found`` are the searches so far; ``step`` is the one whose flow sent it."""
-
-    port: int
-    state: PacketState
-    found: tuple[Found, ...]
-    step: int
-    meters: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why the packet, or one copy, went no further. ``port`` is set for an output that failed.
-
-    ``shape`` None means that the stored tables do not decide it. ``detail`` is then the reason; for UNSUPPORTED it is
-    the action's name.
-    """
-
-    shape: DropShape | None
-    state: PacketState
-    found: tuple[Found, ...]
-    step: int
-    meters: tuple[int, ...]
-    port: int | None = None
-    detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """Everything one bridge does with one packet. ``stops`` is never empty when ``emissions`` is.
-
-    ``searches`` are all its table searches in the order OVS makes them, recirculated copies last.
-    """
-
-    emissions: tuple[Emission, ...]
-    stops: tuple[Stop, ...]
-    searches: tuple[Found, ...]
 
 
 class _End(Enum):
@@ -96,24 +47,13 @@ class _Frame:
     at: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class _Fork:
-    """A recirculated copy: a pass of its own, from ``table_id``, with everything found so far."""
-
-    table_id: int
-    state: PacketState
-    found: list[Found] = field(default_factory=list)
-    meters: list[int] = field(default_factory=list)
-    recirculations: int = 0
-
-
 def evaluate(view: BridgeView, state: PacketState, length: int, ct_state: int | None) -> Visit:
     """Translate a packet at table 0 of a bridge. ``state`` is consumed.
 
     ``length`` is the frame's length in bytes; ``ct_state`` is what connection tracking says of the packet, None when
-    nobody knows: then a packet that recirculates through ``ct`` stops there as unsupported.
+    nobody knows: then a packet that would recirculate through ``ct`` stops there, undecided.
     """
-    forks = [_Fork(0, state)]
+    forks = [Fork(0, state)]
     emissions: list[Emission] = []
     stops: list[Stop] = []
     searches: list[Found] = []
@@ -128,13 +68,14 @@ def evaluate(view: BridgeView, state: PacketState, length: int, ct_state: int | 
         emissions += translation.emissions
         stops += translation.stops
         forks += translation.forks
+    stops += (_given_up(fork) for fork in forks)
     return Visit(tuple(emissions), tuple(stops), tuple(searches))
 
 
 class _Translation:
     """One pass through the tables, from entry or recirculation to the end of its actions."""
 
-    def __init__(self, view: BridgeView, fork: _Fork, length: int, ct_state: int | None) -> None:
+    def __init__(self, view: BridgeView, fork: Fork, length: int, ct_state: int | None) -> None:
         self.view = view
         self.state = fork.state
         self.first_table = fork.table_id
@@ -146,7 +87,7 @@ class _Translation:
         self.frames: list[_Frame] = []
         self.emissions: list[Emission] = []
         self.stops: list[Stop] = []
-        self.forks: list[_Fork] = []
+        self.forks: list[Fork] = []
         self.resubmits = 0
         self.exiting = False
         self.ended = False
@@ -327,7 +268,7 @@ class _Translation:
                 self._leave_open(outcome, frame.step)
             case PacketState() if operation.table_id is not None and self.recirculations < MAX_RECIRCULATIONS:
                 found, meters = self.found.copy(), self.meters.copy()
-                self.forks.append(_Fork(operation.table_id, outcome, found, meters, self.recirculations + 1))
+                self.forks.append(Fork(operation.table_id, outcome, found, meters, self.recirculations + 1))
             case PacketState():
                 self._stop(DropShape.RECURSION_LIMIT, step=frame.step)
             case None:
@@ -395,6 +336,11 @@ class _Translation:
     def _bucket_frame(self, bucket: Bucket, frame: _Frame) -> _Frame:
         operations = action_set.ordered(bucket.actions)
         return _Frame(operations, frame.table_id, frame.depth + 1, frame.step, _End.BUCKET, self.state.copy())
+
+
+def _given_up(fork: Fork) -> Stop:
+    detail = f"more than {MAX_PASSES} recirculated copies"
+    return Stop(None, fork.state, tuple(fork.found), len(fork.found) - 1, tuple(fork.meters), detail=detail)
 
 
 def _shape_of(entry: Entry) -> DropShape:

@@ -7,9 +7,9 @@ from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, NearMiss, Step
 from vtrace_ovs.model.wording import instructions_text
 from vtrace_ovs.walker import frame
-from vtrace_ovs.walker.evaluation import Emission, Found, Stop, Visit
 from vtrace_ovs.walker.near_miss import near_misses
 from vtrace_ovs.walker.network import BridgeView
+from vtrace_ovs.walker.visit import Emission, Found, Stop, Visit
 
 _UNDECIDED = frozenset({None, DropShape.UNSUPPORTED})
 _FAILED_OUTPUT = frozenset({DropShape.PORT_DOWN, DropShape.PORT_GONE})

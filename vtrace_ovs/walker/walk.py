@@ -8,12 +8,13 @@ from vtrace_ovs.model.topology import BridgeId, PortKind
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Origin, Trajectory
 from vtrace_ovs.walker import frame
 from vtrace_ovs.walker.branches import Branch, in_reading_order
-from vtrace_ovs.walker.evaluation import Emission, evaluate
+from vtrace_ovs.walker.evaluation import evaluate
 from vtrace_ovs.walker.hops import Arrival, output_hop, stopped_hop, stopping
 from vtrace_ovs.walker.layout import UNMODELLED
 from vtrace_ovs.walker.network import BridgeView, Network
 from vtrace_ovs.walker.state import PacketState
 from vtrace_ovs.walker.tunnels import left_through
+from vtrace_ovs.walker.visit import Emission
 
 
 @dataclass(frozen=True, slots=True)

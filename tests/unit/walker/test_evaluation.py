@@ -9,9 +9,10 @@ from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.oxm import SubField, field
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.trajectory import DropShape
-from vtrace_ovs.walker.evaluation import MAX_RECIRCULATIONS, Visit, evaluate
+from vtrace_ovs.walker.evaluation import MAX_PASSES, MAX_RECIRCULATIONS, evaluate
 from vtrace_ovs.walker.frame import packed_state
 from vtrace_ovs.walker.network import BridgeView
+from vtrace_ovs.walker.visit import Visit
 
 ANY = act.OFPP_ANY
 NEW = 0x21
@@ -151,6 +152,13 @@ def test_recirculating_for_ever_ends(run: Run) -> None:
     visit = run(act.Conntrack(True, False, 0, 0))
     assert len(visit.searches) == MAX_RECIRCULATIONS + 1
     assert DropShape.RECURSION_LIMIT in stops(visit)
+
+
+def test_copies_that_multiply_for_ever_are_given_up_undecided(run: Run) -> None:
+    visit = run(act.Conntrack(True, False, 0, 0), act.Conntrack(True, False, 1, 0))
+    assert len(visit.searches) == MAX_PASSES
+    assert visit.stops[-1].shape is None
+    assert visit.stops[-1].detail == "more than 256 recirculated copies"
 
 
 def test_every_action_is_decided_on(run: Run) -> None:

@@ -8,10 +8,11 @@ from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import DropShape, Ending
-from vtrace_ovs.walker.evaluation import Visit, evaluate
+from vtrace_ovs.walker.evaluation import evaluate
 from vtrace_ovs.walker.frame import packed_state
 from vtrace_ovs.walker.hops import Arrival, output_hop, stopped_hop, stopping
 from vtrace_ovs.walker.network import BridgeView
+from vtrace_ovs.walker.visit import Visit
 
 Visited = Callable[..., tuple[Arrival, Visit]]
 

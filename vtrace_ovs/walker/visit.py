@@ -1,0 +1,68 @@
+"""Turns what happens to a packet inside one bridge into nouns: searches, emissions, stops and recirculated copies."""
+
+from dataclasses import dataclass, field
+
+from vtrace_ovs.model.trajectory import DropShape
+from vtrace_ovs.walker.index import Entry
+from vtrace_ovs.walker.state import PacketState
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One table search: where, which flow (None: no match), and the packed packet as the search saw it."""
+
+    table_id: int
+    entry: Entry | None
+    ambiguous: bool
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """The packet as it leaves by a port. ``found`` are the searches so far; ``step`` is the one whose flow sent it."""
+
+    port: int
+    state: PacketState
+    found: tuple[Found, ...]
+    step: int
+    meters: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why the packet, or one copy, went no further. ``port`` is set for an output that failed.
+
+    ``shape`` None means that the stored tables do not decide it. ``detail`` is then the reason; for UNSUPPORTED it is
+    the action's name.
+    """
+
+    shape: DropShape | None
+    state: PacketState
+    found: tuple[Found, ...]
+    step: int
+    meters: tuple[int, ...]
+    port: int | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Everything one bridge does with one packet. ``stops`` is never empty when ``emissions`` is.
+
+    ``searches`` are all its table searches in the order OVS makes them, recirculated copies last.
+    """
+
+    emissions: tuple[Emission, ...]
+    stops: tuple[Stop, ...]
+    searches: tuple[Found, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Fork:
+    """A recirculated copy: a pass of its own, from ``table_id``, with everything found so far."""
+
+    table_id: int
+    state: PacketState
+    found: list[Found] = field(default_factory=list)
+    meters: list[int] = field(default_factory=list)
+    recirculations: int = 0
