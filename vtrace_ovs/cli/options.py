@@ -42,6 +42,10 @@ OvsdbOption = Annotated[
         "--ovsdb", metavar="LIST", help="OVSDB servers, e.g. unix:PATH,tcp:HOST:PORT. [VTRACE_OVSDB, a lab, or local]"
     ),
 ]
+ListenOption = Annotated[
+    str | None,
+    typer.Option("--listen", metavar="ADDRESS", help="What remote bridges dial, tcp:IP:PORT. [VTRACE_LISTEN]"),
+]
 FrameworkOption = Annotated[
     str | None, typer.Option("--framework", metavar="NAME", help="ryu or os-ken. [ryu where it is installed]")
 ]

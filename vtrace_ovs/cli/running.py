@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING
 from vtrace_ovs.cli.api import open_store
 from vtrace_ovs.cli.settings import Settings
 from vtrace_ovs.controller.cleaning import Cleaned, clean_all
-from vtrace_ovs.controller.dialogue import Dialogue
+from vtrace_ovs.controller.dialogue import dial
 from vtrace_ovs.controller.framework import Framework, prefer
 from vtrace_ovs.controller.lock import controller_lock
+from vtrace_ovs.controller.service_address import ServiceAddress
 from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.errors import OpenFlowError, OvsdbError
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.task import Task, TaskState, TraceRequest
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology
 from vtrace_ovs.model.verdict import TaskResult
+from vtrace_ovs.ovsdb.attachment import ServiceAttachment
 from vtrace_ovs.ovsdb.inventory import read_inventory
 from vtrace_ovs.ovsdb.liveness import probe
 from vtrace_ovs.session.dry_run import plan_all
@@ -44,7 +46,7 @@ def run_task(
 ) -> tuple[Task, TaskResult | None, bool]:
     """One task, from added to cleaned up: the task as it ended, its result if any, and False when interrupted."""
     runner = _runner(framework)
-    topology = _vfds(connections)
+    topology = _vfds(settings, connections)
     request = resolve(topology, request)
     with _controller(settings, connections, topology, accept_tasks=False) as (controlled, around, store):
         task = store.add_task(request, time.time())
@@ -58,37 +60,39 @@ def run_controller(
 ) -> None:
     """Serve the database's tasks until a signal comes."""
     runner = _runner(framework)
-    topology = _vfds(connections)
+    topology = _vfds(settings, connections)
     with _controller(settings, connections, topology, accept_tasks=True, apps=apps) as (controlled, around, _):
         runner.run(controlled, around)
 
 
 def clean_bridges(settings: Settings, connections: tuple[str, ...]) -> tuple[Cleaned, ...]:
     """Remove everything of ours from every bridge of the inventory; refused while a controller runs here."""
-    topology = _vfds(connections)
+    topology = _vfds(settings, connections)
     with controller_lock(settings.rundir), open_store(settings.database) as store:
         _fail_unfinished(store)
-        return clean_all(topology, store, _controller_settings(), time.time())
+        return clean_all(topology, store, _controller_settings(settings), _remote(settings), time.time())
 
 
-def plans(request: TraceRequest, connections: tuple[str, ...]) -> tuple[tuple[BridgePlan, ...], tuple[str, ...]]:
+def plans(
+    request: TraceRequest, settings: Settings, connections: tuple[str, ...]
+) -> tuple[tuple[BridgePlan, ...], tuple[str, ...]]:
     """What arming would install on every bridge that answers, and why the others do not."""
-    topology = _vfds(connections)
+    topology = _vfds(settings, connections)
     request = resolve(topology, request)
-    settings = _controller_settings()
+    controlled = _controller_settings(settings)
     tables: dict[BridgeId, BridgeTables] = {}
     problems: list[str] = []
     for bridge in topology.vfds():
         if isinstance(bridge.attachment, ManagementSocket):
             try:
                 path = bridge.attachment.path
-                with closing(Dialogue(bridge, path, settings.controller_id, BRIDGE_TIMEOUT)) as dialogue:
+                with closing(dial(bridge, path, controlled.controller_id, BRIDGE_TIMEOUT)) as dialogue:
                     tables[bridge.id] = dialogue.read().tables
             except (OSError, OpenFlowError) as error:
                 problems.append(f"{bridge.id} cannot be read: {error}")
         else:
             problems.append(f"{bridge.id} is remote: a dry run attaches to nothing, so its tables are not known")
-    return plan_all(topology, tables, request, settings.instrumentation, time.time()), tuple(problems)
+    return plan_all(topology, tables, request, controlled.instrumentation, time.time()), tuple(problems)
 
 
 def _runner(framework: str | None) -> ModuleType:
@@ -97,21 +101,28 @@ def _runner(framework: str | None) -> ModuleType:
     return importlib.import_module("vtrace_ovs.controller.runner")
 
 
-def _vfds(connections: tuple[str, ...]) -> Topology:
+def _vfds(settings: Settings, connections: tuple[str, ...]) -> Topology:
     """The inventory, with something in it. Raises OvsdbError when there is nothing to trace on."""
-    inventory = read_inventory(connections, OVSDB_TIMEOUT)
+    inventory = read_inventory(connections, OVSDB_TIMEOUT, settings.tls)
     if not inventory.topology.vfds():
         places = ", ".join(connections)
         raise OvsdbError(f"no bridge to trace on in {places}: name the servers of the overlay with --ovsdb")
     return inventory.topology
 
 
-def _controller_settings(*, accept_tasks: bool = False, apps: tuple[str, ...] = ()) -> ControllerSettings:
+def _controller_settings(
+    settings: Settings, *, accept_tasks: bool = False, apps: tuple[str, ...] = ()
+) -> ControllerSettings:
     return ControllerSettings(
         generation=secrets.randbelow(GENERATIONS),
         accept_tasks=accept_tasks,
         apps=apps,
+        listen=None if settings.listen is None else ServiceAddress.parse(settings.listen),
     )
+
+
+def _remote(settings: Settings) -> ServiceAttachment:
+    return ServiceAttachment(OVSDB_TIMEOUT, settings.tls)
 
 
 @contextmanager
@@ -124,12 +135,15 @@ def _controller(
     apps: tuple[str, ...] = (),
 ) -> Iterator[tuple[ControllerSettings, Surroundings, "Store"]]:
     """The right to be this host's controller, over a database and bridges in which no earlier crash left anything."""
-    controlled = _controller_settings(accept_tasks=accept_tasks, apps=apps)
+    controlled = _controller_settings(settings, accept_tasks=accept_tasks, apps=apps)
     with controller_lock(settings.rundir), open_store(settings.database) as store:
         _fail_unfinished(store)
         if store.open_intents():
-            clean_all(topology, store, controlled, time.time())
-        yield controlled, Surroundings(store, partial(_inventory, connections), _why_dead), store
+            clean_all(topology, store, controlled, _remote(settings), time.time())
+        around = Surroundings(
+            store, partial(_inventory, settings, connections), partial(_why_dead, settings), _remote(settings)
+        )
+        yield controlled, around, store
 
 
 def _fail_unfinished(store: "Store") -> None:
@@ -139,11 +153,11 @@ def _fail_unfinished(store: "Store") -> None:
             store.set_state(task.id, TaskState.FAILED, time.time(), reason="the controller ended before the task did")
 
 
-def _inventory(connections: tuple[str, ...]) -> tuple[Topology, tuple[str, ...]]:
-    inventory = read_inventory(connections, OVSDB_TIMEOUT)
+def _inventory(settings: Settings, connections: tuple[str, ...]) -> tuple[Topology, tuple[str, ...]]:
+    inventory = read_inventory(connections, OVSDB_TIMEOUT, settings.tls)
     return inventory.topology, inventory.problems
 
 
-def _why_dead(bridge: Bridge) -> str | None:
-    looked = probe(bridge, PROBE_TIMEOUT)
+def _why_dead(settings: Settings, bridge: Bridge) -> str | None:
+    looked = probe(bridge, PROBE_TIMEOUT, settings.tls)
     return None if looked.alive else looked.reason

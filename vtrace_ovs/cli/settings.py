@@ -1,6 +1,8 @@
 """Turns environment variables into ``Settings``; nothing else in the package reads the environment.
 
 - ``VTRACE_OVSDB``: OVSDB servers to trace on, separated by commas (``unix:PATH``, ``tcp:HOST:PORT``, ``ssl:HOST:PORT``)
+- ``VTRACE_LISTEN``: the address of this host that remote bridges dial while they are traced (``tcp:IP:PORT``)
+- ``VTRACE_TLS_KEY``, ``VTRACE_TLS_CERT``, ``VTRACE_TLS_CA``: PEM files for ``ssl:`` servers, all three or none
 - ``VTRACE_DATABASE``: path (SQLite) or SQLAlchemy URL of the task database
 - ``VTRACE_RUNDIR``: directory of the lab's state
 - ``OVS_RUNDIR``: where the local Open vSwitch keeps its sockets, as for its own programs (ovs-vswitchd(8))
@@ -12,11 +14,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vtrace_ovs.errors import UsageError
 
+if TYPE_CHECKING:
+    from vtrace_ovs.ovsdb.client import TlsFiles
+
 _METHODS = ("unix:", "tcp:", "ssl:")
 _SYSTEM_DATABASE = Path("/var/lib/vtrace/vtrace.db")
+_TLS_VARIABLES = ("VTRACE_TLS_KEY", "VTRACE_TLS_CERT", "VTRACE_TLS_CA")
 _LAB_RUNDIR = Path("/run/vtrace")
 _OVS_RUNDIR = Path("/var/run/openvswitch")
 
@@ -26,7 +33,7 @@ class Settings:
     """What the surroundings say.
 
     ``ovsdb`` are OVSDB connection strings; ``ovsdb_given`` is false when they are only the default, the local server.
-    ``database`` is a path or SQLAlchemy URL.
+    ``database`` is a path or SQLAlchemy URL. ``listen`` is what remote bridges dial, ``tls`` what ``ssl:`` needs.
     """
 
     ovsdb: tuple[str, ...]
@@ -34,6 +41,8 @@ class Settings:
     database: str
     rundir: Path
     colours: bool
+    listen: str | None = None
+    tls: "TlsFiles | None" = None
 
 
 def read_settings(environment: Mapping[str, str] | None = None, user_id: int | None = None) -> Settings:
@@ -50,6 +59,8 @@ def read_settings(environment: Mapping[str, str] | None = None, user_id: int | N
         database=known.get("VTRACE_DATABASE") or str(_default_database(known, user_id)),
         rundir=Path(known.get("VTRACE_RUNDIR") or _LAB_RUNDIR),
         colours=not known.get("NO_COLOR"),
+        listen=known.get("VTRACE_LISTEN") or None,
+        tls=_tls_files(known),
     )
 
 
@@ -66,6 +77,18 @@ def ovsdb_connections(text: str, source: str) -> tuple[str, ...]:
         if method is None or connection == method:
             raise UsageError(f"{source}: {connection!r} is not an OVSDB connection: write unix:PATH or tcp:HOST:PORT")
     return connections
+
+
+def _tls_files(environment: Mapping[str, str]) -> "TlsFiles | None":
+    given = [environment.get(name) or "" for name in _TLS_VARIABLES]
+    if not any(given):
+        return None
+    missing = [name for name, value in zip(_TLS_VARIABLES, given, strict=True) if not value]
+    if missing:
+        raise UsageError(f"{' and '.join(missing)} not set: an ssl: server needs key, certificate and CA, all three")
+    from vtrace_ovs.ovsdb.client import TlsFiles  # noqa: PLC0415 - slow to import, and few need it
+
+    return TlsFiles(*map(Path, given))
 
 
 def _default_database(environment: Mapping[str, str], user_id: int | None) -> Path:

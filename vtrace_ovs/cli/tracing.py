@@ -1,5 +1,6 @@
 """Turns ``vtrace run``, ``controller`` and ``clean`` into a controller in this process, or into clean bridges."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from vtrace_ovs.cli.options import (
     Format,
     FormatOption,
     FrameworkOption,
+    ListenOption,
     OvsdbOption,
     PacketCountOption,
     SourceOption,
@@ -43,6 +45,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     source_vm: SourceOption = None,
     destination_vm: DestinationOption = None,
     ovsdb: OvsdbOption = None,
+    listen: ListenOption = None,
     output: FormatOption = Format.TREE,
     verbose: VerboseOption = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every flow and meter, install none.")] = False,
@@ -57,10 +60,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         source_vm=source_vm,
         destination_vm=destination_vm,
     )
-    settings = read_settings()
+    settings = _listening(read_settings(), listen)
     connections = ovsdb_of(settings, ovsdb)
     if dry_run:
-        raise typer.Exit(_dry_run(request, connections))
+        raise typer.Exit(_dry_run(request, settings, connections))
     raise typer.Exit(trace(request, settings, connections, output=output, verbose=verbose, framework=framework))
 
 
@@ -91,6 +94,7 @@ def trace(
 
 def controller(
     ovsdb: OvsdbOption = None,
+    listen: ListenOption = None,
     app_modules: Annotated[
         list[str] | None, typer.Option("--app", metavar="MODULE", help="Another Ryu app to load beside ours.")
     ] = None,
@@ -99,15 +103,15 @@ def controller(
     """Run the Ryu app: takes tasks from the database until it is stopped."""
     from vtrace_ovs.cli.running import run_controller  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
 
-    settings = read_settings()
+    settings = _listening(read_settings(), listen)
     run_controller(settings, ovsdb_of(settings, ovsdb), tuple(app_modules or ()), framework)
 
 
-def clean(ovsdb: OvsdbOption = None) -> None:
+def clean(ovsdb: OvsdbOption = None, listen: ListenOption = None) -> None:
     """Remove everything of ours from every bridge, and prove that nothing is left."""
     from vtrace_ovs.cli.running import clean_bridges  # noqa: PLC0415 - SQLAlchemy is slow to import
 
-    settings = read_settings()
+    settings = _listening(read_settings(), listen)
     outcomes = clean_bridges(settings, ovsdb_of(settings, ovsdb))
     for outcome in outcomes:
         if outcome.problem is not None:
@@ -117,10 +121,14 @@ def clean(ovsdb: OvsdbOption = None) -> None:
     raise typer.Exit(ExitCode.INFRASTRUCTURE if any(outcome.problem for outcome in outcomes) else ExitCode.DELIVERED)
 
 
-def _dry_run(request: TraceRequest, connections: tuple[str, ...]) -> ExitCode:
+def _listening(settings: Settings, option: str | None) -> Settings:
+    return settings if option is None else replace(settings, listen=option)
+
+
+def _dry_run(request: TraceRequest, settings: Settings, connections: tuple[str, ...]) -> ExitCode:
     from vtrace_ovs.cli.running import plans  # noqa: PLC0415 - python-ovs is slow to import
 
-    planned, problems = plans(request, connections)
+    planned, problems = plans(request, settings, connections)
     emit(plan_lines([BridgePlan(p.bridge, p.meters, (*p.sinks, *p.sources)) for p in planned]))
     for problem in problems:
         talk(f"vtrace: {problem}")

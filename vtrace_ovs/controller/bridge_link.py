@@ -50,14 +50,21 @@ class BridgeLink:
 
     HELLO, FEATURES and GET_CONFIG first; then our private controller id, the packet-in format, the asynchronous mask,
     and SET_CONFIG with the bridge's own fragment bits: a service connection gets no packet-in before it names a miss
-    length. ``send`` takes bytes, ``report`` session events.
+    length. ``send`` takes bytes, ``report`` session events. A bridge that dialled us is not known by name before it
+    has told its dpid: ``identify`` turns that into the name, and raises OpenFlowError for a stranger.
     """
 
     def __init__(
-        self, bridge: BridgeId, controller_id: int, send: Callable[[bytes], None], report: Callable[[Event], None]
+        self,
+        bridge: BridgeId,
+        controller_id: int,
+        send: Callable[[bytes], None],
+        report: Callable[[Event], None],
+        identify: Callable[[int], BridgeId] | None = None,
     ) -> None:
         self.bridge = bridge
         self.dpid = 0
+        self._identify = identify
         self._controller_id = controller_id
         self._send = send
         self._report = report
@@ -109,9 +116,7 @@ class BridgeLink:
             case MessageType.HELLO:
                 self._greeted(openflow.hello_versions(message))
             case MessageType.FEATURES_REPLY:
-                self.dpid = openflow.features_reply(message).dpid
-                self._step = Step.CONFIGURING
-                self._send(openflow.get_config_request(next(self._xids)))
+                self._introduced(openflow.features_reply(message).dpid)
             case MessageType.GET_CONFIG_REPLY:
                 self._configure(openflow.get_config_reply(message).flags)
             case MessageType.ECHO_REQUEST:
@@ -133,6 +138,13 @@ class BridgeLink:
             )
         self._step = Step.IDENTIFYING
         self._send(openflow.features_request(next(self._xids)))
+
+    def _introduced(self, dpid: int) -> None:
+        self.dpid = dpid
+        if self._identify is not None:
+            self.bridge = self._identify(dpid)
+        self._step = Step.CONFIGURING
+        self._send(openflow.get_config_request(next(self._xids)))
 
     def _configure(self, flags: int) -> None:
         settings = (

@@ -1,21 +1,25 @@
 """Turns bridges that may carry something of ours into bridges that provably do not: by cookie, and known meters.
 
 Used by ``vtrace clean``, before a controller starts over what a crash left, and after one that could not end its tasks.
-Blocking: runs where no hub does.
+Controller rows of ours go from every OVSDB; a remote bridge is then reached once more, if there is an address it can
+dial. Blocking: runs where no hub does.
 """
 
-import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
-from vtrace_ovs.controller.dialogue import Dialogue
+from vtrace_ovs.codecs.ovsdb_rows import attach_obstacle
+from vtrace_ovs.controller.dialogue import Dialogue, dial
+from vtrace_ovs.controller.remote_cleaning import visit
+from vtrace_ovs.controller.service_address import NO_ADDRESS
 from vtrace_ovs.controller.settings import ControllerSettings
-from vtrace_ovs.errors import OpenFlowError
+from vtrace_ovs.errors import InfrastructureError, OpenFlowError, OvsdbError
 from vtrace_ovs.instrumentation.changes import wipe
 from vtrace_ovs.instrumentation.cookies import is_ours
-from vtrace_ovs.model.task import IntentKind
-from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology
-from vtrace_ovs.session.boundary import TaskStore
+from vtrace_ovs.model.task import Intent, IntentKind
+from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, ServiceController, Topology
+from vtrace_ovs.session.boundary import RemoteAttachment, TaskStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,42 +32,126 @@ class Cleaned:
     problem: str | None = None
 
 
-def clean_bridge(bridge: Bridge, meter_ids: Iterable[int], controller_id: int, timeout: float) -> Cleaned:
-    """Remove everything of ours from one bridge and look again. Never raises: a dead bridge is a problem to report."""
-    if not isinstance(bridge.attachment, ManagementSocket):
-        return Cleaned(bridge.id, problem=f"{bridge.id} is remote; run `vtrace clean` on {bridge.id.node}")
-    try:
-        with contextlib.closing(Dialogue(bridge, bridge.attachment.path, controller_id, timeout)) as dialogue:
-            return _clean(bridge, meter_ids, dialogue)
-    except (OSError, OpenFlowError) as error:
-        return Cleaned(bridge.id, problem=f"{bridge.id}: {error}")
+def clean_all(
+    topology: Topology, store: TaskStore, settings: ControllerSettings, remote: RemoteAttachment, at: float
+) -> tuple[Cleaned, ...]:
+    """Every VFD of an inventory, with the meters that open intents remember; closes the intents of clean bridges.
 
-
-def _clean(bridge: Bridge, meter_ids: Iterable[int], dialogue: Dialogue) -> Cleaned:
-    before = dialogue.read()
-    flows = sum(is_ours(flow.cookie) for flow in before.tables.flows)
-    present = {meter.meter_id for meter in before.tables.meters}
-    meters = tuple(meter_id for meter_id in meter_ids if meter_id in present)
-    if not flows and not meters:
-        return Cleaned(bridge.id)
-    steps = wipe(meters)
-    errors = dialogue.program((steps.sources_delete, steps.sinks_delete, *steps.meters_delete)).errors
-    left = sum(is_ours(flow.cookie) for flow in dialogue.read().tables.flows)
-    problem = f"{bridge.id}: {left} flows of ours are still there; {'; '.join(errors)}" if left or errors else None
-    return Cleaned(bridge.id, flows - left, len(meters), problem)
-
-
-def clean_all(topology: Topology, store: TaskStore, settings: ControllerSettings, at: float) -> tuple[Cleaned, ...]:
-    """Every VFD of an inventory, with the meters that open intents remember; closes the intents of clean bridges."""
+    Never raises for a bridge or an OVSDB: a dead one is a problem to report.
+    """
     intents = store.open_intents()
+    rowless = _remove_rows(topology, intents, remote)
+    cleaned = tuple(
+        outcome
+        for ovsdb, bridges in _by_server(topology).items()
+        for outcome in _clean_server(ovsdb, bridges, topology, _Cleaner(settings, remote, _meters(intents)))
+    )
+    clean = {str(outcome.bridge) for outcome in cleaned if outcome.problem is None}
+    undone = (
+        intent.id
+        for intent in intents
+        if (intent.ovsdb in rowless if intent.kind is IntentKind.CONTROLLER_ROW else intent.target in clean)
+    )
+    store.intents_undone(tuple(undone), at)
+    return cleaned
+
+
+@dataclass(frozen=True, slots=True)
+class _Cleaner:
+    """What cleaning any bridge needs. ``meters``: the ids we may have used, by bridge."""
+
+    settings: ControllerSettings
+    remote: RemoteAttachment
+    meters: dict[str, set[int]]
+
+    def local(self, bridge: Bridge, path: str) -> Cleaned:
+        try:
+            with closing(dial(bridge, path, self.settings.controller_id, self.settings.bridge_timeout)) as dialogue:
+                return self.over(bridge, dialogue)
+        except (OSError, OpenFlowError) as error:
+            return Cleaned(bridge.id, problem=f"{bridge.id}: {error}")
+
+    def dialling_us(self, ovsdb: str, bridges: Sequence[Bridge]) -> tuple[Cleaned, ...]:
+        if self.settings.listen is None:
+            return tuple(
+                Cleaned(bridge.id, problem=f"{bridge.id} cannot be cleaned: {NO_ADDRESS}") for bridge in bridges
+            )
+        outcomes: dict[BridgeId, Cleaned] = {}
+
+        def work(bridge: Bridge, dialogue: Dialogue) -> None:
+            try:
+                outcomes[bridge.id] = self.over(bridge, dialogue)
+            except (OSError, OpenFlowError) as error:
+                outcomes[bridge.id] = Cleaned(bridge.id, problem=f"{bridge.id}: {error}")
+
+        why = "it does not dial us; check that its server can reach the address of --listen, and that ovs-vswitchd runs"
+        try:
+            visit(
+                ovsdb,
+                bridges,
+                address=self.settings.listen,
+                remote=self.remote,
+                controller_id=self.settings.controller_id,
+                timeout=self.settings.bridge_timeout,
+                work=work,
+            )
+        except InfrastructureError as error:
+            why = str(error)
+        missed = {bridge.id: Cleaned(bridge.id, problem=f"{bridge.id} cannot be cleaned: {why}") for bridge in bridges}
+        return tuple((missed | outcomes).values())
+
+    def over(self, bridge: Bridge, dialogue: Dialogue) -> Cleaned:
+        """Remove everything of ours from one bridge and look again."""
+        before = dialogue.read()
+        flows = sum(is_ours(flow.cookie) for flow in before.tables.flows)
+        present = {meter.meter_id for meter in before.tables.meters}
+        meters = tuple(sorted(self.meters.get(str(bridge.id), set()) & present))
+        if not flows and not meters:
+            return Cleaned(bridge.id)
+        steps = wipe(meters)
+        errors = dialogue.program((steps.sources_delete, steps.sinks_delete, *steps.meters_delete)).errors
+        left = sum(is_ours(flow.cookie) for flow in dialogue.read().tables.flows)
+        problem = f"{bridge.id}: {left} flows of ours are still there; {'; '.join(errors)}" if left or errors else None
+        return Cleaned(bridge.id, flows - left, len(meters), problem)
+
+
+def _clean_server(ovsdb: str, bridges: Sequence[Bridge], topology: Topology, cleaner: _Cleaner) -> tuple[Cleaned, ...]:
+    cleaned = [
+        cleaner.local(bridge, bridge.attachment.path)
+        for bridge in bridges
+        if isinstance(bridge.attachment, ManagementSocket)
+    ]
+    remote = [bridge for bridge in bridges if isinstance(bridge.attachment, ServiceController)]
+    obstacles = {bridge.id: attach_obstacle(topology, bridge) for bridge in remote}
+    cleaned += (Cleaned(bridge_id, problem=why) for bridge_id, why in obstacles.items() if why is not None)
+    reachable = [bridge for bridge in remote if obstacles[bridge.id] is None]
+    return (*cleaned, *(cleaner.dialling_us(ovsdb, reachable) if reachable else ()))
+
+
+def _by_server(topology: Topology) -> dict[str, list[Bridge]]:
+    servers: dict[str, list[Bridge]] = {}
+    for bridge in topology.vfds():
+        node = topology.node(bridge.id.node)
+        servers.setdefault("" if node is None else node.ovsdb, []).append(bridge)
+    return servers
+
+
+def _meters(intents: Iterable[Intent]) -> dict[str, set[int]]:
     meters: dict[str, set[int]] = {}
     for intent in intents:
         if intent.kind is IntentKind.METER:
             meters.setdefault(intent.target, set()).update(int(number) for number in intent.detail.split(","))
-    cleaned = tuple(
-        clean_bridge(bridge, sorted(meters.get(str(bridge.id), ())), settings.controller_id, settings.bridge_timeout)
-        for bridge in topology.vfds()
-    )
-    clean = {str(outcome.bridge) for outcome in cleaned if outcome.problem is None}
-    store.intents_undone([intent.id for intent in intents if intent.target in clean], at)
-    return cleaned
+    return meters
+
+
+def _remove_rows(topology: Topology, intents: Iterable[Intent], remote: RemoteAttachment) -> frozenset[str]:
+    """The OVSDBs, of the inventory and of open intents, in which there is no Controller row of ours any more."""
+    remembered = (intent.ovsdb for intent in intents if intent.kind is IntentKind.CONTROLLER_ROW)
+    rowless: set[str] = set()
+    for ovsdb in {*(node.ovsdb for node in topology.nodes), *remembered}:
+        try:
+            remote.detach(ovsdb, None)
+        except OvsdbError:
+            continue
+        rowless.add(ovsdb)
+    return frozenset(rowless)

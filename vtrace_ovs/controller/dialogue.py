@@ -1,6 +1,7 @@
-"""Turns one local bridge into answers, blocking: for the moments when no hub runs (``clean``, ``--dry-run``)."""
+"""Turns one bridge into answers, blocking: for the moments when no hub runs (``clean``, ``--dry-run``)."""
 
 import socket
+from collections.abc import Callable
 from time import monotonic
 from typing import TypeVar
 
@@ -8,7 +9,7 @@ from vtrace_ovs.codecs.framing import messages
 from vtrace_ovs.controller.bridge_link import BridgeLink
 from vtrace_ovs.errors import OpenFlowError
 from vtrace_ovs.model.flow import FlowMod, MeterMod
-from vtrace_ovs.model.topology import Bridge
+from vtrace_ovs.model.topology import Bridge, BridgeId
 from vtrace_ovs.session.commands import Program
 from vtrace_ovs.session.events import BridgeRead, BridgeUp, Event, Programmed
 
@@ -17,22 +18,45 @@ RECEIVE_SIZE = 1 << 18
 Awaited = TypeVar("Awaited", BridgeUp, BridgeRead, Programmed)
 
 
-class Dialogue:
-    """A BridgeLink over a blocking socket, pumped until an awaited event comes.
+def dial(bridge: Bridge, path: str, controller_id: int, timeout: float) -> "Dialogue":
+    """The dialogue with a local bridge over its management socket. Raises OSError when it cannot be dialled."""
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(path)
+    except OSError:
+        sock.close()
+        raise
+    return Dialogue(sock, bridge.id, controller_id, timeout)
 
-    ``timeout`` (seconds) is for all answers together. Raises OSError when the bridge cannot be dialled.
+
+class Dialogue:
+    """A BridgeLink over a connected socket, pumped until an awaited event comes.
+
+    ``timeout`` (seconds) is for all answers together; ``name`` and ``identify`` are as for a BridgeLink. Raises
+    OSError or OpenFlowError, here and in every call, when the bridge does not answer.
     """
 
-    def __init__(self, bridge: Bridge, path: str, controller_id: int, timeout: float) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        name: BridgeId,
+        controller_id: int,
+        timeout: float,
+        identify: Callable[[int], BridgeId] | None = None,
+    ) -> None:
         self._deadline = monotonic() + timeout
         self._events: list[Event] = []
-        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket = sock
         self._socket.settimeout(timeout)
-        self._socket.connect(path)
         self._pending = b""
-        self.link = BridgeLink(bridge.id, controller_id, self._socket.sendall, self._events.append)
-        self.link.begin()
-        self.wait_for(BridgeUp)
+        self.link = BridgeLink(name, controller_id, self._socket.sendall, self._events.append, identify)
+        try:
+            self.link.begin()
+            self.wait_for(BridgeUp)
+        except (OSError, OpenFlowError):
+            self._socket.close()
+            raise
 
     def read(self) -> BridgeRead:
         """Everything that decides a packet's way through the bridge, as it is now."""

@@ -29,7 +29,7 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """These bridges, and no others, shall dial ``target`` on behalf of a task."""
+    """What ``Invitations.want`` says."""
 
     task_id: int
     target: str
@@ -44,7 +44,7 @@ class _Overdue:
 
 
 class Invitations:
-    """The OVSDB side of remote bridges. ``declined`` is called on the native thread, ``failed`` if the database fails."""
+    """The OVSDB side of remote bridges; ``declined`` and ``failed`` (a StorageError) are called on native threads."""
 
     def __init__(
         self,
@@ -70,8 +70,12 @@ class Invitations:
         self._thread.start()
 
     def want(self, task_id: int, target: str, bridges: Sequence[Bridge]) -> None:
-        """Have these bridges dial ``target``, and no others; none: take every row back."""
+        """Have these bridges dial ``target`` on behalf of a task, and the bridges of no other server."""
         self._jobs.put(_Wanted(task_id, target, tuple(bridges)))
+
+    def take_back(self) -> None:
+        """Have no bridge dial us."""
+        self._jobs.put(_Wanted(0, "", ()))
 
     def overdue(self, bridge: Bridge) -> None:
         """Find out why an invited bridge does not come."""
@@ -79,7 +83,7 @@ class Invitations:
 
     def close(self) -> None:
         """Take every row back, then end the thread."""
-        self._jobs.put(_Wanted(0, self._target, ()))
+        self.take_back()
         self._jobs.put(None)
         self._thread.join()
 
@@ -99,7 +103,8 @@ class Invitations:
         )
 
     def _adjust(self, wanted: _Wanted) -> None:
-        self._target = wanted.target
+        if wanted.bridges:
+            self._target = wanted.target
         servers: dict[str, list[Bridge]] = {}
         for bridge in wanted.bridges:
             if isinstance(bridge.attachment, ServiceController):

@@ -1,26 +1,35 @@
-"""Keeps one OpenFlow conversation per VFD of the inventory: dials local bridges, waits for remote ones to dial us."""
+"""Keeps one OpenFlow conversation per VFD of the inventory: dials local bridges, has remote ones dial us.
+
+Remote bridges are connected only while tasks run: nothing of ours is in their OVSDB otherwise (design D1). Hub threads
+are native threads under os-ken, so what they share is changed under a lock, and nothing is reported or sent under it.
+"""
 
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, time
 from typing import Any
 
 from vtrace_ovs.codecs.framing import Message
+from vtrace_ovs.codecs.ovsdb_rows import attach_obstacle
 from vtrace_ovs.controller.bridge_link import BridgeLink
 from vtrace_ovs.controller.connection import Connection
+from vtrace_ovs.controller.invitations import Declined, Invitations
+from vtrace_ovs.controller.mailbox import Mailbox
+from vtrace_ovs.controller.reception import Reception
 from vtrace_ovs.controller.seam import hub
-from vtrace_ovs.errors import CodecError, OpenFlowError
-from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology
-from vtrace_ovs.session.boundary import LivenessProbe
+from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
+from vtrace_ovs.errors import CodecError, OpenFlowError, VtraceError
+from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, ServiceController, Topology
 from vtrace_ovs.session.commands import Program
-from vtrace_ovs.session.events import BridgeDown, Event
+from vtrace_ovs.session.events import BridgeDown, BridgeReleased, Event
 
 REDIAL_INTERVAL = 0.25
 GREETING_DEADLINE = 2.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Link:
     """One conversation and the connection it runs over. ``since`` is when it began (monotonic seconds)."""
 
@@ -30,29 +39,58 @@ class Link:
 
 
 class Links:
-    """All conversations. ``report`` takes session events, in order per bridge."""
+    """All conversations. ``report`` takes session events, in order per bridge; ``failed`` what ends the controller."""
 
-    def __init__(self, controller_id: int, report: Callable[[Event], None], probe: LivenessProbe) -> None:
-        self._controller_id = controller_id
-        self._probe = probe
+    def __init__(
+        self,
+        settings: ControllerSettings,
+        surroundings: Surroundings,
+        report: Callable[[Event], None],
+        failed: Callable[[VtraceError], None],
+    ) -> None:
+        self._controller_id = settings.controller_id
+        self._probe = surroundings.probe
         self._report = report
+        self._declines: Mailbox[Declined] = Mailbox(self._declined)
+        self._invitations = Invitations(
+            surroundings.store, surroundings.remote, surroundings.probe, self._declines.post, failed
+        )
+        self._reception = Reception(settings.listen, self._invitations, self._arrived)
+        self._topology = Topology()
         self._bridges: dict[BridgeId, Bridge] = {}
         self._links: dict[BridgeId, Link] = {}
-        self._reported_down: set[BridgeId] = set()
+        self._callers: set[Link] = set()
+        self._dialing: set[BridgeId] = set()
+        self._reported_down: dict[BridgeId, str] = {}
+        self._task: int | None = None
         self._open = True
+        self._lock = threading.RLock()
         self._dialer: Any = None
 
     def start(self) -> None:
-        """Start the hub thread that dials."""
+        """Start the hub thread that dials, and the native one that invites."""
+        self._declines.start()
+        self._invitations.start()
         self._dialer = hub.spawn(self._keep_dialing)
 
     def adopt(self, topology: Topology) -> None:
         """Hold conversations with these VFDs, and with no others."""
-        self._bridges = {bridge.id: bridge for bridge in topology.vfds()}
-        for bridge_id in tuple(self._links):
-            if bridge_id not in self._bridges:
-                self._links.pop(bridge_id).connection.close()
+        with self._lock:
+            self._topology = topology
+            self._bridges = {bridge.id: bridge for bridge in topology.vfds()}
+            gone = [self._links.pop(bridge_id) for bridge_id in tuple(self._links) if bridge_id not in self._bridges]
+        for link in gone:
+            link.connection.close()
         self._dial_missing()
+        self._invite()
+
+    def serve(self, task_id: int | None) -> None:
+        """Have remote bridges dial us as long as a task runs (any one of them is named), and let go of them after."""
+        before, self._task = self._task, task_id
+        if task_id is not None and before is None:
+            self._invite()
+        elif task_id is None and before is not None:
+            self._release()
 
     def read(self, bridge_id: BridgeId) -> None:
         """Carry out ``ReadBridge``."""
@@ -67,11 +105,15 @@ class Links:
             link.conversation.program(command)
 
     def close(self) -> None:
-        """End every conversation."""
+        """End every conversation, and take every invitation back."""
         self._open = False
-        for link in self._links.values():
+        with self._lock:
+            ended = (*self._links.values(), *self._callers)
+            self._links.clear()
+        for link in ended:
             link.connection.close()
-        self._links.clear()
+        self._reception.close()
+        self._declines.close()
 
     def _attached(self, bridge_id: BridgeId) -> Link | None:
         link = self._links.get(bridge_id)
@@ -84,18 +126,33 @@ class Links:
         while self._open:
             hub.sleep(REDIAL_INTERVAL)
             self._give_up_on_the_silent()
+            self._reception.ask_after_the_missing()
             self._dial_missing()
 
     def _give_up_on_the_silent(self) -> None:
-        for bridge_id, link in tuple(self._links.items()):
+        with self._lock:
+            links = (*self._links.values(), *self._callers)
+        for link in links:
             if not link.conversation.attached and monotonic() - link.since > GREETING_DEADLINE:
                 link.connection.close()
-                self._lost(bridge_id, link, "ovs-vswitchd accepts the connection but does not answer: it hangs")
+                self._lost(link, "ovs-vswitchd accepts the connection but does not answer: it hangs")
 
     def _dial_missing(self) -> None:
-        for bridge in tuple(self._bridges.values()):
-            if self._open and bridge.id not in self._links and isinstance(bridge.attachment, ManagementSocket):
-                self._dial(bridge, bridge.attachment.path)
+        with self._lock:
+            busy = {*self._links, *self._dialing}
+            missing = [
+                (bridge, bridge.attachment.path)
+                for bridge in self._bridges.values()
+                if self._open and bridge.id not in busy and isinstance(bridge.attachment, ManagementSocket)
+            ]
+            self._dialing.update(bridge.id for bridge, _ in missing)
+        for bridge, path in missing:
+            obstacle = attach_obstacle(self._topology, bridge)
+            if obstacle is None:
+                self._dial(bridge, path)
+            else:
+                self._down(bridge.id, obstacle)
+            self._dialing.discard(bridge.id)
 
     def _dial(self, bridge: Bridge, path: str) -> None:
         sock = socket.socket(socket.AF_UNIX)
@@ -105,18 +162,65 @@ class Links:
             sock.close()
             self._down(bridge.id, self._probe(bridge) or f"{bridge.id}: {path} was refused")
             return
-        self.converse(bridge.id, sock)
+        link = self._link(bridge.id, sock, None)
+        self._links[bridge.id] = link
+        self._begin(link)
 
-    def converse(self, bridge_id: BridgeId, sock: socket.socket) -> None:
-        """Hold the conversation with a bridge over this socket."""
+    def _invite(self) -> None:
+        remote = [bridge for bridge in self._bridges.values() if isinstance(bridge.attachment, ServiceController)]
+        if self._task is None or not remote:
+            return
+        problems = {bridge.id: attach_obstacle(self._topology, bridge) for bridge in remote}
+        usable = [bridge for bridge in remote if problems[bridge.id] is None]
+        for bridge_id, problem in (problems | self._reception.expect(self._task, usable)).items():
+            if problem is not None:
+                self._down(bridge_id, problem)
+
+    def _release(self) -> None:
+        """Let go of remote bridges: hang up first, so that none reports a loss that is no loss."""
+        remote = [bridge.id for bridge in self._bridges.values() if isinstance(bridge.attachment, ServiceController)]
+        with self._lock:
+            links = [self._links.pop(bridge_id) for bridge_id in remote if bridge_id in self._links]
+        for link in links:
+            link.connection.close()
+        if remote:
+            self._reception.release()
+        for bridge_id in remote:
+            self._reported_down.pop(bridge_id, None)
+            self._report(BridgeReleased(time(), bridge_id))
+
+    def _arrived(self, sock: socket.socket) -> None:
+        """Somebody dials us: one of the expected bridges, once its dpid says so."""
+        link = self._link(BridgeId("remote", str(sock.getpeername()[0])), sock, lambda dpid: self._met(link, dpid))
+        self._callers.add(link)
+        self._begin(link)
+
+    def _met(self, link: Link, dpid: int) -> BridgeId:
+        bridge_id = self._reception.bridge_of(dpid)
+        with self._lock:
+            self._callers.discard(link)
+            before = self._links.get(bridge_id)
+            self._links[bridge_id] = link
+        if before is not None:
+            before.connection.close()
+            self._report(BridgeDown(time(), bridge_id, f"{bridge_id} has dialled us again"))
+        return bridge_id
+
+    def _declined(self, declined: Declined) -> None:
+        if declined.bridge not in self._links and self._task is not None:
+            self._down(declined.bridge, declined.reason)
+
+    def _link(self, name: BridgeId, sock: socket.socket, identify: Callable[[int], BridgeId] | None) -> Link:
         connection = Connection(
-            sock, lambda received: self._received(link, received), lambda why: self._lost(bridge_id, link, why)
+            sock, lambda received: self._received(link, received), lambda why: self._lost(link, why)
         )
-        conversation = BridgeLink(bridge_id, self._controller_id, connection.send, self._report)
+        conversation = BridgeLink(name, self._controller_id, connection.send, self._report, identify)
         link = Link(conversation, connection, monotonic())
-        self._links[bridge_id] = link
-        connection.start()
-        conversation.begin()
+        return link
+
+    def _begin(self, link: Link) -> None:
+        link.connection.start()
+        link.conversation.begin()
 
     def _received(self, link: Link, received: tuple[Message, ...]) -> None:
         try:
@@ -124,21 +228,25 @@ class Links:
                 link.conversation.message(message)
         except (OpenFlowError, CodecError) as error:
             link.connection.close()
-            self._lost(link.conversation.bridge, link, str(error))
+            self._lost(link, str(error))
         else:
             if link.conversation.attached:
-                self._reported_down.discard(link.conversation.bridge)
+                self._reported_down.pop(link.conversation.bridge, None)
 
-    def _lost(self, bridge_id: BridgeId, link: Link, reason: str) -> None:
-        if self._links.get(bridge_id) is not link:
-            return
-        del self._links[bridge_id]
-        bridge = self._bridges.get(bridge_id)
-        if bridge is not None and link.conversation.attached:
-            reason = self._probe(bridge) or f"{bridge_id}: {reason}"
-        self._down(bridge_id, reason)
+    def _lost(self, link: Link, reason: str) -> None:
+        bridge_id = link.conversation.bridge
+        with self._lock:
+            self._callers.discard(link)
+            if self._links.get(bridge_id) is not link:
+                return
+            del self._links[bridge_id]
+            bridge = self._bridges.get(bridge_id)
+        if link.conversation.attached:
+            local = bridge is not None and isinstance(bridge.attachment, ManagementSocket)
+            reason = (self._probe(bridge) if local and bridge is not None else None) or reason
+        self._down(bridge_id, reason if str(bridge_id) in reason else f"{bridge_id}: {reason}")
 
     def _down(self, bridge_id: BridgeId, reason: str) -> None:
-        if self._open and bridge_id not in self._reported_down:
-            self._reported_down.add(bridge_id)
+        if self._open and self._reported_down.get(bridge_id) != reason:
+            self._reported_down[bridge_id] = reason
             self._report(BridgeDown(time(), bridge_id, reason))

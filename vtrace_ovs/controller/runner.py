@@ -68,7 +68,7 @@ def _end_tasks(app: VTraceApp) -> bool:
 def _clean(app: VTraceApp) -> None:
     """The session could not end by itself: remove what is ours from every bridge, and say so of its tasks."""
     store = app.surroundings.store
-    clean_all(app.session.fleet.topology, store, app.settings, time())
+    clean_all(app.session.fleet.topology, store, app.settings, app.surroundings.remote, time())
     for task_id in app.session.runs:
         store.set_state(task_id, TaskState.FAILED, time(), reason=f"the controller stopped: {app.failure}")
 

@@ -21,7 +21,7 @@ class ServiceAddress:
 
     @staticmethod
     def parse(text: str) -> "ServiceAddress":
-        """From ``tcp:IP:PORT`` or ``tcp:[IPV6]:PORT``. Raises UsageError: bridges dial it, so it must be one address."""
+        """From ``tcp:IP:PORT`` or ``tcp:[IPV6]:PORT``. Raises UsageError; ``0.0.0.0`` cannot be dialled."""
         method, _, place = text.partition(":")
         host, _, port = place.rpartition(":")
         try:

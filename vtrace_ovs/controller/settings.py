@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from vtrace_ovs.controller.service_address import ServiceAddress
 from vtrace_ovs.instrumentation.plan import Settings
-from vtrace_ovs.session.boundary import InventorySource, LivenessProbe, TaskStore
+from vtrace_ovs.session.boundary import InventorySource, LivenessProbe, RemoteAttachment, TaskStore
 from vtrace_ovs.session.settings import SessionSettings
 
 PRIVATE_CONTROLLER_ID = 0x5654
@@ -14,7 +15,8 @@ class ControllerSettings:
     """Times in seconds.
 
     ``generation`` (0-255) tells this controller's flows from those of an earlier one. ``accept_tasks``: take new tasks
-    from the database. ``apps`` are modules of other Ryu apps to load beside ours.
+    from the database. ``apps`` are modules of other Ryu apps to load beside ours. ``listen`` is what remote bridges
+    dial; without it they cannot be traced.
     """
 
     generation: int
@@ -24,6 +26,7 @@ class ControllerSettings:
     inventory_interval: float = 5.0
     accept_tasks: bool = True
     apps: tuple[str, ...] = ()
+    listen: ServiceAddress | None = None
 
     @property
     def instrumentation(self) -> Settings:
@@ -38,3 +41,4 @@ class Surroundings:
     store: TaskStore
     inventory: InventorySource
     probe: LivenessProbe
+    remote: RemoteAttachment
