@@ -219,8 +219,9 @@ class Links:
         return link
 
     def _begin(self, link: Link) -> None:
-        link.connection.start()
+        """Queue our HELLO before anything of the bridge's is read: an answer that overtakes it ends the connection."""
         link.conversation.begin()
+        link.connection.start()
 
     def _received(self, link: Link, received: tuple[Message, ...]) -> None:
         try:
