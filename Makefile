@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := .uv/bin/uv
 READY := $(VENV)/.ready
-APT := openvswitch-switch openvswitch-common mininet iproute2 iputils-ping ethtool tcpdump procps openssl
+APT := openvswitch-switch openvswitch-common ovn-central ovn-host mininet iproute2 iputils-ping ethtool tcpdump procps openssl
 
 .PHONY: demo test check bench setup apt lock clean
 
