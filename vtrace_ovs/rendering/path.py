@@ -15,6 +15,7 @@ _PASS = Span("✓", Style.GOOD)
 _FAIL = Span("✗", Style.BAD)
 _DOUBT = Span("?", Style.UNSURE)
 _LOST_HERE = frozenset({Ending.DROPPED, Ending.OPEN, Ending.LOOPED})
+_ARRIVED = frozenset({Ending.HANDED_TO_PORT, Ending.EXITED})
 _MILLISECOND = 1e-3
 
 
@@ -25,15 +26,21 @@ class _View:
     trajectory: Trajectory
     verdict: Verdict
     detail: int
+    prediction: Trajectory | None
 
 
-def path_branches(trajectory: Trajectory, verdict: Verdict, detail: int) -> tuple[Branch, ...]:
+def path_branches(
+    trajectory: Trajectory, verdict: Verdict, detail: int, prediction: Trajectory | None = None
+) -> tuple[Branch, ...]:
     """The tree of one trajectory.
+
+    An observed hop knows only the flow that let the packet out or dropped it; the tables before it are taken from
+    ``prediction`` where that went the same way to the same flow.
 
     ``detail`` 0 lists the tables of a hop in one line and shows only the flow that decided; 1 shows every flow with its
     actions; 2 adds near misses, cookies and times.
     """
-    view = _View(trajectory, verdict, detail)
+    view = _View(trajectory, verdict, detail, prediction)
     numbered = enumerate(trajectory.hops)
     return tuple(
         Branch(line(Span(node, Style.STRONG)), tuple(_hop(view, number, hop) for number, hop in visits))
@@ -96,18 +103,35 @@ def _detour(trajectory: Trajectory, number: int, hop: Hop) -> list[Branch]:
 
 
 def _lookups(view: _View, number: int, hop: Hop) -> list[Branch]:
-    if not hop.steps:
+    walked = _as_predicted(view, hop)
+    if not walked.steps:
         return []
     mark = _hop_mark(view, number, hop)
-    deciding = len(hop.steps) - 1 if hop.deciding is None else hop.deciding
-    marks = [mark if at == deciding else _PASS for at in range(len(hop.steps))]
+    deciding = len(walked.steps) - 1 if walked.deciding is None else walked.deciding
+    marks = [mark if at == deciding else _PASS for at in range(len(walked.steps))]
+    marked = tuple(zip(walked.steps, marks, strict=True))
     if view.detail:
-        return [_step(view, hop, step, stopped) for step, stopped in zip(hop.steps, marks, strict=True)]
+        return [_step(view, hop, step, stopped) for step, stopped in marked]
     tables: list[str | Span] = ["tables "]
-    for at, (step, stopped) in enumerate(zip(hop.steps, marks, strict=True)):
-        tables += [" → " if at else "", f"{step.table_id} ", stopped]
-    decisive = [_step(view, hop, step, mark) for step, sign in zip(hop.steps, marks, strict=True) if sign is not _PASS]
-    return [Branch(line(*tables)), *decisive]
+    for at, step in enumerate(walked.steps):
+        tables += [" → " if at else "", str(step.table_id), *((" ", mark) if at == deciding else ())]
+    return [
+        Branch(line(*tables)),
+        *(_step(view, hop, step, mark) for step, sign in marked if sign is not _PASS),
+    ]
+
+
+def _as_predicted(view: _View, hop: Hop) -> Hop:
+    """The predicted visit that looks just like this one and ends in the same flow; the visit itself without one."""
+    if view.prediction is None or not hop.steps:
+        return hop
+    place, seen = (hop.bridge, hop.in_port, hop.dscp_mark), (hop.steps[-1].table_id, hop.steps[-1].flow)
+    for other in view.prediction.hops:
+        if (other.bridge, other.in_port, other.dscp_mark) == place and len(other.steps) > 1:
+            last = other.steps[-1 if other.deciding is None else other.deciding]
+            if (last.table_id, last.flow) == seen:
+                return other
+    return hop
 
 
 def _step(view: _View, hop: Hop, step: Step, stopped: Span) -> Branch:
@@ -144,7 +168,7 @@ def _ending(view: _View, number: int, hop: Hop) -> list[Branch]:
     sentences = []
     if hop.inferred:
         sentences.append(line(Span("no record of this hop: a later one proves it", Style.UNSURE)))
-    if hop.unmarked:
+    if hop.unmarked and _ending_of(view.trajectory, number, hop) not in _ARRIVED:
         sentences.append(line(Span("left without a mark: no later VFD would have logged it", Style.UNSURE)))
     if hop.unsupported is not None:
         sentences.append(line(Span(f"stopped at {hop.unsupported}, which this version does not model", Style.UNSURE)))

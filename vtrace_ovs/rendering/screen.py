@@ -87,12 +87,21 @@ def _group(result: TaskResult, group: PathGroup, detail: int) -> Iterator[Line]:
     yield _BLANK
     yield line(Span(f"{group.packets} of {packets_phrase(result.packets)}: {_traffic(group.example)}", Style.STRONG))
     yield from _identity(group.example, detail)
-    if group.verdict != result.verdict:
+    if _differs(group.verdict, result.verdict):
         yield verdict_line(group.verdict)
-    yield from tree(path_branches(group.example, group.verdict, detail))
+    yield from tree(path_branches(group.example, group.verdict, detail, group.prediction))
+    if group.prediction is not None and group.example.hops:
+        yield line(
+            Span("The last table of each hop was seen; those before it are by the stored flow tables.", Style.FAINT)
+        )
     if detail > 1 and group.prediction is not None:
         yield line(Span("The stored flow tables say:", Style.STRONG))
         yield from tree(path_branches(group.prediction, group.verdict, detail))
+
+
+def _differs(one: Verdict, other: Verdict) -> bool:
+    """Whether two verdicts say different things about different places; their counts of packets do not matter."""
+    return (one.disposition, one.code, one.culprit) != (other.disposition, other.code, other.culprit)
 
 
 def _traffic(trajectory: Trajectory) -> str:

@@ -198,7 +198,8 @@ class Collection:
         """What is known of a task, as a result."""
         notes = tuple(run.notes)
         if run.extra_packets:
-            notes = (*notes, f"{run.extra_packets} more packets were colored before coloring ended")
+            packets = "packet was" if run.extra_packets == 1 else "packets were"
+            notes = (*notes, f"{run.extra_packets} more {packets} colored before coloring ended")
         run.result = conclude(run.task.id, run.task.request, run.decisions, self._scene(run), notes)
         return SaveResult(run.result, final)
 
