@@ -45,6 +45,7 @@ class OvsInstance:
         return {
             **os.environ,
             "OVS_RUNDIR": place,
+            "OVN_RUNDIR": place,
             "OVS_LOGDIR": place,
             "OVS_DBDIR": place,
             "OVS_SYSCONFDIR": place,
@@ -69,16 +70,20 @@ class OvsInstance:
         if not database.exists():
             self.run("ovsdb-tool", "create", str(database), str(_schema()))
         remotes = [f"--remote=punix:{self.directory / 'db.sock'}", *(f"--remote={remote}" for remote in self.remotes)]
-        self._daemon("ovsdb-server", str(database), *remotes)
+        self.daemon("ovsdb-server", str(database), *remotes)
         self.run("ovs-vsctl", "--no-wait", "init", *configuration)
         self.start_vswitchd()
 
     def start_vswitchd(self) -> None:
         """Start (or start again) ovs-vswitchd on the running database."""
         flags = ["--enable-dummy", "--disable-system"] if self.dummy else []
-        self._daemon("ovs-vswitchd", self.ovsdb, *flags)
+        self.daemon("ovs-vswitchd", self.ovsdb, *flags)
 
-    def _daemon(self, program: str, *arguments: str) -> None:
+    def daemon(self, program: str, *arguments: str, control_socket: bool = True) -> None:
+        """Start one daemon of this family (OVN's too) with its files in ``directory``; ``kill`` ends it by name.
+
+        ``control_socket`` False is for ovn-controller, which takes no ``--unixctl``; OVN_RUNDIR tells it where.
+        """
         pidfile = self.directory / f"{program}.pid"
         self.run(
             program,
@@ -88,7 +93,7 @@ class OvsInstance:
             f"--pidfile={pidfile}",
             f"--log-file={self.directory / program}.log",
             "-vconsole:off",
-            f"--unixctl={self.directory / program}.ctl",
+            *([f"--unixctl={self.directory / program}.ctl"] if control_socket else []),
         )
         self.pids[program] = int(pidfile.read_text())
 
