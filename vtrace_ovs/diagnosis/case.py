@@ -114,6 +114,8 @@ def _other_branches(observed: Trajectory) -> Iterator[Evidence]:
 def _silent_hops(observed: Trajectory) -> Iterator[Evidence]:
     """Hops whose records are missing although the packet went on: lost copies, not lost packets (idea N3)."""
     for hop in observed.hops:
+        if len(hop.seen) > 1:
+            continue
         if hop.inferred:
             yield deduced(f"{hop.bridge} logged nothing, but a later hop proves that the packet passed it.")
         elif hop.ending is None and Loc.OUT not in hop.seen:

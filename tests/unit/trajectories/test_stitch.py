@@ -304,6 +304,19 @@ def test_lost_records_never_mix_tenants_or_tasks_nor_hide_passage(
 
 @FIXTURES_KEEP
 @given(data=st.data())
+def test_lost_outs_never_mix_vnis_even_when_nobody_names_tenants(
+    data: st.DataObject, direct: Journey, nameless: Topology
+) -> None:
+    records = data.draw(st.permutations([*direct("blue"), *direct("red", at=0.0004)]))
+    kept = [one for one in records if one.loc is Loc.IN or data.draw(st.booleans())]
+    for one in stitch(kept, nameless):
+        assert len(vnis(one)) <= 1
+        edges = {hop.in_port for hop in one.hops if hop.dscp_mark == 1 and hop.in_port is not None}
+        assert len(edges | {hop.out_port for hop in one.hops if hop.dscp_mark == 2 and hop.out_port is not None}) <= 1
+
+
+@FIXTURES_KEEP
+@given(data=st.data())
 def test_losing_records_never_turns_into_a_drop(data: st.DataObject, routed: Journey, topology: Topology) -> None:
     kept = [one for one in routed() if data.draw(st.booleans())]
     found = stitch(kept, topology)

@@ -1,0 +1,72 @@
+from ipaddress import IPv4Address
+
+from vtrace_ovs.model.packet import Tunnel
+from vtrace_ovs.model.places import Places
+from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
+
+HERE, THERE, ELSEWHERE = (IPv4Address(f"172.31.0.{n}") for n in (11, 12, 99))
+ONE, TWO, ROUTER = BridgeId("s1", "br-int"), BridgeId("s2", "br-int"), BridgeId("s1", "vr-blue")
+SOCKET = ManagementSocket("x.mgmt")
+
+
+def _places(remote: IPv4Address | None = None, key: int | None = None) -> Places:
+    one = (
+        Port(1, "vm", PortKind.EDGE, "vm", tenant="blue", vni=101),
+        Port(10, "vxlan", PortKind.TUNNEL, remote=remote, key=key),
+        Port(20, "to-router", PortKind.PATCH, peer="to-int"),
+        Port(21, "to-phy", PortKind.PATCH, peer="phy-int"),
+    )
+    two = (Port(10, "vxlan", PortKind.TUNNEL, remote=HERE if remote else None, key=key),)
+    bridges = (
+        Bridge(ONE, 1, BridgeRole.VSWITCH, one, SOCKET),
+        Bridge(ROUTER, 2, BridgeRole.VROUTER, (Port(1, "to-int", PortKind.PATCH, peer="to-router"),), SOCKET),
+        Bridge(BridgeId("s1", "br-phy"), 3, BridgeRole.UNDERLAY, (Port(1, "phy-int", PortKind.PATCH),), SOCKET),
+        Bridge(TWO, 4, BridgeRole.VSWITCH, two, SOCKET),
+    )
+    return Places(Topology((Node("s1", "unix:1", (HERE,)), Node("s2", "unix:2", (THERE,))), bridges))
+
+
+def test_a_tunnel_leads_to_the_server_of_its_outer_destination() -> None:
+    onward = _places().onward(ONE, 10, Tunnel(101, HERE, THERE))
+    assert (onward.kind, onward.node, onward.destination) == (PortKind.TUNNEL, "s2", THERE)
+    assert onward.arrivals == ((TWO, 10),)
+
+
+def test_a_fixed_remote_and_key_decide_without_a_tunnel() -> None:
+    assert _places(THERE, 101).onward(ONE, 10, None).arrivals == ((TWO, 10),)
+    assert _places(THERE, 101).onward(ONE, 10, Tunnel(202, HERE, None)).arrivals == ()
+
+
+def test_a_destination_of_no_server_leads_out_of_the_inventory() -> None:
+    onward = _places().onward(ONE, 10, Tunnel(101, HERE, ELSEWHERE))
+    assert (onward.kind, onward.node, onward.arrivals) == (PortKind.TUNNEL, None, ())
+
+
+def test_a_patch_port_leads_to_its_peer_unless_that_is_no_vfd() -> None:
+    places = _places()
+    assert places.onward(ONE, 20, None).arrivals == ((ROUTER, 1),)
+    assert places.onward(ONE, 21, None).arrivals == ()
+
+
+def test_edge_local_and_unknown_ports_lead_to_no_vfd() -> None:
+    places = _places()
+    assert places.onward(ONE, 1, None).kind is PortKind.EDGE
+    assert places.onward(ONE, 0xFFFFFFFE, None).kind is PortKind.LOCAL
+    assert places.onward(ONE, 77, None).kind is None
+
+
+def test_sources_are_the_other_ends() -> None:
+    places = _places()
+    assert places.sources(TWO, 10, Tunnel(101, HERE, THERE)) == ((ONE, 10),)
+    assert places.sources(TWO, 10, None) == ((ONE, 10),)
+    assert places.sources(TWO, 10, Tunnel(101, ELSEWHERE, THERE)) == ()
+    assert places.sources(ROUTER, 1, None) == ((ONE, 20),)
+    assert places.sources(ONE, 1, None) == ()
+
+
+def test_tenants_are_known_by_port_or_vni() -> None:
+    places = _places()
+    assert places.tenant_of(ONE, 1, None) == "blue"
+    assert places.tenant_of(ONE, 10, Tunnel(101, HERE, THERE)) == "blue"
+    assert places.tenant_of(ONE, 10, Tunnel(5, HERE, THERE)) is None
+    assert places.tenant_of(ONE, 77, None) is None
