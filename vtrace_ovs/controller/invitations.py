@@ -99,7 +99,7 @@ class Invitations:
 
     def _why_not_here(self, bridge: Bridge) -> str:
         return self._probe(bridge) or (
-            f"{bridge.id} does not dial {self._target}: check that its server can reach this address (route, firewall)"
+            f"{bridge.id}: it does not dial {self._target}; check that its server can reach that (route, firewall)"
         )
 
     def _adjust(self, wanted: _Wanted) -> None:

@@ -14,7 +14,7 @@ class BridgeState:
 
     ``planned_with`` is what ``carried`` was made from; ``tables_version`` counts changes of production's tables.
     ``tables`` are without flows of this tool; ``read_at`` and ``asked_at`` are when they last came and were
-    asked for. ``stranger`` is set when another run of this tool has flows there.
+    asked for, ``up_at`` when it last came up. ``stranger`` is set when another run of this tool has flows there.
     """
 
     bridge: Bridge
@@ -27,6 +27,7 @@ class BridgeState:
     tables_version: int = 0
     planned_with: "PlanBasis | None" = None
     stranger: bool = False
+    up_at: float = 0.0
     read_at: float = 0.0
     asked_at: float = 0.0
 

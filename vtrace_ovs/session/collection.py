@@ -216,6 +216,7 @@ class Collection:
     def _scene(self, run: TaskRun) -> Scene:
         if run.scene is None or run.scene_version != self._fleet.version:
             profiles = {b: self._profile_named(state.bridge.profile) for b, state in self._fleet.states.items()}
-            run.scene = scene_of(self._fleet, profiles, run.meters_before, self._deployment.marks.length + 1)
+            hop_limit = self._deployment.marks.length + 1
+            run.scene = scene_of(self._fleet, profiles, run.meters_before, hop_limit, run.armed_at)
             run.scene_version = self._fleet.version
         return run.scene

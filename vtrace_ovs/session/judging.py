@@ -16,18 +16,22 @@ from vtrace_ovs.session.events import BridgeRead
 from vtrace_ovs.walker.network import Network
 from vtrace_ovs.walker.walk import WalkStart, walk
 
+LATE = "it came up while the trace ran already, so packets may have passed it unseen"
+
 
 def scene_of(
     fleet: Fleet,
     profiles: Mapping[BridgeId, PipelineProfile],
     meters_before: Mapping[BridgeId, Mapping[int, MeterCounters]],
     hop_limit: int,
+    armed_at: float,
 ) -> Scene:
-    """Everything around the packets that a verdict may rest on, as it is now."""
+    """Everything around the packets that a verdict may rest on, as it is now, for a task armed then."""
     return Scene(
         topology=fleet.topology,
         profiles=profiles,
         unreachable=fleet.unreachable(),
+        unobserved={bridge: LATE for bridge, state in fleet.states.items() if state.up and state.up_at > armed_at},
         meters=tuple(
             reading
             for bridge, state in fleet.states.items()

@@ -10,7 +10,7 @@ from vtrace_ovs.instrumentation.scope import source_ports
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import BridgeId
-from vtrace_ovs.session.bridges import Fleet
+from vtrace_ovs.session.bridges import BridgeState, Fleet
 from vtrace_ovs.session.collection import Collection
 from vtrace_ovs.session.commands import Command, EraseIntents, ReadBridge, SaveTaskState
 from vtrace_ovs.session.deployment import Deployment
@@ -66,8 +66,8 @@ class Session:
         match event:
             case InventoryRead(_, topology, problems):
                 self.fleet.adopt(topology, problems)
-            case BridgeUp(_, bridge, dpid):
-                self._bridge_up(bridge, dpid)
+            case BridgeUp(at, bridge, dpid):
+                self._bridge_up(bridge, dpid, at)
             case BridgeDown(at, bridge, reason):
                 return self._bridge_down(bridge, reason, at)
             case BridgeReleased(_, bridge):
@@ -94,11 +94,12 @@ class Session:
                 assert_never(event)
         return ()
 
-    def _bridge_up(self, bridge: BridgeId, dpid: int) -> None:
+    def _bridge_up(self, bridge: BridgeId, dpid: int, at: float) -> None:
         state = self.fleet.states.get(bridge)
         if state is None:
             return
-        state.up, state.dpid, state.reason = True, dpid, ""
+        state.up, state.dpid, state.reason, state.up_at = True, dpid, "", at
+        self.fleet.version += 1
         if any(run.instrumented for run in self.runs.values()):
             self.deployment.stale = self._reread = True
 
@@ -180,7 +181,7 @@ class Session:
         """Traffic that no bridge up could color would only seem to be missing."""
         states = [self.fleet.states[bridge] for bridge in sources if bridge in self.fleet.states]
         if states and not any(state.up for state in states):
-            reasons = [state.reason or f"{state.bridge.id} has not answered yet" for state in states[:NAMED_REASONS]]
+            reasons = [_why_down(state) for state in states[:NAMED_REASONS]]
             unnamed = len(states) - len(reasons)
             rest = (f"and {unnamed} more bridges do not answer",) if unnamed else ()
             raise InfrastructureError("; ".join((*reasons, *rest)))
@@ -216,3 +217,8 @@ class Session:
         self._quarantine[run.slot] = at + self.settings.slot_quarantine
         erased = (EraseIntents(bridge, (run.task.id,)) for bridge in self.fleet.live())
         return (*erased, SaveTaskState(run.task.id, run.final_state, at, reason=run.failure))
+
+
+def _why_down(state: BridgeState) -> str:
+    name, reason = str(state.bridge.id), state.reason or "it has not answered yet"
+    return reason if name in reason else f"{name}: {reason}"

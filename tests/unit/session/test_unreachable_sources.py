@@ -59,7 +59,7 @@ def test_the_reason_of_the_only_source_bridge_is_the_tasks_reason() -> None:
     session = _session(1)
     session.handle(BridgeDown(NOW, _bridge_id(1), "bridge br speaks only OpenFlow10"))
     (saved,) = _saved(session.handle(TaskClaimed(NOW, _task())))
-    assert (saved.state, saved.reason) == (TaskState.FAILED, "bridge br speaks only OpenFlow10")
+    assert (saved.state, saved.reason) == (TaskState.FAILED, "s1/br: bridge br speaks only OpenFlow10")
 
 
 def test_many_reasons_are_cut_short() -> None:
@@ -67,7 +67,7 @@ def test_many_reasons_are_cut_short() -> None:
     for number in range(1, 7):
         session.handle(BridgeDown(NOW, _bridge_id(number), f"reason {number}"))
     (saved,) = _saved(session.handle(TaskClaimed(NOW, _task())))
-    assert saved.reason == "reason 1; reason 2; reason 3; and 3 more bridges do not answer"
+    assert saved.reason == "s1/br: reason 1; s2/br: reason 2; s3/br: reason 3; and 3 more bridges do not answer"
 
 
 def test_one_source_bridge_is_enough() -> None:
@@ -82,7 +82,7 @@ def test_a_bridge_that_stays_unknown_is_waited_for_and_then_named() -> None:
     session = _session(1)
     assert _saved(session.handle(TaskClaimed(NOW, _task()))) == []
     (saved,) = _saved(session.handle(Tick(NOW + SessionSettings().inventory_deadline + 1)))
-    assert (saved.state, saved.reason) == (TaskState.FAILED, "s1/br has not answered yet")
+    assert (saved.state, saved.reason) == (TaskState.FAILED, "s1/br: it has not answered yet")
 
 
 def test_a_released_bridge_is_waited_for_again() -> None:
