@@ -1,6 +1,6 @@
 """Turns a task's records into diagnosed packets: stitch, predict on the tables of the moment, diagnose."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.diagnosis.rules import diagnose
@@ -84,7 +84,7 @@ def samples_of(task_id: int, event: BridgeRead, ours: Iterable[Flow]) -> tuple[C
     return (*flows, *meters)
 
 
-def predict(network: Network, observed: Trajectory, records: Iterable[PacketInRecord]) -> Trajectory | None:
+def predict(network: Network, observed: Trajectory, records: Sequence[PacketInRecord]) -> Trajectory | None:
     """The walk of the same packet from where it was first seen; None when its first ``in`` was not."""
     entry = next((r for r in records if r.loc is Loc.IN and r.dscp_mark == 1), None)
     if entry is None or not observed.hops or observed.hops[0].bridge != entry.bridge:
@@ -97,13 +97,19 @@ def predict(network: Network, observed: Trajectory, records: Iterable[PacketInRe
         in_port=entry.in_port,
         headers=entry.headers,
         tunnel=entry.tunnel,
-        ct_state=entry.ct_state,
+        ct_state=_connection_state(entry, records),
     )
     return walk(network, start)
 
 
+def _connection_state(entry: PacketInRecord, records: Sequence[PacketInRecord]) -> int:
+    """What connection tracking said of the packet in its first VFD: a fresh packet is untracked until it is tracked."""
+    here = (r for r in records if (r.bridge, r.dscp_mark) == (entry.bridge, entry.dscp_mark))
+    return entry.ct_state or next((r.ct_state for r in here if r.ct_state and r.timestamp >= entry.timestamp), 0)
+
+
 def judge(
-    observed: Trajectory, records: Iterable[PacketInRecord], network: Network | None, scene: Scene
+    observed: Trajectory, records: Sequence[PacketInRecord], network: Network | None, scene: Scene
 ) -> DiagnosedPacket:
     """One packet, observed and predicted, with its verdict."""
     predicted = None if network is None else predict(network, observed, records)
