@@ -1,11 +1,13 @@
 """What a session knows of each bridge: whether it answers, its tables, and what of ours it carries."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import BridgeTables, MeterCounters
 from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
+from vtrace_ovs.session.commands import ReadBridge
 
 
 @dataclass(slots=True)
@@ -15,6 +17,8 @@ class BridgeState:
     ``planned_with`` is what ``carried`` was made from; ``tables_version`` counts changes of production's tables.
     ``tables`` are without flows of this tool; ``read_at`` and ``asked_at`` are when they last came and were
     asked for, ``up_at`` when it last came up. ``stranger`` is set when another run of this tool has flows there.
+    ``left`` are plans of ours of which something may still be there though nothing is counted on, ``owed`` the tasks
+    whose intents that keeps open.
     """
 
     bridge: Bridge
@@ -30,6 +34,13 @@ class BridgeState:
     up_at: float = 0.0
     read_at: float = 0.0
     asked_at: float = 0.0
+    left: tuple[BridgePlan, ...] = ()
+    owed: set[int] = field(default_factory=set)
+
+    def forsake(self, *plans: BridgePlan | None) -> None:
+        """Count on nothing of ours there any more, but remember what may be left."""
+        self.left = (*self.left, *(plan for plan in (self.carried, *plans) if plan is not None))
+        self.carried = self.planned_with = None
 
     def adopt(self, tables: BridgeTables, meters: tuple[MeterCounters, ...], at: float) -> None:
         """Take over a reading of its production tables and of all meters."""
@@ -65,17 +76,22 @@ class Fleet:
     known: bool = False
     version: int = 0
     states: dict[BridgeId, BridgeState] = field(default_factory=dict)
+    gone: dict[BridgeId, BridgeState] = field(default_factory=dict)
 
     def adopt(self, topology: Topology, problems: tuple[str, ...]) -> None:
-        """Take over a newly read inventory, keeping what is known of bridges that are still there."""
+        """Take over a newly read inventory, keeping what is known of bridges that are still there.
+
+        What an inventory no longer names may still carry flows of ours: it is remembered until it is named again.
+        """
         self.topology, self.problems, self.known = topology, problems, True
         self.version += 1
-        kept = self.states
+        kept = {**self.gone, **self.states}
         self.states = {}
         for bridge in topology.vfds():
-            state = kept.get(bridge.id) or BridgeState(bridge)
+            state = kept.pop(bridge.id, None) or BridgeState(bridge)
             state.bridge = bridge
             self.states[bridge.id] = state
+        self.gone = {bridge_id: state for bridge_id, state in kept.items() if state.left}
 
     @property
     def settled(self) -> bool:
@@ -85,6 +101,25 @@ class Fleet:
     def live(self) -> tuple[BridgeId, ...]:
         """The bridges that answer."""
         return tuple(bridge_id for bridge_id, state in self.states.items() if state.up)
+
+    def armable(self) -> frozenset[BridgeId]:
+        """The bridges that answer and whose tables are known: only they can take marks off."""
+        return frozenset(b for b, state in self.states.items() if state.up and state.tables is not None)
+
+    def ask(self, bridges: Iterable[BridgeId], at: float) -> tuple[ReadBridge, ...]:
+        """Ask these bridges for a reading."""
+        asked = tuple(bridges)
+        for bridge in asked:
+            self.states[bridge].asked_at = at
+        return tuple(map(ReadBridge, asked))
+
+    def silent(self, at: float, deadline: float) -> tuple[BridgeId, ...]:
+        """The bridges that have owed an answer to ``ask`` for ``deadline`` seconds."""
+        return tuple(
+            bridge_id
+            for bridge_id, state in self.states.items()
+            if state.up and state.read_at < state.asked_at <= at - deadline
+        )
 
     def unreachable(self) -> dict[BridgeId, str]:
         """The bridges that do not answer, with the reason."""

@@ -9,6 +9,7 @@ from vtrace_ovs.model import oxm
 from vtrace_ovs.model.packet import FiveTuple, Headers, IPAddress, Tunnel
 from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
 from vtrace_ovs.model.topology import Bridge, PortKind, Topology
+from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.session.events import PacketInReceived
 from vtrace_ovs.trajectories.identity import packet_id
 
@@ -17,25 +18,38 @@ from vtrace_ovs.trajectories.identity import packet_id
 class PacketGroup:
     """All records of one packet_id: one packet, or several that look the same. ``decisions`` by occurrence.
 
-    ``fresh`` tells that records came since the last look.
+    ``entered`` counts the packets seen entering, ``beyond`` those of them over the number asked for. ``fresh`` tells
+    that records came since the last look (``looked_at``); ``waiting`` are the ways that look left undecided, and
+    ``weighed`` tells that they were judged once without being sure.
     """
 
     first_at: float
     last_at: float = 0.0
     records: list[PacketInRecord] = field(default_factory=list)
     decisions: dict[int, DiagnosedPacket] = field(default_factory=dict)
+    entered: int = 0
+    beyond: int = 0
     fresh: bool = False
-    undecided: bool = True
+    looked_at: float = 0.0
+    waiting: tuple[Trajectory, ...] = ()
+    weighed: bool = False
 
-    def add(self, record: PacketInRecord, at: float) -> None:
-        """One more record of this packet."""
+    def add(self, record: PacketInRecord, at: float, *, enters: bool, beyond: bool) -> None:
+        """One more record; ``enters``: of a packet entering the overlay, ``beyond`` the number asked for."""
         self.records.append(record)
-        self.last_at, self.fresh, self.undecided = at, True, True
+        self.entered += enters
+        self.beyond += beyond
+        self.last_at, self.fresh = at, True
 
     @property
     def packets(self) -> int:
-        """How many packets these records are of, at least."""
-        return max(1, sum(record.loc is Loc.IN and record.dscp_mark == 1 for record in self.records))
+        """How many packets of those asked for these records are of, at least."""
+        return max(1, self.entered - self.beyond)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether some packet's fate is still open."""
+        return self.fresh or bool(self.waiting)
 
 
 def record_of(

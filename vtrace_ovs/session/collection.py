@@ -15,7 +15,6 @@ from vtrace_ovs.session.bridges import BridgeState, Fleet, same_tables
 from vtrace_ovs.session.collecting import PacketGroup, record_of
 from vtrace_ovs.session.commands import (
     Command,
-    ReadBridge,
     SaveRecords,
     SaveResult,
     SaveSamples,
@@ -32,6 +31,10 @@ from vtrace_ovs.walker.network import Network
 
 EVIDENCE_STAGES = frozenset({Stage.ARMING, Stage.COLLECTING, Stage.CLOSING, Stage.DRAINING})
 JUDGED_STAGES = EVIDENCE_STAGES - {Stage.ARMING}
+
+MANY_RECORDS = 64
+LOOK_INTERVAL = 0.05
+"""So many records of packets that look the same are joined anew at most this often (seconds), not at every copy."""
 
 
 class Collection:
@@ -69,8 +72,8 @@ class Collection:
         state.stranger = any(
             flow.cookie >> GENERATION_SHIFT & 0xFF != self._deployment.settings.generation for flow in ours
         )
-        plan = self._deployment.plan_on(event.bridge)
-        private = frozenset() if plan is None else frozenset(meter.meter_id for meter in plan.meters)
+        plans = self._deployment.plans_on(event.bridge)
+        private = frozenset(meter.meter_id for plan in plans for meter in plan.meters)
         meters = tuple(entry for entry in event.tables.meters if entry.meter_id not in private)
         state.adopt(replace(event.tables, flows=theirs, meters=meters), event.meters, event.at)
         self._fleet.version += 1
@@ -88,14 +91,17 @@ class Collection:
             return ()
         run.judged_by = {**run.judged_by, state.bridge.id: now}
         run.network = Network.build(self._fleet.topology, run.judged_by)
-        run.note(f"the flow tables of {state.bridge.id} changed while the trace ran")
-        self._deployment.stale = True
+        if before is None:
+            run.meters_before = {**run.meters_before, state.bridge.id: dict(state.meters)}
+        else:
+            run.note(f"the flow tables of {state.bridge.id} changed while the trace ran")
+        self._deployment.stale |= run.coloring
         return (SaveSnapshot(run.task.id, state.bridge.id, now),)
 
     def packet_in(self, event: PacketInReceived, runs: tuple[TaskRun, ...]) -> tuple[Command, ...]:
         """A copy arrived: a record for the task its state field names."""
-        plan, state = self._deployment.plan_on(event.bridge), self._fleet.states.get(event.bridge)
-        reading = read_log(event.packet_in, plan) if plan is not None else None
+        readings = (read_log(event.packet_in, plan) for plan in self._deployment.plans_on(event.bridge))
+        reading, state = next(filter(None, readings), None), self._fleet.states.get(event.bridge)
         if reading is None or state is None:
             return ()
         owner = next((run for run in runs if run.slot == reading.slot), None)
@@ -128,71 +134,67 @@ class Collection:
     ) -> tuple[Command, ...]:
         record = record_of(event, reading, state.bridge, self._fleet.topology, run.task.id, run.sequence)
         entering = record.loc is Loc.IN and record.dscp_mark == 1
-        if entering and record.in_port not in run.sources.get(record.bridge, ()):
+        if entering and record.in_port not in run.traffic.ofports(record.bridge):
             return ()
-        group = run.groups.get(record.packet_id)
-        if group is None:
-            if run.packets >= run.task.request.packet_count:
-                run.extra_packets += entering
-                return ()
-            group = run.groups[record.packet_id] = PacketGroup(event.at)
-        run.sequence += 1
-        group.add(record, event.at)
-        return (SaveRecords((record,)),)
+        return (SaveRecords((record,)),) if run.keep(record, event.at) else ()
 
     def progress(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         """Decide what can be decided now, ask for the readings the rest needs, and publish news."""
         commands: list[Command] = []
-        for group in run.groups.values():
-            if group.undecided:
-                commands.extend(self._decide(run, group, at))
+        for name, group in tuple(run.open.items()):
+            commands.extend(self._decide(run, group, at))
+            if not group.undecided:
+                del run.open[name]
         if run.dirty and at - run.saved_at >= self._settings.interim_interval:
             run.dirty, run.saved_at = False, at
             commands.append(self.conclude(run, final=False))
         return tuple(commands)
 
     def _decide(self, run: TaskRun, group: PacketGroup, at: float) -> tuple[Command, ...]:
-        quiet = at - group.last_at
-        if not group.fresh and quiet < self._settings.short_buffer:
+        if group.fresh and (len(group.records) <= MANY_RECORDS or at - group.looked_at >= LOOK_INTERVAL):
+            self._look(run, group, at)
+        if group.fresh or not group.waiting or at - group.last_at < self._settings.short_buffer:
             return ()
-        group.fresh = False
-        waiting: list[Trajectory] = []
-        for observed in self._stitch(group):
-            if observed.occurrence in group.decisions:
-                continue
-            if complete(observed) and not any(hop.inferred for hop in observed.hops):
-                self._settle(run, group, observed)
-            else:
-                waiting.append(observed)
-        group.undecided = bool(waiting)
-        if quiet < self._settings.short_buffer:
-            return ()
-        return self._decide_late(run, group, waiting, at)
+        return self._decide_late(run, group, at)
 
-    def _decide_late(
-        self, run: TaskRun, group: PacketGroup, waiting: list[Trajectory], at: float
-    ) -> tuple[Command, ...]:
+    def _look(self, run: TaskRun, group: PacketGroup, at: float) -> None:
+        """Join the records again, and decide what is complete. What was decided is open again if records added to it.
+
+        Packets beyond the number asked for are only joined, so that they are not taken for one of those.
+        """
+        group.fresh, group.looked_at, group.weighed = False, at, False
+        ways = self._stitch(group)
+        ways = ways[: max(1, len(ways) - group.beyond)]
+        group.decisions = {number: packet for number, packet in group.decisions.items() if number < len(ways)}
+        news = [way for way in ways if _observed(group, way.occurrence) != way]
+        group.waiting = tuple(way for way in news if not _sure(way))
+        for way in news:
+            if _sure(way):
+                self._settle(run, group, way)
+
+    def _decide_late(self, run: TaskRun, group: PacketGroup, at: float) -> tuple[Command, ...]:
         """No final record came in time: look at the bridges concerned once more, then say what happened."""
         since = group.last_at + self._settings.short_buffer
-        bridges = {observed.last.bridge for observed in waiting if observed.last is not None}
+        bridges = {observed.last.bridge for observed in group.waiting if observed.last is not None}
         unread = [b for b in bridges if (state := self._fleet.states.get(b)) and state.up and state.read_at < since]
         if unread:
-            asked = [bridge for bridge in unread if self._fleet.states[bridge].asked_at < since]
-            for bridge in asked:
-                self._fleet.states[bridge].asked_at = at
-            return tuple(ReadBridge(bridge) for bridge in asked)
-        patience_over = at - group.last_at >= self._settings.short_buffer + self._settings.long_buffer
-        for observed in waiting:
-            self._settle(run, group, observed, only_if_sure=not patience_over)
-        group.undecided = any(observed.occurrence not in group.decisions for observed in waiting)
+            return self._fleet.ask((bridge for bridge in unread if self._fleet.states[bridge].asked_at < since), at)
+        patience_over = at >= since + self._settings.long_buffer
+        if patience_over or not group.weighed:
+            group.weighed = True
+            group.waiting = tuple(
+                way for way in group.waiting if not self._settle(run, group, way, only_if_sure=not patience_over)
+            )
         return ()
 
-    def _settle(self, run: TaskRun, group: PacketGroup, observed: Trajectory, *, only_if_sure: bool = False) -> None:
+    def _settle(self, run: TaskRun, group: PacketGroup, observed: Trajectory, *, only_if_sure: bool = False) -> bool:
+        """Judge a packet; whether that decided it."""
         packet = judge(observed, group.records, run.network, self._scene(run))
         if only_if_sure and packet.verdict.disposition is Disposition.INCONCLUSIVE:
-            return
+            return False
         group.decisions[observed.occurrence] = packet
-        run.dirty = True
+        run.dirty, run.concluded = True, False
+        return True
 
     def conclude(self, run: TaskRun, *, final: bool) -> SaveResult:
         """What is known of a task, as a result."""
@@ -204,7 +206,10 @@ class Collection:
         return SaveResult(run.result, final)
 
     def finish(self, run: TaskRun) -> tuple[Command, ...]:
-        """Everything that is kept of a decided task: every packet's ways, and the result."""
+        """Everything that is kept of a decided task, unless it is kept already: every packet's ways, and the result."""
+        if run.concluded:
+            return ()
+        run.concluded, run.dirty = True, False
         ways = tuple(way for packet in run.decisions for way in (packet.observed, packet.predicted) if way is not None)
         return (SaveTrajectories(run.task.id, ways), self.conclude(run, final=True))
 
@@ -220,3 +225,14 @@ class Collection:
             run.scene = scene_of(self._fleet, profiles, run.meters_before, hop_limit, run.armed_at)
             run.scene_version = self._fleet.version
         return run.scene
+
+
+def _observed(group: PacketGroup, occurrence: int) -> Trajectory | None:
+    """The way a packet was judged by, if it was."""
+    packet = group.decisions.get(occurrence)
+    return None if packet is None else packet.observed
+
+
+def _sure(way: Trajectory) -> bool:
+    """Whether nobody needs to wait for more records of this packet."""
+    return complete(way) and not any(hop.inferred for hop in way.hops)

@@ -9,19 +9,18 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from vtrace_ovs.errors import RefusedError
-from vtrace_ovs.instrumentation.cookies import Cookie
+from vtrace_ovs.instrumentation.cookies import Cookie, is_ours
 from vtrace_ovs.instrumentation.marks import MarkPlan, code_points_in_use
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings
 from vtrace_ovs.instrumentation.planner import plan_bridge
-from vtrace_ovs.instrumentation.scope import armed_task
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.task import IntentDraft, IntentKind
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.bridges import BridgeState, Fleet, PlanBasis
-from vtrace_ovs.session.commands import Command, ReadBridge, WriteIntents
+from vtrace_ovs.session.commands import Command, EraseIntents, ReadBridge, WriteIntents
 from vtrace_ovs.session.events import BridgeRead, Programmed
 from vtrace_ovs.session.rollout import Rollout
-from vtrace_ovs.session.runs import TaskRun
+from vtrace_ovs.session.runs import Stage, TaskRun
 
 
 class Move(Enum):
@@ -36,7 +35,10 @@ class Move(Enum):
 
 @dataclass(slots=True)
 class Deployment:
-    """What bridges carry for us, and the transition under way. ``stale`` asks for a transition."""
+    """What bridges carry for us, and the transition under way. ``stale`` asks for a transition.
+
+    ``arms`` tells whether the last one was to arm tasks, so that its failure is theirs.
+    """
 
     fleet: Fleet
     settings: Settings
@@ -45,13 +47,16 @@ class Deployment:
     marks: MarkPlan = field(default_factory=MarkPlan.of)
     stale: bool = False
     move: Move = Move.IDLE
+    arms: bool = False
     refusal: str | None = None
     errors: dict[BridgeId, tuple[str, ...]] = field(default_factory=dict)
     rollout: Rollout | None = None
     _reading: set[BridgeId] = field(default_factory=set)
     _members: tuple[TaskRun, ...] = ()
+    _bases: dict[BridgeId, PlanBasis] = field(default_factory=dict)
     _batch: int = 0
     _since: float = 0.0
+    _asked_at: float = 0.0
     _resume_at: float = 0.0
 
     @property
@@ -69,18 +74,23 @@ class Deployment:
         refused = (f"{bridge}: {errors[0]}" for bridge, errors in self.errors.items())
         return self.refusal or next(refused, None)
 
-    def plan_on(self, bridge: BridgeId) -> BridgePlan | None:
-        """The plan by which a copy from this bridge is read, the one being rolled out included."""
-        if self.rollout is not None and self.rollout.wanted.get(bridge) is not None:
-            return self.rollout.wanted[bridge]
+    def plans_on(self, bridge: BridgeId) -> tuple[BridgePlan, ...]:
+        """The plans a copy from this bridge may be of: the one on its way there, the one there, and any left there."""
         state = self.fleet.states.get(bridge)
-        return state.carried if state is not None else None
+        coming = self.rollout.wanted.get(bridge) if self.rollout is not None else None
+        there = () if state is None else (state.carried, *state.left)
+        return tuple(plan for plan in (coming, *there) if plan is not None)
 
     def begin(self, runs: Iterable[TaskRun], at: float, *, reread: bool) -> tuple[Command, ...]:
         """Start a transition to what these tasks need. ``reread``: plan from freshly read tables."""
         self.stale, self.refusal, self.errors, self._since = False, None, {}, at
         self._members = tuple(run for run in runs if run.instrumented)
+        arming = [run for run in self._members if run.stage is Stage.ARMING]
+        for run in arming:
+            run.promised_until = at + run.task.request.trace_time
+        self.arms = bool(arming)
         self._batch += 1
+        self._asked_at = at
         live = self.fleet.live()
         if reread and live:
             self.move = Move.READING
@@ -90,10 +100,24 @@ class Deployment:
 
     def bridge_read(self, event: BridgeRead) -> tuple[Command, ...]:
         """A bridge's tables arrived."""
+        self._recover(event)
         self._reading.discard(event.bridge)
         if self.move is Move.READING and not self._reading:
             return self._plan(event.at)
         return ()
+
+    def _recover(self, event: BridgeRead) -> None:
+        """Flows that outlived a lost connection are counted on again when a whole plan is there, and nothing else."""
+        state = self.fleet.states.get(event.bridge)
+        if state is None or not state.left or state.carried is not None:
+            return
+        meters = {entry.meter_id for entry in event.tables.meters}
+        there = {(flow.key, flow.cookie) for flow in event.tables.flows if is_ours(flow.cookie)}
+        for plan in state.left:
+            flows = {(flow.key, flow.cookie) for flow in (*plan.sinks, *plan.sources)}
+            if flows == there and meters.issuperset(meter.meter_id for meter in plan.meters):
+                state.carried, state.left = plan, ()
+                return
 
     def intents_written(self, batch: int, at: float) -> tuple[Command, ...]:
         """The intents of the running transition are safe."""
@@ -117,10 +141,11 @@ class Deployment:
         return self._advance(event.at)
 
     def bridge_lost(self, bridge: BridgeId, at: float) -> tuple[Command, ...]:
-        """A bridge stopped answering: it carries nothing any more, and nothing is expected of it."""
+        """A bridge stopped answering: nothing it may carry is counted on, and nothing is expected of it."""
         state = self.fleet.states.get(bridge)
         if state is not None:
-            state.carried = None
+            sent = self.rollout is not None and bridge in self.rollout.changes
+            state.forsake(self.rollout.wanted[bridge] if sent and self.rollout is not None else None)
         self._reading.discard(bridge)
         if self.move is Move.READING and not self._reading:
             return self._plan(at)
@@ -131,7 +156,7 @@ class Deployment:
 
     def overdue(self, at: float) -> tuple[BridgeId, ...]:
         """The bridges that have kept a transition waiting for too long."""
-        if self.move is Move.IDLE or at - self._since < self.answer_deadline:
+        if self.move is Move.IDLE or at - self._asked_at < self.answer_deadline:
             return ()
         if self.move is Move.READING:
             return tuple(self._reading)
@@ -145,7 +170,8 @@ class Deployment:
             self.move = Move.IDLE
             return ()
         carried = {bridge: state.carried for bridge, state in self.fleet.states.items()}
-        self.rollout = Rollout.between(self._batch, carried, wanted, at)
+        remains = {bridge: state.left for bridge, state in self.fleet.states.items()}
+        self.rollout = Rollout.between(self._batch, carried, wanted, remains)
         if self.rollout.installs:
             self.move = Move.WRITING_INTENTS
             return (WriteIntents(self._batch, self._drafts(wanted)),)
@@ -154,6 +180,7 @@ class Deployment:
 
     def _wanted(self) -> dict[BridgeId, BridgePlan | None]:
         live = self.fleet.live()
+        self._bases = {}
         if not self._members:
             return dict.fromkeys(live)
         stranger = next((bridge for bridge in live if self.fleet.states[bridge].stranger), None)
@@ -171,11 +198,15 @@ class Deployment:
         if state.tables is None:
             return state.carried
         basis = self._basis(state)
-        if state.carried is not None and state.planned_with == basis:
-            coloring = {run.slot for run in self._members if run.coloring}
-            kept = tuple(flow for flow in state.carried.sources if _slot(flow) in coloring)
-            return replace(state.carried, sources=kept)
-        state.planned_with = basis
+        coloring = {run.slot for run in self._members if run.coloring}
+        if state.carried is not None and state.planned_with is not None:
+            # Where nothing is colored any more, only what is on its way matters: no plan is made for new tables.
+            same = state.planned_with.slots == basis.slots if not coloring else state.planned_with == basis
+            if same:
+                self._bases[bridge_id] = state.planned_with
+                kept = tuple(flow for flow in state.carried.sources if _slot(flow) in coloring)
+                return replace(state.carried, sources=kept)
+        self._bases[bridge_id] = basis
         tasks = tuple(self._armed_task(run) for run in self._members)
         scene = Scene(self.fleet.topology, basis.armed, self.marks)
         return plan_bridge(
@@ -184,12 +215,12 @@ class Deployment:
 
     def _basis(self, state: BridgeState) -> PlanBasis:
         slots = frozenset(run.slot for run in self._members)
-        return PlanBasis(slots, state.tables_version, self.marks, frozenset(self.fleet.live()))
+        return PlanBasis(slots, state.tables_version, self.marks, self.fleet.armable())
 
     def _armed_task(self, run: TaskRun) -> ArmedTask:
         """A task as the data plane shall see it; one that no longer colors has no sources."""
-        task = armed_task(self.fleet.topology, run.slot, run.task.request, run.promised_until)
-        return task if run.coloring else replace(task, sources=())
+        sources = run.traffic.sources if run.coloring else ()
+        return replace(run.traffic, deadline=run.promised_until, sources=sources)
 
     def _drafts(self, wanted: dict[BridgeId, BridgePlan | None]) -> tuple[IntentDraft, ...]:
         """What must be undone even after a crash: flows go by themselves in time, meters do not."""
@@ -217,13 +248,23 @@ class Deployment:
             return ()
         programs = rollout.advance()
         if programs:
+            self._asked_at = at
             return programs
-        for bridge, plan in rollout.wanted.items():
-            state = self.fleet.states.get(bridge)
-            if state is not None and bridge in rollout.changes:
-                state.carried = plan
         self.rollout, self.errors, self.move = None, rollout.errors, Move.IDLE
-        return ()
+        self.fleet.version += 1
+        done = [bridge for bridge in rollout.wanted if bridge in rollout.changes and bridge in self.fleet.states]
+        return tuple(command for bridge in done for command in self._carries(bridge, rollout.wanted[bridge]))
+
+    def _carries(self, bridge: BridgeId, plan: BridgePlan | None) -> tuple[Command, ...]:
+        """A bridge carries this plan now; what a refusal may have kept there is remembered."""
+        state = self.fleet.states[bridge]
+        refused = bridge in self.errors and plan is None
+        if refused:
+            state.forsake()
+            return ()
+        state.carried, state.planned_with, state.left = plan, self._bases.get(bridge), ()
+        owed, state.owed = tuple(sorted(state.owed)), set()
+        return (EraseIntents(bridge, owed),) if owed else ()
 
 
 def _slot(flow: FlowMod) -> int | None:

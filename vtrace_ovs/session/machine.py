@@ -6,13 +6,13 @@ from typing import assert_never
 
 from vtrace_ovs.errors import InfrastructureError, RefusedError, VtraceError
 from vtrace_ovs.instrumentation.plan import Settings
-from vtrace_ovs.instrumentation.scope import source_ports
+from vtrace_ovs.instrumentation.scope import armed_task
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.task import TaskState
-from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.session.bridges import BridgeState, Fleet
 from vtrace_ovs.session.collection import Collection
-from vtrace_ovs.session.commands import Command, EraseIntents, ReadBridge, SaveTaskState
+from vtrace_ovs.session.commands import Command, EraseIntents, SaveTaskState
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import (
     BridgeDown,
@@ -64,8 +64,8 @@ class Session:
 
     def _absorb(self, event: Event) -> tuple[Command, ...]:
         match event:
-            case InventoryRead(_, topology, problems):
-                self.fleet.adopt(topology, problems)
+            case InventoryRead(at, topology, problems):
+                return self._inventory_read(topology, problems, at)
             case BridgeUp(at, bridge, dpid):
                 self._bridge_up(bridge, dpid, at)
             case BridgeDown(at, bridge, reason):
@@ -77,14 +77,16 @@ class Session:
             case CancelRequested(_, task_id):
                 if task_id in self.runs:
                     self.runs[task_id].cancelled = True
-            case BridgeRead():
+            case BridgeRead(at, bridge):
+                self._revive(bridge, at)
                 return (
                     *self.collection.bridge_read(event, self.runs.values()),
                     *self.deployment.bridge_read(event),
                 )
             case IntentsWritten(at, batch):
                 return self.deployment.intents_written(batch, at)
-            case Programmed():
+            case Programmed(at, bridge):
+                self._revive(bridge, at)
                 return self.deployment.programmed(event)
             case PacketInReceived():
                 return self.collection.packet_in(event, tuple(self.runs.values()))
@@ -94,19 +96,37 @@ class Session:
                 assert_never(event)
         return ()
 
+    def _inventory_read(self, topology: Topology, problems: tuple[str, ...], at: float) -> tuple[Command, ...]:
+        named = {bridge.id for bridge in topology.vfds()}
+        vanished = [state for bridge, state in self.fleet.states.items() if bridge not in named]
+        commands: list[Command] = []
+        for state in vanished:
+            state.up = None
+            commands.extend(self.deployment.bridge_lost(state.bridge.id, at))
+        self.fleet.adopt(topology, problems)
+        self.deployment.stale |= bool(vanished) and any(run.instrumented for run in self.runs.values())
+        return tuple(commands)
+
     def _bridge_up(self, bridge: BridgeId, dpid: int, at: float) -> None:
         state = self.fleet.states.get(bridge)
         if state is None:
             return
         state.up, state.dpid, state.reason, state.up_at = True, dpid, "", at
         self.fleet.version += 1
-        if any(run.instrumented for run in self.runs.values()):
+        if state.left or any(run.instrumented for run in self.runs.values()):
             self.deployment.stale = self._reread = True
+
+    def _revive(self, bridge: BridgeId, at: float) -> None:
+        """A bridge we gave up on answers after all, over the same connection."""
+        state = self.fleet.states.get(bridge)
+        if state is not None and state.up is False and state.dpid is not None:
+            self._bridge_up(bridge, state.dpid, at)
 
     def _bridge_down(self, bridge: BridgeId, reason: str, at: float) -> tuple[Command, ...]:
         state = self.fleet.states.get(bridge)
         if state is not None:
             state.up, state.reason = False, reason.removeprefix(f"{bridge}: ")
+            self.fleet.version += 1
         return self.deployment.bridge_lost(bridge, at)
 
     def _bridge_released(self, bridge: BridgeId) -> None:
@@ -116,7 +136,8 @@ class Session:
 
     def _overdue(self, at: float) -> tuple[Command, ...]:
         commands: list[Command] = []
-        for bridge in self.deployment.overdue(at):
+        silent = self.fleet.silent(at, self.settings.answer_deadline)
+        for bridge in dict.fromkeys((*self.deployment.overdue(at), *silent)):
             reason = f"ovs-vswitchd did not answer within {self.settings.answer_deadline:g} s"
             commands.extend(self._bridge_down(bridge, reason, at))
         return tuple(commands)
@@ -147,9 +168,7 @@ class Session:
             case Stage.CLOSING:
                 return self._close(run, at)
             case Stage.DRAINING:
-                if at >= run.drained_at:
-                    run.stage, self.deployment.stale = Stage.REMOVING, True
-                return ()
+                return self._drain(run, at)
             case Stage.REMOVING:
                 return self._ended(run, at) if self.deployment.settled else ()
             case Stage.ENDED:
@@ -167,13 +186,13 @@ class Session:
             if run.slot >= SLOTS:
                 raise RefusedError(f"{SLOTS} tasks run already; wait until one ends, or cancel one")
             run.task = replace(run.task, request=resolve(self.fleet.topology, run.task.request))
-            found = source_ports(self.fleet.topology, run.task.request)
-            self._require_one_of([source.bridge for source in found])
+            deadline = at + run.task.request.trace_time
+            traffic = armed_task(self.fleet.topology, run.slot, run.task.request, deadline)
+            self._require_one_of([source.bridge for source in traffic.sources])
         except VtraceError as error:
             run.failure = str(error)
             return self._ended(run, at)
-        run.sources = {source.bridge: source.ofports for source in found}
-        run.promised_until = at + run.task.request.trace_time
+        run.armed_traffic, run.promised_until = traffic, deadline
         run.stage, self.deployment.stale, self._reread = Stage.ARMING, True, True
         return (SaveTaskState(run.task.id, TaskState.ARMING, at, slot=run.slot),)
 
@@ -197,25 +216,40 @@ class Session:
 
     def _collect(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         commands = self.collection.progress(run, at)
-        enough = run.packets >= run.task.request.packet_count
-        if enough or run.cancelled or at >= run.deadline:
+        problem = self.deployment.first_problem()
+        if problem is not None and self.deployment.idle and not self.deployment.arms:
+            run.note(f"the bridges could not be instrumented anew while the trace ran: {problem}")
+        if run.full or run.cancelled or at >= run.deadline:
             run.stage, self.deployment.stale = Stage.CLOSING, True
-            looks = (ReadBridge(bridge) for bridge in self.fleet.live())
+            looks = self.fleet.ask(self.fleet.live(), at)
             return (*commands, SaveTaskState(run.task.id, TaskState.DRAINING, at), *looks)
         return commands
 
     def _close(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         commands = self.collection.progress(run, at)
-        if not run.cancelled and (run.undecided or not self.deployment.settled):
+        if not self.deployment.settled or (run.undecided and not run.cancelled):
             return commands
         run.stage, run.drained_at = Stage.DRAINING, at + self.settings.drain
+        return (*commands, *self.collection.finish(run))
+
+    def _drain(self, run: TaskRun, at: float) -> tuple[Command, ...]:
+        """Copies that are late may still change what was decided."""
+        commands = self.collection.progress(run, at)
+        if at < run.drained_at or (run.undecided and not run.cancelled):
+            return commands
+        run.stage, self.deployment.stale = Stage.REMOVING, True
         return (*commands, *self.collection.finish(run))
 
     def _ended(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         run.stage = Stage.ENDED
         del self.runs[run.task.id]
         self._quarantine[run.slot] = at + self.settings.slot_quarantine
-        erased = (EraseIntents(bridge, (run.task.id,)) for bridge in self.fleet.live())
+        erased: list[Command] = []
+        for bridge, state in (*self.fleet.states.items(), *self.fleet.gone.items()):
+            if state.left:
+                state.owed.add(run.task.id)
+            elif state.up:
+                erased.append(EraseIntents(bridge, (run.task.id,)))
         return (*erased, SaveTaskState(run.task.id, run.final_state, at, reason=run.failure))
 
 

@@ -1,14 +1,15 @@
 """Turns the difference between what bridges carry and what they shall carry into ordered, confirmed programs.
 
 Order over all bridges, a barrier after each phase: meters and sinks in, sources in, sources out, sinks and meters out
-(trap T10: a colored packet must never meet a VFD that does not know the color).
+(trap T10: a colored packet must never meet a VFD that does not know the color). Before the first, remains of an earlier
+connection go where we are to be again; with the last, where we are not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from vtrace_ovs.instrumentation.changes import PlanChanges, changes
+from vtrace_ovs.instrumentation.changes import PlanChanges, changes, wipe
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import FlowMod, MeterMod
 from vtrace_ovs.model.topology import BridgeId
@@ -16,16 +17,19 @@ from vtrace_ovs.session.commands import Program
 
 
 class Phase(IntEnum):
-    """The four phases, in order."""
+    """The phases, in order."""
 
-    SINKS_IN = 0
-    SOURCES_IN = 1
-    SOURCES_OUT = 2
-    SINKS_OUT = 3
+    REMAINS_OUT = 0
+    SINKS_IN = 1
+    SOURCES_IN = 2
+    SOURCES_OUT = 3
+    SINKS_OUT = 4
 
 
 def _mods(change: PlanChanges, phase: Phase) -> tuple[FlowMod | MeterMod, ...]:
     match phase:
+        case Phase.REMAINS_OUT:
+            return ()
         case Phase.SINKS_IN:
             return (*change.meters_set, *change.sinks_add)
         case Phase.SOURCES_IN:
@@ -46,7 +50,7 @@ class Rollout:
     batch: int
     wanted: Mapping[BridgeId, BridgePlan | None]
     changes: dict[BridgeId, PlanChanges]
-    started_at: float
+    remains: Mapping[BridgeId, tuple[BridgePlan, ...]]
     phase: Phase | None = None
     waiting: set[BridgeId] = field(default_factory=set)
     recolored: bool = False
@@ -57,16 +61,17 @@ class Rollout:
         batch: int,
         carried: Mapping[BridgeId, BridgePlan | None],
         wanted: Mapping[BridgeId, BridgePlan | None],
-        at: float,
+        remains: Mapping[BridgeId, tuple[BridgePlan, ...]],
     ) -> "Rollout":
-        """The rollout that makes each bridge carry what is wanted of it."""
+        """The rollout that makes each bridge carry what is wanted of it, and nothing of what ``remains`` there."""
         planned = {bridge: changes(carried.get(bridge), plan) for bridge, plan in wanted.items()}
-        return Rollout(batch, wanted, planned, at)
+        return Rollout(batch, wanted, planned, remains)
 
     @property
     def installs(self) -> bool:
         """Whether anything is put into the network, so that intents come first."""
-        return any(_mods(change, phase) for change in self.changes.values() for phase in tuple(Phase)[:2])
+        phases = (Phase.SINKS_IN, Phase.SOURCES_IN)
+        return any(_mods(change, phase) for change in self.changes.values() for phase in phases)
 
     @property
     def must_drain(self) -> bool:
@@ -81,14 +86,27 @@ class Rollout:
             return ()
         self.phase = phase
         self.recolored |= phase in (Phase.SOURCES_IN, Phase.SOURCES_OUT)
-        self.waiting = {bridge for bridge, change in self.changes.items() if _mods(change, phase)}
-        return tuple(Program(bridge, self.batch, _mods(self.changes[bridge], phase)) for bridge in sorted(self.waiting))
+        programs = tuple(Program(bridge, self.batch, mods) for bridge, mods in self._due(phase))
+        self.waiting = {program.bridge for program in programs}
+        return programs
 
     def _next(self) -> Phase | None:
         """The next phase in which any bridge is sent anything."""
-        start = Phase.SINKS_IN if self.phase is None else self.phase + 1
-        later = tuple(Phase)[start:]
-        return next((phase for phase in later if any(_mods(change, phase) for change in self.changes.values())), None)
+        start = Phase.REMAINS_OUT if self.phase is None else self.phase + 1
+        return next((phase for phase in tuple(Phase)[start:] if any(self._due(phase))), None)
+
+    def _due(self, phase: Phase) -> Iterator[tuple[BridgeId, tuple[FlowMod | MeterMod, ...]]]:
+        for bridge, change in sorted(self.changes.items()):
+            mods = (*self._wipe(bridge, phase), *_mods(change, phase))
+            if mods:
+                yield bridge, mods
+
+    def _wipe(self, bridge: BridgeId, phase: Phase) -> tuple[FlowMod | MeterMod, ...]:
+        remains = self.remains.get(bridge, ())
+        if not remains or phase is not (Phase.SINKS_OUT if self.wanted[bridge] is None else Phase.REMAINS_OUT):
+            return ()
+        everything = wipe(sorted({meter.meter_id for plan in remains for meter in plan.meters}))
+        return (everything.sources_delete, everything.sinks_delete, *everything.meters_delete)
 
     def confirmed(self, bridge: BridgeId, errors: tuple[str, ...]) -> None:
         """A bridge's barrier came back."""

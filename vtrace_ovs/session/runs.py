@@ -6,7 +6,9 @@ from enum import Enum
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.diagnosis.scene import Scene
+from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.model.flow import BridgeTables, MeterCounters
+from vtrace_ovs.model.records import Loc, PacketInRecord
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import TaskResult
@@ -34,16 +36,19 @@ class Stage(Enum):
 class TaskRun:
     """One task while it runs.
 
-    ``sources`` are the edge ports its traffic may enter by; ``judged_by`` the flow tables its packets are judged
-    by, and ``meters_before`` what production meters had counted when it was armed. ``promised_until`` is the deadline
-    its flows are told (they expire a margin later), fixed when arming begins.
+    ``armed_traffic`` is what the data plane is to know of it, as the inventory was when arming began; ``judged_by`` the
+    flow tables its packets are judged by, and ``meters_before`` what meters had counted when it was armed.
+    ``promised_until`` is the deadline its flows are told (they expire a margin later), fixed when its transition
+    begins. ``open`` are the groups with an undecided packet; ``concluded`` tells that the final result has everything.
     """
 
     task: Task
     slot: int
     stage: Stage = Stage.WAITING
-    sources: Mapping[BridgeId, frozenset[int]] = field(default_factory=dict)
+    armed_traffic: ArmedTask | None = None
     groups: dict[str, PacketGroup] = field(default_factory=dict)
+    open: dict[str, PacketGroup] = field(default_factory=dict)
+    packets: int = 0
     network: Network | None = None
     judged_by: Mapping[BridgeId, BridgeTables] = field(default_factory=dict)
     meters_before: Mapping[BridgeId, Mapping[int, MeterCounters]] = field(default_factory=dict)
@@ -60,6 +65,14 @@ class TaskRun:
     result: TaskResult | None = None
     saved_at: float = 0.0
     dirty: bool = False
+    concluded: bool = False
+
+    @property
+    def traffic(self) -> ArmedTask:
+        """Its traffic; known from arming on."""
+        if self.armed_traffic is None:
+            raise ValueError(f"task {self.task.id} is not being armed yet")
+        return self.armed_traffic
 
     @property
     def coloring(self) -> bool:
@@ -77,14 +90,35 @@ class TaskRun:
         return self.armed_at + self.task.request.trace_time
 
     @property
-    def packets(self) -> int:
-        """How many packets are being traced, or were."""
-        return sum(group.packets for group in self.groups.values())
-
-    @property
     def undecided(self) -> bool:
         """Whether some packet's fate is still open."""
-        return any(group.undecided for group in self.groups.values())
+        return bool(self.open)
+
+    @property
+    def full(self) -> bool:
+        """Whether as many packets are traced as were asked for."""
+        return self.packets >= self.task.request.packet_count
+
+    def keep(self, record: PacketInRecord, at: float) -> bool:
+        """Put a record to those of its packet; False when it is of a packet beyond the number asked for.
+
+        Of packets that look the same all records are kept, or they could not be told apart.
+        """
+        group = self.groups.get(record.packet_id)
+        enters = record.loc is Loc.IN and record.dscp_mark == 1
+        beyond = self.full and enters and (group is None or group.entered > 0)
+        self.extra_packets += beyond
+        if group is None:
+            if self.full:
+                return False
+            group = self.groups[record.packet_id] = PacketGroup(at)
+        else:
+            self.packets -= group.packets
+        group.add(record, at, enters=enters, beyond=beyond)
+        self.packets += group.packets
+        self.open[record.packet_id] = group
+        self.sequence += 1
+        return True
 
     @property
     def decisions(self) -> tuple[DiagnosedPacket, ...]:
