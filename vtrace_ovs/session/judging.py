@@ -37,7 +37,14 @@ def scene_of(
             for bridge, state in fleet.states.items()
             for reading in _production_meters(state, meters_before.get(bridge, {}))
         ),
-        copies_lost={bridge: lost for bridge, state in fleet.states.items() if (lost := _copies_dropped(state))},
+        unlogged={
+            b: frozenset(state.carried.unlogged) for b, state in fleet.states.items() if state.carried is not None
+        },
+        copies_lost={
+            bridge: lost
+            for bridge, state in fleet.states.items()
+            if (lost := _copies_dropped(state, meters_before.get(bridge, {})))
+        },
         hop_limit=hop_limit,
     )
 
@@ -47,8 +54,15 @@ def _production_meters(state: BridgeState, before: Mapping[int, MeterCounters]) 
     for entry in state.tables.meters if state.tables is not None else ():
         now, then = state.meters.get(entry.meter_id), before.get(entry.meter_id)
         if now is not None and then is not None and entry.meter_id not in ours:
-            dropped = now.packets_dropped - then.packets_dropped
-            yield MeterReading(state.bridge.id, entry, now.packets_in - then.packets_in, dropped)
+            passed, dropped = _counted(now, then)
+            yield MeterReading(state.bridge.id, entry, passed, dropped)
+
+
+def _counted(now: MeterCounters, then: MeterCounters | None) -> tuple[int, int]:
+    """What a meter let in and dropped since then (packets). A meter that was changed counts from zero again."""
+    if then is None or now.packets_in < then.packets_in:
+        return now.packets_in, now.packets_dropped
+    return now.packets_in - then.packets_in, max(0, now.packets_dropped - then.packets_dropped)
 
 
 def _our_meters(state: BridgeState) -> frozenset[int]:
@@ -56,9 +70,10 @@ def _our_meters(state: BridgeState) -> frozenset[int]:
     return frozenset() if state.carried is None else frozenset({state.carried.meter_ids.traced})
 
 
-def _copies_dropped(state: BridgeState) -> int:
-    """Copies our own meter has capped: evidence that is known to be lost."""
-    return sum(c.packets_dropped for meter, c in state.meters.items() if meter in _our_meters(state))
+def _copies_dropped(state: BridgeState, before: Mapping[int, MeterCounters]) -> int:
+    """Copies our own meter has capped since: evidence that is known to be lost."""
+    ours = _our_meters(state)
+    return sum(_counted(now, before.get(meter))[1] for meter, now in state.meters.items() if meter in ours)
 
 
 def samples_of(task_id: int, event: BridgeRead, ours: Iterable[Flow]) -> tuple[CounterSample, ...]:
