@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from vtrace_ovs.model.actions import OFPP_IN_PORT
 from vtrace_ovs.model.records import Loc
-from vtrace_ovs.model.trajectory import DropShape, Hop, Step, Trajectory
+from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Step, Trajectory
 from vtrace_ovs.model.wording import flow_text
 
 STOPPED_AT_OUTPUT = frozenset({DropShape.OUTPUT_TO_INGRESS, DropShape.PORT_DOWN, DropShape.PORT_GONE})
@@ -22,14 +22,18 @@ class Divergence:
 def first_divergence(observed: Trajectory, predicted: Trajectory) -> Divergence | None:
     """Where the packet did what the stored tables do not say. Where the observation merely stops, they agree.
 
-    Records that are missing are no disagreement, and neither are outputs whose port one side does not know.
+    Records that are missing are no disagreement, and neither are outputs whose port one side does not know. From the
+    first hop on that the prediction leaves unknown, it says nothing.
     """
     if len(observed.hops) == len(predicted.hops) and all(map(_alike, observed.hops, predicted.hops)):
         return None
     by_mark: dict[int, list[Hop]] = {}
     for hop in predicted.hops:
         by_mark.setdefault(hop.dscp_mark, []).append(hop)
+    unknown_from = min((hop.dscp_mark for hop in predicted.hops if hop.ending is Ending.UNKNOWN), default=None)
     for hop in observed.hops:
+        if unknown_from is not None and hop.dscp_mark >= unknown_from:
+            continue
         expected = [one for one in by_mark.get(hop.dscp_mark, ()) if one.bridge == hop.bridge]
         if not expected:
             if hop.inferred:

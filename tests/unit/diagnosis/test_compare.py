@@ -94,3 +94,11 @@ def test_the_counterpart_leaves_by_the_same_port(hop: MakeHop, way: Way) -> None
     predicted = way(Ending.HANDED_TO_PORT, first, second)
     assert counterpart(predicted, hop("cs1/br-int", 1, out_port=2)) == first
     assert counterpart(predicted, hop("cs1/br-int", 4)) is None
+
+
+def test_a_prediction_says_nothing_from_its_first_unknown_hop_on(hop: MakeHop, way: Way) -> None:
+    unknown = replace(hop("cs2/br-int", 2, ""), ending=Ending.UNKNOWN)
+    predicted = way(Ending.UNKNOWN, hop("cs1/br-int", 1, "", out_port=10), unknown)
+    onward = (hop("cs2/br-int", 2, out_port=1), hop("gw1/br-int", 3, "in"))
+    assert first_divergence(way(Ending.OPEN, hop("cs1/br-int", 1, out_port=10), *onward), predicted) is None
+    assert first_divergence(way(Ending.OPEN, hop("cs1/br-int", 1, out_port=9), *onward), predicted) is not None
