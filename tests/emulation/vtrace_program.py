@@ -1,0 +1,224 @@
+"""Turns a lab into the ``vtrace`` program run against it, into traffic, and into pictures of every VFD to compare."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vtrace_ovs.cli.api import add_vtrace
+from vtrace_ovs.lab.network import VM_INTERFACE, Lab
+from vtrace_ovs.lab.traffic import RunningTraffic, TrafficProtocol, TrafficRequest
+from vtrace_ovs.model.verdict import TaskResult
+from vtrace_ovs.ovsdb.fingerprint import Fingerprint, difference, fingerprint
+from vtrace_ovs.storage.store import Store
+
+DEADLINE = 30.0
+VFDS = (
+    ("cs1", "br-int"),
+    ("cs2", "br-int"),
+    ("cs3", "br-int"),
+    ("gw1", "br-int"),
+    ("gw1", "vr-blue"),
+    ("gw1", "vr-red"),
+)
+UDP = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=5000"
+TCP = "tcp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=443"
+OURS = "cookie=0x5654"
+
+Fingerprints = Mapping[tuple[str, str], Fingerprint]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Vtrace:
+    """The program, in an environment of its own: this lab's servers, a database and a run directory."""
+
+    environment: Mapping[str, str]
+
+    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+        return subprocess.run(
+            self.command(*arguments),
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE,
+        )
+
+    @contextmanager
+    def started(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        """Run it beside the test; killed at the end if it still lives."""
+        with subprocess.Popen(
+            self.command(*arguments),
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    @contextmanager
+    def controller(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        """``vtrace controller``, up when it holds its lock; ended by SIGTERM."""
+        with self.started("controller", *arguments, **environment) as process:
+            lock = Path(self.environment["VTRACE_RUNDIR"]) / "controller.lock"
+            holder = str(process.pid)
+            await_that(lambda: process.poll() is not None or (lock.exists() and lock.read_text().strip() == holder))
+            assert process.poll() is None, process.communicate()
+            yield process
+            process.terminate()
+            process.wait(DEADLINE)
+
+    @staticmethod
+    def command(*arguments: str) -> list[str]:
+        return [sys.executable, "-m", "vtrace_ovs", *arguments]
+
+    def add(self, filter_text: str, packet_count: int, trace_time: int, **scope: Any) -> int:  # noqa: ANN401 - as there
+        """Add a task to the database, as ``vtrace add`` does but without another start of Python; its number."""
+        database = self.environment["VTRACE_DATABASE"]
+        return add_vtrace(filter_text, packet_count, trace_time, database=database, **scope)
+
+    def result(self, number: int) -> TaskResult:
+        """The result of a task, once it is done."""
+        with self.store() as store:
+            await_that(
+                lambda: (task := store.task(number)) is not None and task.state.final, lambda: store.task(number)
+            )
+            result, task = store.result(number), store.task(number)
+        assert result is not None, task
+        return result
+
+    def store(self) -> Store:
+        """The database, which must be there."""
+        return Store.open(self.environment["VTRACE_DATABASE"], create=False)
+
+    def state(self, number: int = 1) -> str | None:
+        """A task's state, as another process sees it in the database; None while there is no such task."""
+        if not Path(self.environment["VTRACE_DATABASE"]).exists():
+            return None
+        with self.store() as store:
+            task = store.task(number)
+        return None if task is None else task.state.value
+
+    def open_intents(self) -> int:
+        """How many undos are still owed."""
+        with self.store() as store:
+            return len(store.open_intents())
+
+
+def vtrace_of(lab: Lab, place: Path, bytecode: Path) -> Vtrace:
+    """The program for this lab, with a database and a run directory in ``place``.
+
+    ``bytecode`` is where every start of Python finds what the first has compiled: most of a start is that.
+    """
+    return Vtrace(
+        {
+            **os.environ,
+            "VTRACE_OVSDB": ",".join(lab.state().ovsdb_remotes),
+            "VTRACE_DATABASE": str(place / "vtrace.db"),
+            "VTRACE_RUNDIR": str(place / "run"),
+            "VTRACE_LISTEN": "",
+            "NO_COLOR": "1",
+            "PYTHONPYCACHEPREFIX": str(bytecode),
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
+    )
+
+
+def await_that(condition: Callable[[], bool], otherwise: Callable[[], object] = str) -> None:
+    """Look until it is so; fails after a deadline, with what ``otherwise`` says."""
+    deadline = time.monotonic() + DEADLINE
+    for _ in pauses():
+        if condition():
+            return
+        assert time.monotonic() < deadline, f"it did not come about: {otherwise()}"
+
+
+def pauses(length: float = 0.02) -> Iterator[float]:
+    """The time (monotonic seconds), again and again, with a pause between."""
+    while True:
+        yield time.monotonic()
+        time.sleep(length)
+
+
+def fingerprints(lab: Lab) -> Fingerprints:
+    """What every VFD promises to production."""
+
+    def of(vfd: tuple[str, str]) -> Fingerprint:
+        return fingerprint(lab.directory / vfd[0], vfd[1], DEADLINE)
+
+    with ThreadPoolExecutor(len(VFDS)) as pool:
+        return dict(zip(VFDS, pool.map(of, VFDS), strict=True))
+
+
+def differences(before: Fingerprints, after: Fingerprints) -> list[str]:
+    """What is not as before, one line each."""
+    return [f"{vfd}: {line}" for vfd in VFDS for line in difference(before[vfd], after[vfd])]
+
+
+def our_flows(lab: Lab) -> int:
+    """How many flows of ours the VFDs carry."""
+    return sum(
+        lab.ovs(server).ofctl("--no-stats", "dump-flows", str(lab.ovs(server).management_socket(bridge))).count(OURS)
+        for server, bridge in VFDS
+    )
+
+
+@contextmanager
+def sending(  # noqa: PLR0913 - all but the lab have a default
+    lab: Lab,
+    tenant: str = "blue",
+    protocol: TrafficProtocol = TrafficProtocol.UDP,
+    port: int | None = 5000,
+    *,
+    rate: float = 50.0,
+    dscp: int = 0,
+    source_port: int | None = None,
+) -> Iterator[RunningTraffic]:
+    """Traffic of one tenant from its web1 to its db2, until the block ends."""
+    request = TrafficRequest(
+        *(f"{tenant}-web1", f"{tenant}-db2", protocol, port), rate=rate, count=0, dscp=dscp, source_port=source_port
+    )
+    number = lab.traffic.start(request)
+    try:
+        yield lab.traffic.running(number)
+    finally:
+        lab.traffic.stop(number)
+
+
+class FrameSender:
+    """Sends crafted frames from a VM whenever it is told to, over one process."""
+
+    PROGRAM = (
+        "import socket,sys\n"
+        "end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\n"
+        "end.bind((sys.argv[1], 0))\n"
+        "for line in sys.stdin: end.send(bytes.fromhex(line))\n"
+    )
+
+    def __init__(self, lab: Lab, vm: str) -> None:
+        self._process = subprocess.Popen(
+            [*lab.vm(vm).prefix, sys.executable, "-c", self.PROGRAM, VM_INTERFACE], stdin=subprocess.PIPE, text=True
+        )
+
+    def send(self, frame: bytes) -> None:
+        """Send one frame."""
+        pipe = self._process.stdin
+        assert pipe is not None
+        pipe.write(f"{frame.hex()}\n")
+        pipe.flush()
+
+    def end(self) -> None:
+        """Send no more."""
+        self._process.communicate()
+        assert self._process.returncode == 0
