@@ -27,6 +27,7 @@ _REMEMBERED = 1 << 17  # a bridge of 100,000 flows is read again and again
 _RESERVED_PORTS_16 = 0xFF00
 _PORT_BYTES_16 = 2
 _EXPERIMENTER_BYTES = 4
+_VARIABLE = "tun_metadata"
 _EXPERIMENTER_CLASS = b"\xff\xff"
 
 _BY_HEADER: dict[tuple[int, int, int | None], Field] = {
@@ -58,6 +59,12 @@ def _field_of(oxm_class: int, number: int, experimenter: int | None, n_bytes: in
     known = _BY_HEADER.get((oxm_class, number, experimenter))
     if known is None:
         return unnamed(oxm_class, number, n_bytes, experimenter)
+    if known is IN_PORT:
+        right = n_bytes in (_PORT_BYTES_16, known.n_bytes)
+    else:
+        right = n_bytes == known.n_bytes or known.name.startswith(_VARIABLE)
+    if not right:
+        raise CodecError(f"{known.name} has {n_bytes} bytes instead of {known.n_bytes}; this is not Open vSwitch")
     return known if known is IN_PORT else sized(known, n_bytes)
 
 
@@ -80,11 +87,11 @@ def _layout(head: bytes) -> tuple[Field, int, int, bool, int]:
 def decode_tlv(tlv: bytes) -> MaskedField:
     """One OXM with its payload, under the field it is called in the catalogue. Raises CodecError for a wrong length.
 
-    A payload without mask matches every bit of the field.
+    A payload without mask matches every bit of the field; bits beyond the field's width are cut off.
     """
     plain = _PLAIN.get(tlv[:4])
     if plain is not None and len(tlv) == plain[0]:
-        return MaskedField(plain[1], int.from_bytes(tlv[4:]), plain[2])
+        return MaskedField(plain[1], int.from_bytes(tlv[4:]) & plain[2], plain[2])
     return _decode_any(tlv)
 
 
@@ -96,7 +103,7 @@ def _decode_any(tlv: bytes) -> MaskedField:
     if has_mask:
         mask &= int.from_bytes(tlv[start + n_bytes : start + 2 * n_bytes])
         return MaskedField(entry, int.from_bytes(tlv[start : start + n_bytes]) & mask, mask)
-    value = int.from_bytes(tlv[start:])
+    value = int.from_bytes(tlv[start:]) & mask
     return MaskedField(entry, port32(value) if entry is IN_PORT and n_bytes == _PORT_BYTES_16 else value, mask)
 
 

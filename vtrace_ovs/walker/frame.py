@@ -42,7 +42,7 @@ def packed_state(headers: Headers, in_port: int, tunnel: Tunnel | None) -> Packe
     )
     if headers.vlan_tci is not None:
         packed |= layout.placed("vlan_tci", headers.vlan_tci | VLAN_PRESENT)
-    unknown = layout.UNMODELLED
+    unknown = layout.UNMODELLED if headers.eth_src else layout.UNMODELLED | FRAME
     if headers.eth_type in {ETH_TYPE_IPV4, ETH_TYPE_IPV6}:
         more, missing = _packed_ip(headers)
         packed |= more
@@ -164,4 +164,5 @@ def _shown(name: str, value: int) -> str:
 
 
 def _mac(text: str) -> int:
-    return int(text.replace(":", ""), 16)
+    """Zero for the empty address of a frame cut short before it."""
+    return int(text.replace(":", "") or "0", 16)

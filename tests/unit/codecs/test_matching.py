@@ -132,3 +132,12 @@ def test_bits_of_tos_are_bits_of_dscp() -> None:
     assert canonical(SubField(field("xreg0"), 0, 16)) == SubField(field("reg1"), 0, 16)
     both = SubField(field("xreg0"), 0, 64)
     assert canonical(both) is both
+
+
+def test_a_field_of_the_wrong_size_is_refused() -> None:
+    with pytest.raises(CodecError, match="eth_src has 16 bytes instead of 6"):
+        decode_tlv(bytes.fromhex("80000810") + bytes(16))
+
+
+def test_bits_beyond_a_fields_width_are_cut_off() -> None:
+    assert decode_tlv(bytes.fromhex("80001001ff")) == MaskedField(field("ip_dscp"), 0x3F, 0x3F)

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 from vtrace_ovs.model.packet import FiveTuple, Fragment, Headers, Tunnel
 from vtrace_ovs.model.trajectory import HeaderChange
 from vtrace_ovs.walker import layout
-from vtrace_ovs.walker.frame import changes, headers_of, packed_state
+from vtrace_ovs.walker.frame import FRAME, changes, headers_of, packed_state
 
 
 def read(packed: int, *names: str) -> list[int]:
@@ -78,3 +78,9 @@ def test_an_unchanged_packet_keeps_its_headers_and_a_rewritten_one_says_what_cha
         HeaderChange("nw_dst", "10.0.0.2", "10.0.9.9"),
         HeaderChange("tp_dst", "443", "80"),
     )
+
+
+def test_of_a_frame_cut_short_before_its_addresses_nothing_is_known() -> None:
+    state = packed_state(Headers("", "", 0, 9, payload=bytes(9)), 1, None)
+    assert state.unknown & FRAME == FRAME
+    assert read(state.packed, "in_port") == [1]
