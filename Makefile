@@ -7,7 +7,7 @@ UV := .uv/bin/uv
 READY := $(VENV)/.ready
 APT := openvswitch-switch openvswitch-common ovn-central ovn-host mininet iproute2 iputils-ping ethtool tcpdump procps openssl
 
-.PHONY: demo test check bench setup apt lock clean
+.PHONY: demo test check bench fuzz setup apt lock clean
 
 demo: setup
 	$(BIN)/vtrace demo
@@ -21,10 +21,13 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/unit tests/golden tests/architecture
+	$(BIN)/pytest tests/unit tests/golden tests/architecture tests/fuzz
 
 bench: setup
 	$(BIN)/python benchmarks/run.py
+
+fuzz: setup
+	$(BIN)/python benchmarks/fuzz.py $(or $(N),1000000)
 
 setup: apt $(READY)
 
