@@ -82,6 +82,15 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         if self.settings.accept_tasks:
             self._ledger.accept_tasks()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no task runs or waits to be taken, and no bridge carries anything of ours."""
+        return not self._inbox and self.session.idle
+
+    def refuse_tasks(self) -> None:
+        """Take no more tasks from the database."""
+        self._ledger.refuse_tasks()
+
     def take(self, task: Task) -> None:
         """Start a task that this process added itself."""
         self._ledger.follow(task.id)

@@ -30,9 +30,13 @@ class Step(Enum):
 
 @dataclass(slots=True)
 class Reading:
-    """A ``ReadBridge`` under way: the xids still to come, and the bodies that came, by multipart type."""
+    """A ``ReadBridge`` under way: the xids still to come, and the bodies that came, by multipart type.
+
+    ``flows`` is the xid of the request for flow entries, the only one a bridge may not refuse.
+    """
 
     waiting: set[int]
+    flows: int
     bodies: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -93,7 +97,7 @@ class BridgeLink:
             openflow.port_desc_request,
         )
         asked = [(next(self._xids), request) for request in requests]
-        self._readings.append(Reading({xid for xid, _ in asked}))
+        self._readings.append(Reading({xid for xid, _ in asked}, asked[0][0]))
         self._send(b"".join(request(xid) for xid, request in asked))
 
     def program(self, command: Program) -> None:
@@ -159,11 +163,13 @@ class BridgeLink:
     def _refused(self, refusal: openflow.Refusal) -> None:
         if not self.attached:
             raise OpenFlowError(f"{self.bridge} refuses to attach us: {refusal.name}")
-        for programming in self._programs.values():
+        for programming in tuple(self._programs.values()):  # another thread may be adding one
             if refusal.xid in programming.xids:
                 programming.errors.append(f"the bridge refused a change of ours: {refusal.name}")
                 return
         for reading in self._readings:
+            if refusal.xid == reading.flows:
+                raise OpenFlowError(f"{self.bridge} does not tell its flow entries: {refusal.name}")
             # OVS answers a request it does not support (meters on an old datapath) with an error instead of nothing.
             reading.waiting.discard(refusal.xid)
         self._deliver_readings()

@@ -11,7 +11,8 @@ from vtrace_ovs.session.boundary import InventorySource
 class InventoryWatch:
     """Reads at once, then every ``interval`` seconds. ``changed`` gets each new topology.
 
-    A first reading that fails is fatal (``failed``); later ones keep what is known: vswitchd outlives ovsdb-server.
+    A first reading that fails is fatal (``failed``); later ones keep what is known, of all servers or of those that
+    cannot be read just now: vswitchd outlives ovsdb-server, and may carry flows of ours.
     """
 
     def __init__(
@@ -19,7 +20,7 @@ class InventoryWatch:
         read: InventorySource,
         interval: float,
         changed: Callable[[Topology, tuple[str, ...]], None],
-        failed: Callable[[VtraceError], None],
+        failed: Callable[[Exception], None],
     ) -> None:
         self._read = read
         self._interval = interval
@@ -39,15 +40,34 @@ class InventoryWatch:
 
     def _watch(self) -> None:
         known: tuple[Topology, tuple[str, ...]] | None = None
-        while not self._closing.is_set():
-            try:
-                latest = self._read()
-            except VtraceError as error:
-                if known is None:
-                    self._failed(error)
-                    return
-            else:
+        try:
+            while not self._closing.is_set():
+                latest = self._latest(known)
                 if latest != known:
                     known = latest
                     self._changed(*latest)
-            self._closing.wait(self._interval)
+                self._closing.wait(self._interval)
+        except Exception as error:  # noqa: BLE001 - a watch that stops silently would leave tasks waiting
+            self._failed(error)
+
+    def _latest(self, known: tuple[Topology, tuple[str, ...]] | None) -> tuple[Topology, tuple[str, ...]]:
+        try:
+            topology, problems = self._read()
+        except VtraceError:
+            if known is None:
+                raise
+            return known
+        return (topology if known is None else _keeping(known[0], topology, problems)), problems
+
+
+def _keeping(known: Topology, latest: Topology, problems: tuple[str, ...]) -> Topology:
+    """The latest topology, with the servers that could not be read as they were."""
+    read = {node.name for node in latest.nodes}
+    kept = tuple(
+        node
+        for node in known.nodes
+        if node.name not in read and any(problem.startswith(f"{node.ovsdb}: ") for problem in problems)
+    )
+    names = {node.name for node in kept}
+    bridges = tuple(bridge for bridge in known.bridges if bridge.id.node in names)
+    return Topology((*latest.nodes, *kept), (*latest.bridges, *bridges)) if kept else latest

@@ -75,6 +75,10 @@ class Ledger:
         """From now on take new tasks from the database: the analyser is ready (the paper's start-up handshake)."""
         self._accepting.set()
 
+    def refuse_tasks(self) -> None:
+        """Leave new tasks in the database: this controller is about to end."""
+        self._accepting.clear()
+
     def follow(self, task_id: int) -> None:
         """Watch a task that came another way for a request to cancel it."""
         self._running.add(task_id)

@@ -56,13 +56,19 @@ def _running(settings: ControllerSettings, surroundings: Surroundings) -> Iterat
 
 
 def _end_tasks(app: VTraceApp) -> bool:
-    """Cancel every task and wait; whether the bridges carry nothing of ours, as far as they answered in time."""
+    """Cancel every task and wait; whether the bridges carry nothing of ours, as far as they answered in time.
+
+    A task that was being claimed just now starts after the others were cancelled: it is cancelled as well.
+    """
     deadline = monotonic() + CLEAN_DEADLINE
-    for task_id in tuple(app.session.runs):
-        app.report(CancelRequested(time(), task_id))
-    while not app.session.idle and app.failure is None and monotonic() < deadline:
+    cancelled: set[int] = set()
+    app.refuse_tasks()
+    while not (idle := app.idle) and app.failure is None and monotonic() < deadline:
+        for task_id in set(app.session.runs) - cancelled:
+            cancelled.add(task_id)
+            app.report(CancelRequested(time(), task_id))
         hub.sleep(WATCH_INTERVAL)
-    return app.session.idle
+    return idle
 
 
 def _clean(app: VTraceApp) -> None:
