@@ -5,15 +5,15 @@ vm1 ── sw1 ══ sw2 ── vm2          ══ a patch cable; 10.0.0.9 is 
 
 import json
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from scapy.layers.inet import IP, UDP
@@ -33,29 +33,26 @@ PRODUCTION = {
 _pause = threading.Event()
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+def listening_port(ovs: OvsInstance, server: str) -> str:
+    """The port an ovsdb-server told to take any (``:0``) took. Reopening the log flushes it."""
+    ovs.run("ovs-appctl", "-t", str(ovs.directory / f"{server}.ctl"), "vlog/reopen")
+    *_, last = re.finditer(r"listening on port (\d+)", (ovs.directory / f"{server}.log").read_text())
+    return last[1]
 
 
 @dataclass(slots=True)
 class Overlay:
-    """The server, its OVSDB port, and where the ``vtrace`` under test keeps its files."""
+    """The server, how its OVSDB is reached, and where the ``vtrace`` under test keeps its files."""
 
     directory: Path
-    port: int = field(default_factory=free_port)
+    remote: str = ""
 
     @property
     def ovs(self) -> OvsInstance:
-        return OvsInstance(self.directory / "ovs", dummy=True, remotes=(f"ptcp:{self.port}:127.0.0.1",))
-
-    @property
-    def remote(self) -> str:
-        return f"tcp:127.0.0.1:{self.port}"
+        return OvsInstance(self.directory / "ovs", dummy=True, remotes=("ptcp:0:127.0.0.1",))
 
     def build(self, ovs: OvsInstance) -> None:
+        self.remote = f"tcp:127.0.0.1:{listening_port(ovs, 'ovsdb-server')}"
         for name, vm, peer in (("sw1", "vm1", "sw2"), ("sw2", "vm2", "sw1")):
             ovs.vsctl("add-br", name, "--", "set", "bridge", name, "datapath_type=dummy", "fail_mode=secure")
             ids = (f"external_ids:iface-id={vm}", f"external_ids:ip=10.0.0.{vm[-1]}")

@@ -1,11 +1,13 @@
 """Remote bridges dial us, are traced end to end under both frameworks, and are afterwards as they were before."""
 
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from remote_overlay import BRIDGES, Overlay, disposition
+from remote_overlay import BRIDGES, Overlay, disposition, listening_port
 
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.task import IntentKind, TaskState
@@ -27,6 +29,21 @@ def ovs(overlay: Overlay) -> Iterator[OvsInstance]:
     overlay.build(instance)
     yield instance
     instance.stop()
+
+
+@pytest.fixture
+def tls_server(ovs: OvsInstance) -> Iterator[tuple[str, dict[str, str]]]:
+    """A relay, a second, TLS-only ovsdb-server in front of the same database (ovsdb(7)), and what reaching it takes."""
+    key, certificate = ovs.directory / "key.pem", ovs.directory / "cert.pem"
+    request = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=ovs")
+    ovs.run(*request, "-keyout", str(key), "-out", str(certificate))
+    place = ovs.directory / "relay"
+    files = (f"--private-key={key}", f"--certificate={certificate}", f"--ca-cert={certificate}")
+    daemon = ("--detach", "--no-chdir", f"--pidfile={place}.pid", f"--log-file={place}.log", f"--unixctl={place}.ctl")
+    ovs.run("ovsdb-server", "--remote=pssl:0:127.0.0.1", *files, *daemon, f"relay:Open_vSwitch:{ovs.ovsdb}")
+    variables = {"VTRACE_TLS_KEY": str(key), "VTRACE_TLS_CERT": str(certificate), "VTRACE_TLS_CA": str(certificate)}
+    yield f"ssl:127.0.0.1:{listening_port(ovs, 'relay')}", variables
+    os.kill(int(Path(f"{place}.pid").read_text()), signal.SIGTERM)
 
 
 def rows(ovs: OvsInstance) -> list[str]:
@@ -118,3 +135,19 @@ def test_a_missing_or_unusable_address_is_named_with_the_remedy(overlay: Overlay
         used = overlay.vtrace(*TRACE, VTRACE_LISTEN=place)
     assert (used.returncode, f"cannot listen on {place}" in used.stderr) == (4, True)
     assert rows(ovs) == []
+
+
+def test_a_tls_server_is_reached_with_the_files_of_the_environment(
+    overlay: Overlay, ovs: OvsInstance, tls_server: tuple[str, dict[str, str]]
+) -> None:
+    before = overlay.fingerprints()
+    overlay.remote, files = tls_server
+    without = overlay.vtrace(*TRACE, *LISTEN)
+    assert (without.returncode, "VTRACE_TLS_KEY" in without.stderr) == (4, True)
+    with overlay.background(*TRACE, *LISTEN, **files) as process:
+        overlay.wait_for(TaskState.ARMED, process)
+        assert rows(ovs) == ["service,out-of-band"] * len(BRIDGES)
+        overlay.send(ovs, "10.0.0.9", 3)
+        assert disposition(process) == "DROPPED"
+    assert overlay.fingerprints() == before
+    assert f"{overlay.remote}, {len(BRIDGES)} bridges" in overlay.vtrace("doctor", **files).stdout

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -21,6 +22,9 @@ from vtrace_ovs.cli.options import Format, FormatOption, OvsdbOption
 from vtrace_ovs.cli.settings import read_settings
 from vtrace_ovs.errors import OvsdbError
 from vtrace_ovs.rendering.checks import Check, Need, check_lines, checks_document, missing
+
+if TYPE_CHECKING:
+    from vtrace_ovs.ovsdb.client import TlsFiles
 
 _TIMEOUT = 2.0
 _OLDEST_PYTHON = (3, 11)
@@ -37,7 +41,7 @@ def register(app: typer.Typer) -> None:
 def doctor(ovsdb: OvsdbOption = None, output: FormatOption = Format.TREE) -> None:
     """Say what works here and what does not, with the remedy. Changes nothing."""
     settings = read_settings()
-    checks = tuple(examine(settings.database, ovsdb_of(settings, ovsdb)))
+    checks = tuple(examine(settings.database, ovsdb_of(settings, ovsdb), settings.tls))
     if output is Format.JSON:
         emit_text(checks_document(checks))
     else:
@@ -45,14 +49,14 @@ def doctor(ovsdb: OvsdbOption = None, output: FormatOption = Format.TREE) -> Non
     raise typer.Exit(ExitCode.INFRASTRUCTURE if missing(checks, Need.TRACING) else ExitCode.DELIVERED)
 
 
-def examine(database: str, connections: tuple[str, ...]) -> Iterator[Check]:
+def examine(database: str, connections: tuple[str, ...], tls: "TlsFiles | None" = None) -> Iterator[Check]:
     """Every check of a database's place, of OVSDB servers and of this machine."""
     yield _python()
     yield _framework()
     yield database_check(database)
     yield _openvswitch()
     for connection in connections:
-        yield from ovsdb_checks(connection, _TIMEOUT)
+        yield from ovsdb_checks(connection, _TIMEOUT, tls)
     yield _root()
     yield _kernel_module()
     yield from (_program(program, package) for program, package in _lab_programs())
@@ -98,14 +102,15 @@ def _openvswitch() -> Check:
     return Check("ovs-vsctl", Need.LAB, answer.returncode == 0, first_line, remedy)
 
 
-def ovsdb_checks(connection: str, timeout: float) -> Iterator[Check]:
+def ovsdb_checks(connection: str, timeout: float, tls: "TlsFiles | None" = None) -> Iterator[Check]:
     """Whether an OVSDB server answers, and whether ovs-vswitchd does for each of its bridges."""
-    from vtrace_ovs.ovsdb.inventory import read_inventory  # noqa: PLC0415 - keeps --help quick
+    from vtrace_ovs.codecs.ovsdb_rows import attach_obstacle  # noqa: PLC0415 - keeps --help quick
+    from vtrace_ovs.ovsdb.inventory import read_inventory  # noqa: PLC0415 - as above
     from vtrace_ovs.ovsdb.liveness import probe  # noqa: PLC0415 - as above
 
     remedy = "start ovsdb-server, name the servers to trace on with VTRACE_OVSDB, or try a lab: vtrace lab up"
     try:
-        inventory = read_inventory((connection,), timeout)
+        inventory = read_inventory((connection,), timeout, tls)
     except OvsdbError as error:
         yield Check("ovsdb", Need.TRACING, ok=False, found=str(error), remedy=remedy)
         return
@@ -114,9 +119,13 @@ def ovsdb_checks(connection: str, timeout: float) -> Iterator[Check]:
     for problem in inventory.problems:
         yield Check("inventory", Need.ADVICE, ok=False, found=problem)
     for bridge in bridges:
-        answer = probe(bridge, timeout)
+        answer = probe(bridge, timeout, tls)
         remedy = "start ovs-vswitchd, and run as a user who may open its sockets"
         yield Check("bridge", Need.TRACING, answer.alive, answer.reason, remedy)
+    for bridge in inventory.topology.vfds():
+        obstacle = attach_obstacle(inventory.topology, bridge)
+        if obstacle is not None:
+            yield Check("bridge", Need.TRACING, ok=False, found=obstacle)
 
 
 def _root() -> Check:

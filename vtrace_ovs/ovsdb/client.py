@@ -89,7 +89,10 @@ class OvsdbClient:
         if not target.startswith("ssl:"):
             return self._opened(*Stream.open(target))
         if tls is None:
-            raise OvsdbError(f"{self.connection}: an ssl: connection needs a private key, a certificate and a CA file")
+            raise OvsdbError(
+                f"{self.connection}: an ssl: connection needs a private key, a certificate and a CA file: "
+                "set VTRACE_TLS_KEY, VTRACE_TLS_CERT and VTRACE_TLS_CA"
+            )
         self._check(tls)
         with _tls_lock:
             Stream.ssl_set_private_key_file(str(tls.private_key))
