@@ -94,6 +94,33 @@ def test_what_a_killed_controller_left_is_cleaned(overlay: Overlay, ovs: OvsInst
     assert overlay.open_intents() == ()
 
 
+def test_what_a_killed_controller_left_is_cleaned_by_local_sockets(overlay: Overlay, ovs: OvsInstance) -> None:
+    before = overlay.fingerprints()
+    with overlay.background(*TRACE, VTRACE_OVSDB=ovs.ovsdb) as process:
+        overlay.wait_for(TaskState.ARMED, process)
+        process.kill()
+        process.wait()
+    assert overlay.fingerprints() != before
+    assert overlay.vtrace("clean", VTRACE_OVSDB=ovs.ovsdb).returncode == 0
+    assert overlay.fingerprints() == before
+    assert overlay.open_intents() == ()
+
+
+def test_the_next_controller_takes_over_what_a_killed_one_left(overlay: Overlay, ovs: OvsInstance) -> None:
+    before = overlay.fingerprints()
+    for killed in (True, False):
+        with overlay.background(*TRACE, *LISTEN) as process:
+            overlay.wait_for(TaskState.ARMED, process, 1 if killed else 2)
+            if killed:
+                process.kill()
+                process.wait()
+            else:
+                overlay.send(ovs, "10.0.0.2", 3)
+                assert disposition(process) == "DELIVERED"
+    assert overlay.fingerprints() == before
+    assert overlay.open_intents() == ()
+
+
 def test_cleaning_without_an_address_removes_the_rows_and_says_what_is_left(overlay: Overlay, ovs: OvsInstance) -> None:
     with overlay.background(*TRACE, *LISTEN) as process:
         overlay.wait_for(TaskState.ARMED, process)

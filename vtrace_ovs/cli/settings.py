@@ -2,7 +2,7 @@
 
 - ``VTRACE_OVSDB``: OVSDB servers to trace on, separated by commas (``unix:PATH``, ``tcp:HOST:PORT``, ``ssl:HOST:PORT``)
 - ``VTRACE_LISTEN``: the address of this host that remote bridges dial while they are traced (``tcp:IP:PORT``)
-- ``VTRACE_TLS_KEY``, ``VTRACE_TLS_CERT``, ``VTRACE_TLS_CA``: PEM files for ``ssl:`` servers, all three or none
+- ``VTRACE_TLS_KEY`` and ``VTRACE_TLS_CERT`` and ``VTRACE_TLS_CA``: PEM files for ``ssl:`` servers, all three or none
 - ``VTRACE_DATABASE``: path (SQLite) or SQLAlchemy URL of the task database
 - ``VTRACE_RUNDIR``: directory of the lab's state
 - ``OVS_RUNDIR``: where the local Open vSwitch keeps its sockets, as for its own programs (ovs-vswitchd(8))

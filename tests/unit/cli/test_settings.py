@@ -4,6 +4,7 @@ import pytest
 
 from vtrace_ovs.cli.settings import Settings, ovsdb_connections, read_settings
 from vtrace_ovs.errors import UsageError
+from vtrace_ovs.ovsdb.client import TlsFiles
 
 
 def test_root_without_variables_gets_the_system_s_places() -> None:
@@ -31,6 +32,15 @@ def test_every_variable_is_heard() -> None:
         ("unix:/a", "tcp:192.0.2.1:6640"), True, "postgresql://host/name", Path("/elsewhere"), False
     )
     assert read_settings({"OVS_RUNDIR": "/ovs"}, 0).ovsdb == ("unix:/ovs/db.sock",)
+
+
+def test_what_remote_bridges_dial_and_tls_needs_are_heard() -> None:
+    files = {"VTRACE_TLS_KEY": "/key", "VTRACE_TLS_CERT": "/cert", "VTRACE_TLS_CA": "/ca"}
+    settings = read_settings({"VTRACE_LISTEN": "tcp:192.0.2.1:6653", **files}, 0)
+    assert settings.listen == "tcp:192.0.2.1:6653"
+    assert settings.tls == TlsFiles(Path("/key"), Path("/cert"), Path("/ca"))
+    with pytest.raises(UsageError, match=r"^VTRACE_TLS_CERT and VTRACE_TLS_CA not set"):
+        read_settings({"VTRACE_TLS_KEY": "/key"}, 0)
 
 
 def test_an_empty_variable_counts_as_unset() -> None:

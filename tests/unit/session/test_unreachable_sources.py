@@ -18,6 +18,7 @@ from vtrace_ovs.model.topology import (
 )
 from vtrace_ovs.session.commands import Command, SaveTaskState
 from vtrace_ovs.session.events import BridgeDown, BridgeReleased, BridgeUp, InventoryRead, TaskClaimed, Tick
+from vtrace_ovs.session.judging import scene_of
 from vtrace_ovs.session.machine import Session
 from vtrace_ovs.session.settings import SessionSettings
 
@@ -92,3 +93,11 @@ def test_a_released_bridge_is_waited_for_again() -> None:
     assert _saved(session.handle(TaskClaimed(NOW, _task()))) == []
     (saved,) = _saved(session.handle(BridgeUp(NOW, _bridge_id(1), 1)))
     assert saved.state is TaskState.ARMING
+
+
+def test_a_bridge_that_came_up_after_arming_was_not_watched_from_the_start() -> None:
+    session = _session(2)
+    session.handle(BridgeUp(NOW, _bridge_id(1), 1))
+    session.handle(BridgeUp(NOW + 5, _bridge_id(2), 2))
+    scene = scene_of(session.fleet, {}, {}, 5, NOW + 1)
+    assert list(scene.unobserved) == [_bridge_id(2)]
