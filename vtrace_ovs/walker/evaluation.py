@@ -245,10 +245,10 @@ class _Translation:
                 self.exiting = True
             case act.Controller():
                 self.punted = True
-            case act.Learn() | act.Note() | act.Neutral():
+            case act.Learn() | act.Note() | act.Neutral() | act.Conjunction():
                 pass
-            case act.Nat() | act.Conjunction():
-                self._unsupported(type(operation).__name__.lower(), frame)
+            case act.Nat():
+                self._unsupported("nat", frame)
             case act.UnknownAction() | act.UnknownInstruction():
                 self._unsupported(operation.name, frame)
             case _:

@@ -4,16 +4,18 @@ Source: Srinivasan, Suri, Varghese, "Packet Classification using Tuple Space Sea
 (``lib/classifier.c``) searches the same way, subtables ordered by their highest priority, stopping early.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from vtrace_ovs.model.actions import Action as _Action
 from vtrace_ovs.model.actions import (
     ApplyActions,
     ClearActions,
+    Conjunction,
     GotoTable,
     Instruction,
     Meter,
+    Note,
     UnknownInstruction,
     WriteActions,
     WriteMetadata,
@@ -86,13 +88,20 @@ class Lookup:
 
 
 class TableIndex:
-    """One flow table, immutable after it is built."""
+    """One flow table, immutable after it is built.
 
-    __slots__ = ("_tested", "subtables")
+    ``levels`` are the flows that only satisfy conjunctions (ovs-fields(7), "Conjunctive Match Fields").
+    """
+
+    __slots__ = ("_tested", "levels", "subtables")
 
     def __init__(self, flows: Iterable[Flow]) -> None:
         by_mask: dict[int, Subtable] = {}
+        clauses = []
         for flow in flows:
+            if _is_clause(flow):
+                clauses.append(flow)
+                continue
             value, mask = layout.packed_match(flow.match.fields)
             subtable = by_mask.get(mask)
             if subtable is None:
@@ -107,6 +116,7 @@ class TableIndex:
         self._tested = 0
         for mask in by_mask:
             self._tested |= mask
+        self.levels = _levels(clauses)
 
     def entries(self) -> Iterable[Entry]:
         """Every flow of the table."""
@@ -116,6 +126,29 @@ class TableIndex:
 
     def search(self, packed: int, unknown: int) -> Lookup:
         """The flow of highest priority that a packet matches. OpenFlow leaves equal priorities open: ``ambiguous``."""
+        found = self._search(packed, unknown)
+        return self._with_conjunctions(found, packed, unknown) if self.levels else found
+
+    def _with_conjunctions(self, hard: Lookup, packed: int, unknown: int) -> Lookup:
+        """Ask again with ``conj_id`` set for each conjunction the packet satisfies above ``hard``, best first.
+
+        Source: ``classifier_lookup__()`` in ``lib/classifier.c``: a conjunction nothing matches on is passed over.
+        """
+        floor = -1 if hard.entry is None else hard.entry.flow.priority
+        for level in self.levels:
+            if level.priority <= floor:
+                break
+            satisfied, undecided = level.satisfied(packed, unknown)
+            if undecided:
+                return Lookup(hard.entry, hard.ambiguous, (*hard.undecided, *undecided))
+            found = [self._search(packed | layout.placed("conj_id", number), unknown) for number in satisfied]
+            best = [each for each in found if each.entry is not None or each.undecided]
+            if best:
+                several = any(each.entry is not best[0].entry for each in best)
+                return Lookup(best[0].entry, best[0].ambiguous or several, best[0].undecided)
+        return hard
+
+    def _search(self, packed: int, unknown: int) -> Lookup:
         if self._tested & unknown:
             return self._search_in_doubt(packed, unknown)
         best: Entry | None = None
@@ -149,6 +182,62 @@ class TableIndex:
         floor = -1 if best is None else best.flow.priority
         ambiguous = len(certain) > 1 and certain[1].flow.priority == floor
         return Lookup(best, ambiguous, tuple(entry for entry in possible if entry.flow.priority > floor))
+
+
+_Clause = tuple[Entry, tuple[Conjunction, ...]]
+
+
+class Level:
+    """The clause flows of one priority: for each mask, by masked value, with their ``conjunction`` actions."""
+
+    __slots__ = ("_by_mask", "priority")
+
+    def __init__(self, priority: int, flows: Iterable[Flow]) -> None:
+        self.priority = priority
+        self._by_mask: dict[int, dict[int, list[_Clause]]] = {}
+        for flow in flows:
+            entry = Entry(flow, *layout.packed_match(flow.match.fields))
+            conjunctions = tuple(each for each in entry.program if isinstance(each, Conjunction))
+            self._by_mask.setdefault(entry.mask, {}).setdefault(entry.value, []).append((entry, conjunctions))
+
+    def satisfied(self, packed: int, unknown: int) -> tuple[tuple[int, ...], tuple[Entry, ...]]:
+        """The conjunctions all of whose clauses match, or may match, and the flows that unknown bits keep open."""
+        matched: dict[tuple[int, int], set[int]] = {}
+        undecided = []
+        for entry, conjunctions in self._matching(packed, unknown):
+            if entry.mask & unknown:
+                undecided.append(entry)
+            for each in conjunctions:
+                matched.setdefault((each.conjunction_id, each.n_clauses), set()).add(each.clause)
+        complete = tuple(number for (number, wanted), clauses in matched.items() if len(clauses) == wanted)
+        return complete, tuple(undecided) if complete else ()
+
+    def _matching(self, packed: int, unknown: int) -> Iterator[_Clause]:
+        for mask, by_value in self._by_mask.items():
+            known = mask & ~unknown
+            if known == mask:
+                yield from by_value.get(packed & mask, ())
+                continue
+            for value, clauses in by_value.items():
+                if not (value ^ packed) & known:
+                    yield from clauses
+
+
+def _levels(flows: Iterable[Flow]) -> tuple[Level, ...]:
+    by_priority: dict[int, list[Flow]] = {}
+    for flow in flows:
+        by_priority.setdefault(flow.priority, []).append(flow)
+    return tuple(Level(priority, by_priority[priority]) for priority in sorted(by_priority, reverse=True))
+
+
+def _is_clause(flow: Flow) -> bool:
+    """Whether a flow's only effect is ``conjunction(…)``: beside it OVS allows nothing but ``note``."""
+    for instruction in flow.instructions:
+        if isinstance(instruction, ApplyActions):
+            for action in instruction.actions:
+                if not isinstance(action, Note):
+                    return isinstance(action, Conjunction)
+    return False
 
 
 def _falling_priority(entry: Entry) -> int:

@@ -53,6 +53,8 @@ _ORDER = (
     ("ct_nw_proto", 8),
     ("ct_tp_src", 16),
     ("ct_tp_dst", 16),
+    ("conj_id", 32),
+    ("tun_metadata0", 32),
     ("unmodelled", 1),
 )
 
@@ -91,6 +93,11 @@ UNMODELLED = 1 << _OFFSETS["unmodelled"]
 """Stands for every field this walker does not track: always unknown, so a flow that tests one is never guessed at."""
 
 
+def tracked(entry: Field) -> int:
+    """The bits of a field that are tracked: all, but only the lowest 32 of ``tun_metadata0``, and none of some."""
+    return entry.full_mask if entry.name != "tun_metadata0" else (1 << _WIDTHS["tun_metadata0"]) - 1
+
+
 def offset_of(entry: Field) -> int | None:
     """The lowest bit of a field, or None when the walker does not track it."""
     return _OFFSETS.get(entry.name)
@@ -117,17 +124,17 @@ def replaced(packed: int, name: str, value: int) -> int:
 
 
 def covered(part: SubField) -> int | None:
-    """The lowest bit of part of a field, or None when the walker does not track the field."""
+    """The lowest bit of part of a field, or None when the walker does not track it."""
     offset = offset_of(part.field)
-    return None if offset is None else offset + part.offset
+    return None if offset is None or part.mask & ~tracked(part.field) else offset + part.offset
 
 
 def packed_match(fields: Iterable[MaskedField]) -> tuple[int, int]:
-    """A match as (value, mask) of a whole packet. Fields that are not tracked set the ``UNMODELLED`` mask bit."""
+    """A match as (value, mask) of a whole packet. Bits that are not tracked set the ``UNMODELLED`` mask bit."""
     value = mask = 0
     for masked in fields:
         offset = _OFFSETS.get(masked.field.name)
-        if offset is None:
+        if offset is None or masked.mask & ~tracked(masked.field):
             mask |= UNMODELLED
         else:
             value |= masked.value << offset

@@ -22,7 +22,7 @@ CONNECTION = layout.bits_of(
     *("ct_state", "ct_zone", "ct_mark", "ct_label", "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst"),
     *("ct_nw_proto", "ct_tp_src", "ct_tp_dst"),
 )
-TUNNEL = layout.bits_of("tun_id", "tun_src", "tun_dst", "tun_ipv6_src", "tun_ipv6_dst", "tun_flags")
+TUNNEL = layout.bits_of("tun_id", "tun_src", "tun_dst", "tun_ipv6_src", "tun_ipv6_dst", "tun_flags", "tun_metadata0")
 SCRATCH = layout.bits_of("metadata", *(f"reg{n}" for n in range(16)))
 _PORTS = layout.bits_of("tcp_src", "tcp_dst")
 _ANY_FRAGMENT = layout.placed("ip_frag", IP_FRAG.full_mask)
@@ -107,6 +107,7 @@ class PacketState:
         if entry is VLAN_TCI and untagged and not mask & VLAN_PRESENT:
             return  # OVS decodes a lone set_vlan_pcp to this, and ignores it on an untagged packet
         if lowest is not None and self.has(entry):
+            mask &= layout.tracked(entry)
             if entry.name == "nw_tos":
                 mask &= _NW_TOS_WRITABLE
             self._store(entry, value & mask, mask, 0, lowest)

@@ -52,12 +52,47 @@ def test_a_zone_from_an_unknown_register_is_unknown() -> None:
     ("nested", "state", "supported"),
     [
         (Nat(source=False, destination=False), NEW, True),
-        (Nat(source=False, destination=False), ESTABLISHED, False),
-        (Nat(source=True, destination=False, range_text="10.0.0.9"), NEW, False),
+        (Nat(source=True, destination=False), NEW, True),
+        (Nat(source=False, destination=False), ESTABLISHED, True),
+        (Nat(source=False, destination=False), ESTABLISHED | 0x40, False),
+        (Nat(source=False, destination=False), ESTABLISHED | 0x80, False),
+        (Nat(source=True, destination=False, range_text="10.0.0.9"), NEW, True),
+        (Nat(source=True, destination=False, range_text="10.0.0.9-10.0.0.12"), NEW, False),
+        (Nat(source=True, destination=False, range_text="10.0.0.9:1-9"), NEW, False),
+        (Nat(source=True, destination=False, range_text="2001:db8::1"), NEW, False),
         (DecTtl(), NEW, False),
     ],
 )
-def test_translation_is_only_predicted_where_nothing_can_be_translated(
-    nested: Action, state: int, supported: bool
-) -> None:
+def test_translation_is_only_predicted_where_it_has_one_outcome(nested: Action, state: int, supported: bool) -> None:
     assert isinstance(track(PacketState(0), ct(nested), state), Unsupported) is not supported
+
+
+def tcp(**values: int) -> PacketState:
+    values = {"eth_type": 0x0800, "ip_proto": 6, **values}
+    return PacketState(sum(layout.placed(name, value) for name, value in values.items()))
+
+
+def test_the_copy_of_a_new_connection_is_translated_and_says_so_while_the_packet_itself_is_not() -> None:
+    state = tcp(ipv4_dst=9, tcp_dst=80, tcp_src=1000)
+    again = track(state, ct(Nat(source=False, destination=True, range_text="10.0.2.1:8080")), NEW)
+    assert isinstance(again, PacketState)
+    names = ("ipv4_dst", "tcp_dst", "tcp_src", "ct_state")
+    assert [layout.read(again.packed, name) for name in names] == [0x0A000201, 8080, 1000, NEW | 0x80]
+    assert [layout.read(state.packed, name) for name in names] == [9, 80, 1000, 0]
+
+
+def test_a_source_port_no_action_fixes_may_change() -> None:
+    source = Nat(source=True, destination=False, range_text="172.16.0.1,random")
+    again = track(tcp(ipv4_src=9, tcp_src=1000), ct(source), NEW)
+    assert isinstance(again, PacketState)
+    assert layout.read(again.packed, "ipv4_src") == 0xAC100001
+    assert again.unknown & layout.bits_of("tcp_src", "tcp_dst") == layout.bits_of("tcp_src")
+    ping = track(tcp(ip_proto=1, tcp_src=8), ct(source), NEW)
+    assert isinstance(ping, PacketState)
+    assert not ping.unknown & layout.bits_of("tcp_src")
+
+
+def test_a_translation_without_recirculation_is_not_followed() -> None:
+    source = Nat(source=True, destination=False, range_text="172.16.0.1")
+    assert isinstance(track(tcp(), ct(source, table=None), NEW), Unsupported)
+    assert track(tcp(), ct(Nat(source=True, destination=False), table=None), NEW) is None

@@ -57,7 +57,6 @@ def select(*weights: int) -> GroupEntry:
         (act.Output(act.OFPP_FLOOD), "FLOOD"),
         (act.Output(act.OFPP_ALL), "ALL"),
         (act.UnknownAction("encap(nsh)", b""), "encap(nsh)"),
-        (act.Conjunction(1, 0, 2), "conjunction"),
         (act.Resubmit(None, 1, with_conntrack=True), "resubmit(,ct)"),
     ],
 )

@@ -83,7 +83,7 @@ def test_an_unsupported_action_is_named_and_an_unknown_value_is_noted(
     assert (hop.drop, hop.unsupported, hop.note, hop.ending) == (
         DropShape.UNSUPPORTED, "NORMAL", None, Ending.UNKNOWN,
     )  # fmt: skip
-    arrival, visit = visited(flow(0, 5, match(conj_id=4), act.Output(2)))
+    arrival, visit = visited(flow(0, 5, match(tun_gbp_id=4), act.Output(2)))
     hop = stopped_hop(arrival, stopping(visit)[0], 3)
     assert (hop.drop, hop.unsupported, hop.ending) == (None, None, Ending.UNKNOWN)
-    assert hop.note == "the flows here match on conj_id, and its value is not known"
+    assert hop.note == "the flows here match on tun_gbp_id, and its value is not known"

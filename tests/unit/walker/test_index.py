@@ -3,7 +3,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtrace_ovs.model.actions import GotoTable, Output, WriteActions
+from vtrace_ovs.model.actions import Conjunction, GotoTable, Note, Output, WriteActions
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import Field, field
@@ -46,7 +46,7 @@ def test_unknown_bits_never_hide_a_flow_that_could_win(flows: list[Flow], values
 def test_a_flow_that_tests_an_untracked_field_leaves_the_search_undecided(
     flow: Callable[..., Flow], match: Callable[..., Match]
 ) -> None:
-    index = TableIndex([flow(0, 9, match(conj_id=4)), flow(0, 5, match())])
+    index = TableIndex([flow(0, 9, match(tun_gbp_id=4)), flow(0, 5, match())])
     found = index.search(0, layout.UNMODELLED)
     assert found.entry is not None
     assert found.entry.flow.priority == 5
@@ -58,3 +58,59 @@ def test_instructions_run_in_the_order_of_the_specification(
 ) -> None:
     made = flow(0, 1, match(), GotoTable(3), WriteActions((Output(2),)), Output(1))
     assert Entry(made, 0, 0).program == (Output(1), WriteActions((Output(2),)), GotoTable(3))
+
+
+def conjunctive(flow: Callable[..., Flow], match: Callable[..., Match]) -> TableIndex:
+    """reg0 in {1, 2} and reg1 in {5, 6}; reg2=7 is a third way to satisfy the second clause."""
+    return TableIndex(
+        [
+            *(flow(0, 10, match(reg0=value), Conjunction(4, 0, 2)) for value in (1, 2)),
+            *(
+                flow(0, 10, match(reg1=value), Note(b"x"), Conjunction(4, 1, 2), Conjunction(9, 0, 2))
+                for value in (5, 6)
+            ),
+            flow(0, 10, match(reg2=7), Conjunction(4, 1, 2)),
+            flow(0, 10, match(conj_id=4), Output(2)),
+            flow(0, 8, match(reg3=1), Output(3)),
+            flow(0, 1, match(), Output(4)),
+        ]
+    )
+
+
+def priority(index: TableIndex, unknown: int = 0, **values: int) -> int | None:
+    found = index.search(sum(layout.placed(name, value) for name, value in values.items()), unknown)
+    assert not found.undecided
+    return None if found.entry is None else found.entry.flow.priority
+
+
+def test_a_conjunction_is_found_when_a_flow_of_every_clause_matches(
+    flow: Callable[..., Flow], match: Callable[..., Match]
+) -> None:
+    index = conjunctive(flow, match)
+    assert priority(index, reg0=1, reg1=6) == 10
+    assert priority(index, reg0=2, reg2=7) == 10
+    assert priority(index, reg0=1) == 1
+    assert priority(index, reg1=5, reg2=7) == 1
+    assert priority(index, reg1=5, reg3=1) == 8
+
+
+def test_a_conjunction_loses_against_a_flow_of_its_own_priority_and_is_passed_over_without_a_flow_of_its_id(
+    flow: Callable[..., Flow], match: Callable[..., Match]
+) -> None:
+    clauses = [flow(0, 10, match(reg0=1), Conjunction(4, 0, 2)), flow(0, 10, match(reg1=5), Conjunction(4, 1, 2))]
+    rival = flow(0, 10, match(reg2=7), Output(1))
+    index = TableIndex([*clauses, flow(0, 10, match(conj_id=4), Output(2)), rival])
+    found = index.search(layout.placed("reg0", 1) | layout.placed("reg1", 5) | layout.placed("reg2", 7), 0)
+    assert found.entry is not None
+    assert found.entry.flow is rival
+    assert priority(TableIndex([*clauses, flow(0, 2, match(), Output(3))]), reg0=1, reg1=5) == 2
+    assert priority(TableIndex([*clauses, flow(0, 2, match(conj_id=4), Output(3))]), reg0=1, reg1=5) == 2
+
+
+def test_a_clause_on_unknown_bits_leaves_the_search_undecided_only_where_it_could_complete_a_conjunction(
+    flow: Callable[..., Flow], match: Callable[..., Match]
+) -> None:
+    index = conjunctive(flow, match)
+    doubtful = index.search(layout.placed("reg0", 1), layout.bits_of("reg1"))
+    assert {entry.flow.match for entry in doubtful.undecided} == {match(reg1=5), match(reg1=6)}
+    assert priority(index, layout.bits_of("reg1"), reg0=3) == 1

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtrace_ovs.model.match import MaskedField
-from vtrace_ovs.model.oxm import CATALOGUE, SubField, field
+from vtrace_ovs.model.oxm import CATALOGUE, SubField, field, sized
 from vtrace_ovs.walker import layout
 
 
@@ -29,9 +29,19 @@ def test_transport_ports_of_every_protocol_share_bits_and_vlan_parts_lie_in_the_
 
 
 def test_a_field_that_is_not_tracked_marks_the_match_as_unmodelled() -> None:
-    value, mask = layout.packed_match([MaskedField(field("conj_id"), 7, 0xFFFFFFFF)])
+    value, mask = layout.packed_match([MaskedField(field("tun_gbp_id"), 7, 0xFFFF)])
     assert (value, mask) == (0, layout.UNMODELLED)
-    assert layout.covered(SubField(field("tun_metadata0"), 0, 8)) is None
+    assert layout.covered(SubField(field("tun_metadata1"), 0, 8)) is None
+
+
+def test_a_tunnel_option_is_tracked_as_far_as_its_lowest_32_bits_whatever_its_length() -> None:
+    option = field("tun_metadata0")
+    low = layout.packed_match([MaskedField(sized(option, 4), 7, 0xFFFFFFFF)])
+    assert low == (layout.placed("tun_metadata0", 7), layout.bits_of("tun_metadata0"))
+    assert layout.packed_match([MaskedField(sized(option, 8), 7, 0xFF)])[1] < layout.UNMODELLED
+    assert layout.packed_match([MaskedField(sized(option, 8), 7, 1 << 33)])[1] == layout.UNMODELLED
+    assert layout.covered(SubField(option, 16, 15)) is not None
+    assert layout.covered(SubField(option, 16, 17)) is None
 
 
 def test_fields_of_their_own_do_not_overlap() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from vtrace_ovs.model.oxm import SubField, field
+from vtrace_ovs.model.oxm import SubField, field, sized
 from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.state import PacketState, canonical_port
 
@@ -31,7 +31,7 @@ def test_unknown_bits_travel_with_a_move_and_end_with_a_write() -> None:
 
 def test_what_is_not_tracked_is_read_as_unknown() -> None:
     state = PacketState(0)
-    state.push(SubField(field("tun_metadata0"), 0, 8))
+    state.push(SubField(field("tun_metadata1"), 0, 8))
     state.pop(REG0)
     assert state.read(REG0)[1] & 0xFF == 0xFF
 
@@ -99,3 +99,12 @@ def test_an_empty_stack_is_left_alone() -> None:
     state = ip(reg0=4)
     state.pop(REG0)
     assert state.read(REG0) == (4, 0)
+
+
+def test_a_tunnel_option_is_written_as_far_as_it_is_tracked() -> None:
+    option = field("tun_metadata0")
+    state = ip(conj_id=1)
+    state.set_masked(sized(option, 8), 5 << 32 | 3, 2**64 - 1)
+    state.write(SubField(option, 16, 15), 9)
+    assert layout.read(state.packed, "tun_metadata0") == 9 << 16 | 3
+    assert state.packed < layout.UNMODELLED
