@@ -119,14 +119,16 @@ class Collection:
         dscp, marks = event.headers.dscp, self._deployment.marks
         if run is None or dscp is None or dscp in marks.series:
             return ()
-        yielded = marks if marks.mark(dscp) is None else marks.without(dscp)
+        self._deployment.sent_by_tenants |= {dscp}
+        if marks.mark(dscp) is not None:
+            run.note(f"tenants send DSCP {dscp}, a code point of ours: packets may have lost it until we gave it back")
+        yielded = marks.without(dscp)
         wider = None if yielded is None else yielded.with_series(dscp)
-        if wider is None and yielded is not None and yielded != marks:
-            self._deployment.marks, self._deployment.stale = yielded, True
         if wider is None:
             run.note(f"packets with DSCP {dscp} were not traced: no code points are left to carry their marks")
-        else:
-            self._deployment.marks, self._deployment.stale = wider, True
+        new = wider or yielded or marks
+        if new != marks:
+            self._deployment.marks, self._deployment.stale = new, True
         return ()
 
     def _record(

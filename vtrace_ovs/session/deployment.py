@@ -45,6 +45,7 @@ class Deployment:
     answer_deadline: float
     drain: float
     marks: MarkPlan = field(default_factory=MarkPlan.of)
+    sent_by_tenants: frozenset[int] = frozenset()
     stale: bool = False
     move: Move = Move.IDLE
     arms: bool = False
@@ -190,7 +191,7 @@ class Deployment:
             )
         if not any(state.carried for state in self.fleet.states.values()):
             used = (code_points_in_use(tables) for tables in self.fleet.tables().values())
-            self.marks = MarkPlan.of(in_use=frozenset[int]().union(*used))
+            self.marks = MarkPlan.of(in_use=self.sent_by_tenants.union(*used))
         return {bridge: self._plan_one(bridge) for bridge in live}
 
     def _plan_one(self, bridge_id: BridgeId) -> BridgePlan | None:
