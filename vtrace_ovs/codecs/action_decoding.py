@@ -12,25 +12,30 @@ from vtrace_ovs.errors import CodecError
 from vtrace_ovs.model.actions import (
     OFPP_CONTROLLER,
     Action,
+    Bundle,
     CheckPacketLarger,
     Clone,
     Conjunction,
     Conntrack,
     ConntrackClear,
     Controller,
+    DecMplsTtl,
     DecTtl,
     Exit,
     Group,
     Learn,
     Move,
+    Multipath,
     Nat,
     Neutral,
     Note,
     Output,
     OutputSubField,
     Pop,
+    PopMpls,
     PopVlan,
     Push,
+    PushMpls,
     PushVlan,
     Resubmit,
     SetField,
@@ -42,6 +47,8 @@ from vtrace_ovs.model.oxm import IN_PORT, NICIRA, ONF, Field, SubField, componen
 
 _NW_TTL = field("nw_ttl")
 _MPLS_TTL = field("mpls_ttl")
+_MPLS_LABEL = field("mpls_label")
+_MPLS_TC = field("mpls_tc")
 _IN_PORT_16 = SubField(IN_PORT, 0, 16)
 _COPY_FIELD = 3200
 _CT_NESTED = 24
@@ -82,6 +89,9 @@ _STANDARD: dict[int, Callable[[bytes], Action]] = {
     Standard.OUTPUT: _output,
     Standard.PUSH_VLAN: lambda raw: PushVlan(_ethertype(raw)),
     Standard.POP_VLAN: lambda _: PopVlan(),
+    Standard.PUSH_MPLS: lambda raw: PushMpls(_ethertype(raw)),
+    Standard.POP_MPLS: lambda raw: PopMpls(_ethertype(raw)),
+    Standard.DEC_MPLS_TTL: lambda _: DecMplsTtl(),
     Standard.SET_QUEUE: lambda raw: Neutral("set_queue", raw),
     Standard.GROUP: lambda raw: Group(_u32(raw)),
     Standard.SET_NW_TTL: lambda raw: _whole(_NW_TTL, raw[4]),
@@ -217,6 +227,19 @@ def _check_packet_larger(raw: bytes) -> Action:
     return CheckPacketLarger(length, _bits(raw, wire.BODY + 4, offset, 1)[0])
 
 
+def _multipath(raw: bytes) -> Action:
+    max_link, packed = wire.MULTIPATH.unpack_from(raw, wire.BODY)
+    destination = _bits(raw, wire.MULTIPATH_DESTINATION, *wire.split_ofs_nbits(packed))[0]
+    return Multipath(max_link + 1, destination, raw)
+
+
+def _bundle(raw: bytes) -> Action:
+    algorithm, n_members, packed, header = wire.BUNDLE.unpack_from(raw, wire.BODY)
+    members = struct.unpack_from(f"!{n_members}H", raw, 32)
+    destination = _bits(raw, wire.BUNDLE_DESTINATION, *wire.split_ofs_nbits(packed))[0] if header else None
+    return Bundle(algorithm == 0, tuple(map(port32, members)), destination, raw)
+
+
 def _neutral(name: str) -> Callable[[bytes], Action]:
     return lambda raw: Neutral(name, raw)
 
@@ -240,6 +263,14 @@ _NICIRA: dict[int, Callable[[bytes], Action]] = {
     Nicira.CONTROLLER: _controller,
     Nicira.DEC_TTL_CNT_IDS: _dec_ttl,
     Nicira.SET_MPLS_TTL: lambda raw: _whole(_MPLS_TTL, raw[wire.BODY]),
+    Nicira.PUSH_MPLS: lambda raw: PushMpls(int.from_bytes(raw[wire.BODY : wire.BODY + 2])),
+    Nicira.POP_MPLS: lambda raw: PopMpls(int.from_bytes(raw[wire.BODY : wire.BODY + 2])),
+    Nicira.DEC_MPLS_TTL: lambda _: DecMplsTtl(),
+    Nicira.SET_MPLS_LABEL: lambda raw: _whole(_MPLS_LABEL, int.from_bytes(raw[12:16])),
+    Nicira.SET_MPLS_TC: lambda raw: _whole(_MPLS_TC, raw[wire.BODY]),
+    Nicira.MULTIPATH: _multipath,
+    Nicira.BUNDLE: _bundle,
+    Nicira.BUNDLE_LOAD: _bundle,
     Nicira.STACK_PUSH: lambda raw: Push(_stack(raw)),
     Nicira.STACK_POP: lambda raw: Pop(_stack(raw)),
     Nicira.SAMPLE: _neutral("sample"),

@@ -115,6 +115,10 @@ CONJUNCTION = struct.Struct("!BBI")
 CHECK_PKT_LARGER = struct.Struct("!HH")
 LEARN = struct.Struct("!HHHQHB")
 OUTPUT_TRUNC = struct.Struct("!HI")
+MULTIPATH = struct.Struct("!8xH6xH")
+MULTIPATH_DESTINATION = 28
+BUNDLE = struct.Struct("!H8x2HI")
+BUNDLE_DESTINATION = 24
 COUNTER_IDS = struct.Struct("!H4x")
 
 

@@ -8,6 +8,7 @@ from vtrace_ovs.model.actions import (
     OFPP_MAX,
     Action,
     ApplyActions,
+    Bundle,
     CheckPacketLarger,
     ClearActions,
     Clone,
@@ -15,6 +16,7 @@ from vtrace_ovs.model.actions import (
     Conntrack,
     ConntrackClear,
     Controller,
+    DecMplsTtl,
     DecTtl,
     Exit,
     GotoTable,
@@ -23,14 +25,17 @@ from vtrace_ovs.model.actions import (
     Learn,
     Meter,
     Move,
+    Multipath,
     Nat,
     Neutral,
     Note,
     Output,
     OutputSubField,
     Pop,
+    PopMpls,
     PopVlan,
     Push,
+    PushMpls,
     PushVlan,
     Resubmit,
     SetField,
@@ -133,6 +138,12 @@ def _conjunction(action: Conjunction) -> str:
     return f"conjunction({action.conjunction_id},{action.clause + 1}/{action.n_clauses})"
 
 
+def _bundle(action: Bundle) -> str:
+    name, way = ("bundle", "") if action.destination is None else ("bundle_load", sub_field_text(action.destination))
+    chosen = "active_backup" if action.active_backup else "hrw"
+    return f"{name}({chosen}{',' if way else ''}{way},members:{','.join(map(port_text, action.members))})"
+
+
 def _tunnel(action: SetTunnelId) -> str:
     return f"set_field:{hexadecimal(action.tun_id)}->tun_id"
 
@@ -149,6 +160,9 @@ _WORDS: dict[type[Any], Callable[[Any], str]] = {
     Controller: _controller,
     PushVlan: lambda action: f"push_vlan:{action.eth_type:#06x}",
     PopVlan: lambda _: "pop_vlan",
+    PushMpls: lambda action: f"push_mpls:{action.eth_type:#06x}",
+    PopMpls: lambda action: f"pop_mpls:{action.eth_type:#06x}",
+    DecMplsTtl: lambda _: "dec_mpls_ttl",
     DecTtl: _dec_ttl,
     Meter: lambda action: f"meter:{action.meter_id}",
     Conntrack: _conntrack,
@@ -161,6 +175,8 @@ _WORDS: dict[type[Any], Callable[[Any], str]] = {
     Exit: lambda _: "exit",
     Conjunction: _conjunction,
     CheckPacketLarger: lambda action: f"check_pkt_larger({action.length})->{sub_field_text(action.destination)}",
+    Multipath: lambda action: f"multipath({action.n_links} links)->{sub_field_text(action.destination)}",
+    Bundle: _bundle,
     Neutral: lambda action: str(action.name),
     UnknownAction: lambda action: str(action.name),
 }

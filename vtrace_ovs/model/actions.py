@@ -100,6 +100,25 @@ class PopVlan:
 
 
 @dataclass(frozen=True, slots=True)
+class PushMpls:
+    """Push an MPLS label with this Ethernet type (0x8847 or 0x8848)."""
+
+    eth_type: int
+
+
+@dataclass(frozen=True, slots=True)
+class PopMpls:
+    """Pop the outermost MPLS label; ``eth_type`` is that of what is under it."""
+
+    eth_type: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecMplsTtl:
+    """Decrement the TTL of the outermost MPLS label."""
+
+
+@dataclass(frozen=True, slots=True)
 class DecTtl:
     """Decrement the IP TTL; a packet whose TTL would reach zero goes to ``controller_ids`` and stops here."""
 
@@ -196,6 +215,28 @@ class CheckPacketLarger:
 
 
 @dataclass(frozen=True, slots=True)
+class Multipath:
+    """``multipath(…)``: write the number of a link, chosen by a hash of the packet, into a field."""
+
+    n_links: int
+    destination: SubField
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """``bundle`` (``destination`` None: output) and ``bundle_load``: choose one of ``members``, OpenFlow ports.
+
+    ``active_backup`` takes the first live one; otherwise a hash of the packet chooses.
+    """
+
+    active_backup: bool
+    members: tuple[int, ...]
+    destination: SubField | None
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Neutral:
     """An action that changes neither the packet nor its way, such as ``set_queue``, ``sample`` or ``fin_timeout``."""
 
@@ -223,6 +264,9 @@ Action = (
     | Controller
     | PushVlan
     | PopVlan
+    | PushMpls
+    | PopMpls
+    | DecMplsTtl
     | DecTtl
     | Meter
     | Conntrack
@@ -235,6 +279,8 @@ Action = (
     | Exit
     | Conjunction
     | CheckPacketLarger
+    | Multipath
+    | Bundle
     | Neutral
     | UnknownAction
 )

@@ -1,6 +1,6 @@
 """Turns what one bridge did with a packet into hops: one for each output, or one that says what stopped the packet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vtrace_ovs.model.packet import Headers, Tunnel
 from vtrace_ovs.model.topology import BridgeId
@@ -70,7 +70,7 @@ def output_hop(
         arrived_by=arrival.tunnel,
         left_by=left_by,
         headers_in=arrival.headers,
-        headers_out=frame.headers_of(emission.state.packed, arrival.packed, arrival.headers),
+        headers_out=_cut(frame.headers_of(emission.state.packed, arrival.packed, arrival.headers), emission.max_len),
         changes=frame.changes(arrival.packed, emission.state.packed),
         steps=tuple(_step(found) for found in emission.found),
         meters=emission.meters,
@@ -97,8 +97,12 @@ def stopped_hop(arrival: Arrival, stop: Stop, wanted: int) -> Hop:
         meters=stop.meters,
         ending=Ending.UNKNOWN if stop.shape in _UNDECIDED else Ending.DROPPED,
         deciding=stop.step,
-        note=stop.detail if stop.shape is None else None,
+        note=stop.detail if stop.shape is None else stop.note,
     )
+
+
+def _cut(headers: Headers, max_len: int) -> Headers:
+    return headers if not 0 < max_len < headers.length else replace(headers, length=max_len)
 
 
 def _nearest(view: BridgeView, stop: Stop, wanted: int) -> tuple[NearMiss, ...]:

@@ -55,6 +55,18 @@ _ORDER = (
     ("ct_tp_dst", 16),
     ("conj_id", 32),
     ("tun_metadata0", 32),
+    ("arp_op", 16),
+    ("arp_spa", 32),
+    ("arp_tpa", 32),
+    ("arp_sha", 48),
+    ("arp_tha", 48),
+    ("nd_target", 128),
+    ("nd_sll", 48),
+    ("nd_tll", 48),
+    ("mpls_label", 20),
+    ("mpls_tc", 3),
+    ("mpls_bos", 1),
+    ("mpls_ttl", 8),
     ("unmodelled", 1),
 )
 

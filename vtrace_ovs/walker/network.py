@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from vtrace_ovs.model.actions import OFPP_ANY, OFPP_LOCAL
 from vtrace_ovs.model.flow import BridgeTables, Flow, GroupEntry
+from vtrace_ovs.model.mac_table import MacTable
 from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
 from vtrace_ovs.walker.index import TableIndex
@@ -28,14 +30,22 @@ def keep_all(_flow: Flow) -> bool:
 
 
 class BridgeView:
-    """One bridge's tables, ready to be searched. A table is indexed when it is first asked for."""
+    """One bridge's tables, ready to be searched. A table is indexed when it is first asked for.
 
-    __slots__ = ("_flows", "_groups", "_indexes", "_ports", "tables")
+    ``mac_table`` is what it has learned, None when nobody asked: then output to NORMAL is not predicted.
+    """
+
+    __slots__ = ("_flows", "_groups", "_indexes", "_ports", "mac_table", "tables")
 
     def __init__(
-        self, tables: BridgeTables, bridge: Bridge | None = None, ignore: Callable[[Flow], bool] = keep_all
+        self,
+        tables: BridgeTables,
+        bridge: Bridge | None = None,
+        ignore: Callable[[Flow], bool] = keep_all,
+        mac_table: MacTable | None = None,
     ) -> None:
         self.tables = tables
+        self.mac_table = mac_table
         self._flows: dict[int, list[Flow]] = {}
         for flow in tables.flows:
             if not ignore(flow):
@@ -66,6 +76,13 @@ class BridgeView:
             return PortState.UP
         return self._ports.get(port, PortState.GONE)
 
+    def flooded(self) -> tuple[int, ...] | None:
+        """Every port that is up, LOCAL too, in order; None when nobody stored this bridge's ports."""
+        if not self._ports:
+            return None
+        ports = {OFPP_LOCAL, *self._ports}
+        return tuple(port for port in sorted(ports) if self.port_state(port) is PortState.UP)
+
     def bucket_live(self, watch_port: int, watch_group: int, depth: int = 0) -> bool:
         """Whether a bucket is live: it watches nothing, or a port that is up, or a group with a live bucket."""
         if watch_port == OFPP_ANY and watch_group == OFPP_ANY:
@@ -87,10 +104,17 @@ class Network:
 
     @staticmethod
     def build(
-        topology: Topology, tables: Mapping[BridgeId, BridgeTables], ignore: Callable[[Flow], bool] = keep_all
+        topology: Topology,
+        tables: Mapping[BridgeId, BridgeTables],
+        ignore: Callable[[Flow], bool] = keep_all,
+        mac_tables: Mapping[BridgeId, MacTable] = MappingProxyType({}),
     ) -> "Network":
-        """Index the stored tables. ``ignore`` tells which flows are our own instrumentation and left out."""
+        """Index the stored tables. ``ignore`` tells which flows are our own instrumentation and left out.
+
+        ``mac_tables`` are what bridges that use NORMAL have learned, where somebody asked them.
+        """
         views = {
-            bridge_id: BridgeView(stored, topology.bridge(bridge_id), ignore) for bridge_id, stored in tables.items()
+            bridge_id: BridgeView(stored, topology.bridge(bridge_id), ignore, mac_tables.get(bridge_id))
+            for bridge_id, stored in tables.items()
         }
         return Network(Places(topology), views)

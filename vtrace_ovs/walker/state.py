@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from vtrace_ovs.model.actions import Action
 from vtrace_ovs.model.oxm import IP_FRAG, VLAN_TCI, Field, SubField
 from vtrace_ovs.walker import layout
+from vtrace_ovs.walker.undecided import Unknown
 
 ETH_TYPE_IPV4 = 0x0800
 ETH_TYPE_IPV6 = 0x86DD
+ETH_TYPE_ARP = 0x0806
+ETH_TYPE_RARP = 0x8035
+ETH_TYPES_MPLS = frozenset({0x8847, 0x8848})
 VLAN_PRESENT = 0x1000
 """OVS keeps this bit (CFI) set in the TCI of every tagged packet; an untagged packet has a TCI of 0."""
 FRAGMENT_LATER = 0b10
@@ -24,6 +28,18 @@ CONNECTION = layout.bits_of(
 )
 TUNNEL = layout.bits_of("tun_id", "tun_src", "tun_dst", "tun_ipv6_src", "tun_ipv6_dst", "tun_flags", "tun_metadata0")
 SCRATCH = layout.bits_of("metadata", *(f"reg{n}" for n in range(16)))
+MPLS = layout.bits_of("mpls_label", "mpls_tc", "mpls_bos", "mpls_ttl")
+UPPER_LAYERS = layout.bits_of(
+    *("ip_proto", "ip_ecn", "ip_dscp", "nw_ttl", "ip_frag", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst"),
+    *("ipv6_label", "tcp_src", "tcp_dst", "tcp_flags", "arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha"),
+    *("nd_target", "nd_sll", "nd_tll"),
+)
+"""The bits of everything above Ethernet, its tags and labels."""
+MOST_LABELS = 3
+"""So many MPLS labels Open vSwitch 3.1 keeps of a packet (``FLOW_MAX_MPLS_LABELS``)."""
+_FIRST_TTL = 64
+_ICMPV6 = 58
+_ND_TYPES = {"nd_target": (135, 136), "nd_sll": (135,), "nd_tll": (136,)}
 _PORTS = layout.bits_of("tcp_src", "tcp_dst")
 _ANY_FRAGMENT = layout.placed("ip_frag", IP_FRAG.full_mask)
 _PROTOCOLS = {"tcp": (6,), "udp": (17,), "sctp": (132,), "icmp": (1,), "icmpv6": (58,)}
@@ -44,17 +60,21 @@ def canonical_port(port: int) -> int:
 class PacketState:
     """A packet under translation. ``packed`` is laid out by ``layout``; bits set in ``unknown`` have no known value.
 
-    ``stack`` holds (value, unknown bits) pairs; ``action_set`` is in the order it was written.
+    ``stack`` holds (value, unknown bits) pairs; ``action_set`` is in the order it was written. ``labels`` are the MPLS
+    labels under the outermost one, and ``covered`` the network and transport headers under all of them.
     """
 
     packed: int
     unknown: int = layout.UNMODELLED
     stack: list[tuple[int, int]] = field(default_factory=list)
     action_set: list[Action] = field(default_factory=list)
+    labels: tuple[int, ...] = ()
+    covered: tuple[int, int] = (0, UPPER_LAYERS)
 
     def copy(self) -> "PacketState":
         """An independent copy."""
-        return PacketState(self.packed, self.unknown, self.stack.copy(), self.action_set.copy())
+        stack, action_set = self.stack.copy(), self.action_set.copy()
+        return PacketState(self.packed, self.unknown, stack, action_set, self.labels, self.covered)
 
     @property
     def in_port(self) -> int:
@@ -77,6 +97,12 @@ class PacketState:
         eth_type = layout.read(self.packed, "eth_type")
         if name in _IP:
             return eth_type in {ETH_TYPE_IPV4, ETH_TYPE_IPV6}
+        if name.startswith("arp_"):
+            return eth_type in {ETH_TYPE_ARP, ETH_TYPE_RARP}
+        if name.startswith("mpls_"):
+            return eth_type in ETH_TYPES_MPLS
+        if name.startswith("nd_"):
+            return eth_type == ETH_TYPE_IPV6 and self._icmpv6_type() in _ND_TYPES[name]
         if name.startswith("ipv4_"):
             return eth_type == ETH_TYPE_IPV4
         if name.startswith("ipv6_"):
@@ -91,6 +117,11 @@ class PacketState:
             and layout.read(self.packed, "ip_proto") in protocols
             and not layout.read(self.packed, "ip_frag") & FRAGMENT_LATER
         )
+
+    def _icmpv6_type(self) -> int | None:
+        if layout.read(self.packed, "ip_proto") != _ICMPV6 or layout.read(self.packed, "tcp_dst"):
+            return None
+        return layout.read(self.packed, "tcp_src")
 
     def write(self, part: SubField, value: int, unknown: int = 0) -> None:
         """Write bits of a field; ``value`` and ``unknown`` are right-aligned."""
@@ -154,6 +185,75 @@ class PacketState:
 
     def _shift(self, source: str, destination: str) -> None:
         self.packed = layout.replaced(self.packed, destination, layout.read(self.packed, source))
+
+    def push_mpls(self, eth_type: int) -> bool:
+        """Push a copy of the outermost label, or the first: explicit null with the packet's TTL. False: too many."""
+        if layout.read(self.packed, "eth_type") in ETH_TYPES_MPLS:
+            if len(self.labels) + 1 >= MOST_LABELS:
+                return False
+            self.labels = (self.packed & MPLS, *self.labels)
+            self.packed = layout.replaced(self.packed, "mpls_bos", 0)
+        else:
+            self.covered = (self.packed & UPPER_LAYERS, self.unknown & UPPER_LAYERS)
+            version = layout.read(self.packed, "eth_type")
+            ip = version in {ETH_TYPE_IPV4, ETH_TYPE_IPV6}
+            ttl = (layout.read(self.packed, "nw_ttl") if ip else 0) or _FIRST_TTL
+            traffic_class = layout.read(self.packed, "ip_dscp") & 7 if ip else 0
+            self.packed &= ~(UPPER_LAYERS | MPLS)
+            self.unknown &= ~(UPPER_LAYERS | MPLS)
+            self.packed |= layout.placed("mpls_label", 2 if version == ETH_TYPE_IPV6 else 0)
+            self.packed |= layout.placed("mpls_tc", traffic_class) | layout.placed("mpls_bos", 1)
+            self.packed |= layout.placed("mpls_ttl", ttl)
+        self.packed = layout.replaced(self.packed, "eth_type", eth_type)
+        return True
+
+    def pop_mpls(self, eth_type: int) -> bool:
+        """Remove the outermost label, if there is one. False where Open vSwitch itself cannot."""
+        if layout.read(self.packed, "eth_type") not in ETH_TYPES_MPLS:
+            return True
+        labels = self.labels
+        if len(labels) + 1 >= MOST_LABELS or (not labels and eth_type in ETH_TYPES_MPLS):
+            return False
+        self.packed &= ~(MPLS | UPPER_LAYERS)
+        self.unknown &= ~(MPLS | UPPER_LAYERS)
+        if eth_type in ETH_TYPES_MPLS:
+            self.packed |= labels[0]
+            self.labels = labels[1:]
+        else:
+            value, unknown = self.covered if not labels else (0, UPPER_LAYERS)
+            self.packed |= value
+            self.unknown |= unknown
+            self.labels = ()
+        self.packed = layout.replaced(self.packed, "eth_type", eth_type)
+        return True
+
+    def decrement_mpls_ttl(self) -> bool:
+        """``dec_mpls_ttl``; False when the TTL would reach zero, which ends the current flow's actions."""
+        if layout.read(self.packed, "eth_type") not in ETH_TYPES_MPLS:
+            return True
+        ttl = layout.read(self.packed, "mpls_ttl")
+        if ttl <= 1:
+            return False
+        self.packed = layout.replaced(self.packed, "mpls_ttl", ttl - 1)
+        return True
+
+    def with_original_tuple(self) -> "PacketState | Unknown | None":
+        """The packet with the five-tuple its connection began with, as ``resubmit(,ct)`` searches; None without one."""
+        version = {ETH_TYPE_IPV4: 4, ETH_TYPE_IPV6: 6}.get(layout.read(self.packed, "eth_type"))
+        if version is None:
+            return None
+        if self.unknown & layout.bits_of("ct_nw_proto"):
+            return Unknown("the tuple that the packet's connection began with is not known")
+        if not layout.read(self.packed, "ct_nw_proto"):
+            return None
+        shown = self.copy()
+        sides = ("nw_src", "nw_dst") if version == 4 else ("ipv6_src", "ipv6_dst")  # noqa: PLR2004  IP version
+        theirs = (f"ipv{version}_src", f"ipv{version}_dst", "ip_proto", "tcp_src", "tcp_dst")
+        for mine, original in zip(theirs, (*sides, "nw_proto", "tp_src", "tp_dst"), strict=True):
+            shown.packed = layout.replaced(shown.packed, mine, layout.read(self.packed, f"ct_{original}"))
+            unknown = layout.read(self.unknown, f"ct_{original}")
+            shown.unknown = layout.replaced(shown.unknown, mine, unknown)
+        return shown
 
     def decrement_ttl(self) -> bool:
         """``dec_ttl``; False when the TTL would reach zero, which ends the current flow's actions."""

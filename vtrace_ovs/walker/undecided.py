@@ -9,9 +9,10 @@ from vtrace_ovs.walker.index import Entry
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """An action this walker does not model, by name."""
+    """An action this walker does not model, by name; ``note`` says what it may do."""
 
     name: str
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,17 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """The packet as it leaves by a port. ``found`` are the searches so far; ``step`` is the one whose flow sent it."""
+    """The packet as it leaves by a port, cut to ``max_len`` bytes unless that is 0.
+
+    ``found`` are the searches so far; ``step`` is the one whose flow sent it.
+    """
 
     port: int
     state: PacketState
     found: tuple[Found, ...]
     step: int
     meters: tuple[int, ...]
+    max_len: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Stop:
     """Why the packet, or one copy, went no further. ``port`` is set for an output that failed.
 
     ``shape`` None means that the stored tables do not decide it. ``detail`` is then the reason; for UNSUPPORTED it is
-    the action's name.
+    the action's name, and ``note`` what it may do.
     """
 
     shape: DropShape | None
@@ -43,6 +47,7 @@ class Stop:
     meters: tuple[int, ...]
     port: int | None = None
     detail: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

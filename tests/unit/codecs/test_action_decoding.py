@@ -5,7 +5,20 @@ from hypothesis import strategies as st
 from vtrace_ovs.codecs.action_decoding import decode_action, decode_actions
 from vtrace_ovs.codecs.action_encoding import encode_actions
 from vtrace_ovs.errors import CodecError
-from vtrace_ovs.model.actions import Controller, Move, Neutral, Output, Resubmit, SetField, UnknownAction
+from vtrace_ovs.model.actions import (
+    Bundle,
+    Controller,
+    DecMplsTtl,
+    Move,
+    Multipath,
+    Neutral,
+    Output,
+    PopMpls,
+    PushMpls,
+    Resubmit,
+    SetField,
+    UnknownAction,
+)
 from vtrace_ovs.model.oxm import IN_PORT, SubField, field
 
 
@@ -30,8 +43,8 @@ def test_a_nicira_action_with_any_inside_is_an_action_or_a_codec_error(subtype: 
 
 
 def test_an_action_nobody_knows_keeps_its_name_and_bytes() -> None:
-    raw = bytes.fromhex("ffff0010 00002320 000a 0000 00000000")
-    assert decode_action(raw) == UnknownAction("multipath", raw)
+    raw = bytes.fromhex("ffff0010 00002320 002e 0000 00000000")
+    assert decode_action(raw) == UnknownAction("encap", raw)
     foreign = bytes.fromhex("ffff0010 0000abcd 0001 0000 00000000")
     assert decode_action(foreign) == UnknownAction("experimenter 0xabcd action 1", foreign)
 
@@ -74,3 +87,23 @@ def test_a_plain_controller2_has_the_defaults_of_ovs() -> None:
 def test_a_length_that_leads_astray_is_a_codec_error(octets: str) -> None:
     with pytest.raises(CodecError):
         decode_actions(bytes.fromhex(octets))
+
+
+def test_links_and_members_are_counted_whatever_the_hash() -> None:
+    multipath = bytes.fromhex("ffff0020 00002320 000a 0001 0400 0000 0002 0007 00000000 0000 0003 00010004")
+    assert decode_action(multipath) == Multipath(8, SubField(field("reg0"), 0, 4), multipath)
+    bundle = bytes.fromhex(
+        "ffff0028 00002320 000c 0000 0000 0000 00000002 0002 0000 00000000 00000000 0001 fffe 00000000"
+    )
+    assert decode_action(bundle) == Bundle(True, (1, 0xFFFFFFFE), None, bundle)
+    load = bundle[:8] + b"\x00\x0d\x00\x01" + bundle[12:22] + bytes.fromhex("000f 00010004") + bundle[28:]
+    assert decode_action(load) == Bundle(False, (1, 0xFFFFFFFE), SubField(field("reg0"), 0, 16), load)
+
+
+def test_mpls_labels_have_actions_of_their_own_in_both_dialects() -> None:
+    assert decode_action(bytes.fromhex("0013000888470000")) == PushMpls(0x8847)
+    assert decode_action(bytes.fromhex("ffff0010 00002320 0017 8848 00000000")) == PushMpls(0x8848)
+    assert decode_action(bytes.fromhex("0014000808000000")) == PopMpls(0x0800)
+    assert decode_action(bytes.fromhex("0010000800000000")) == DecMplsTtl()
+    label = bytes.fromhex("ffff0010 00002320 001e 0000 00000005")
+    assert decode_action(label) == SetField(field("mpls_label"), 5, 0xFFFFF)

@@ -9,7 +9,8 @@ from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.oxm import SubField, field
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.trajectory import DropShape
-from vtrace_ovs.walker.evaluation import MAX_PASSES, MAX_RECIRCULATIONS, evaluate
+from vtrace_ovs.walker.evaluation import MAX_PASSES, evaluate
+from vtrace_ovs.walker.execution import MAX_RECIRCULATIONS
 from vtrace_ovs.walker.frame import packed_state
 from vtrace_ovs.walker.network import BridgeView
 from vtrace_ovs.walker.visit import Visit
@@ -53,11 +54,7 @@ def select(*weights: int) -> GroupEntry:
 @pytest.mark.parametrize(
     ("action", "name"),
     [
-        (act.Output(act.OFPP_NORMAL), "NORMAL"),
-        (act.Output(act.OFPP_FLOOD), "FLOOD"),
-        (act.Output(act.OFPP_ALL), "ALL"),
         (act.UnknownAction("encap(nsh)", b""), "encap(nsh)"),
-        (act.Resubmit(None, 1, with_conntrack=True), "resubmit(,ct)"),
     ],
 )
 def test_what_is_not_modelled_ends_the_pass_by_name_and_keeps_earlier_outputs(
@@ -84,7 +81,7 @@ def test_a_register_holds_a_port_a_reserved_port_or_no_port_at_all(run: Run) -> 
     assert ports(by_register(0xFFF8)) == [1]
     assert ports(by_register(0xFFFE)) == [act.OFPP_LOCAL]
     assert stops(by_register(0x10003, 32))[0] is DropShape.PORT_GONE
-    unknown = run(act.Move(SubField(field("tun_metadata0"), 0, 16), REG0), act.OutputSubField(REG0))
+    unknown = run(act.Move(SubField(field("tun_metadata1"), 0, 16), REG0), act.OutputSubField(REG0))
     assert [(stop.shape, stop.detail) for stop in unknown.stops] == [(None, "the port number in reg0 is not known")]
 
 
@@ -165,6 +162,8 @@ def test_every_action_is_decided_on(run: Run) -> None:
     samples: list[act.Action] = [
         act.Output(2), act.OutputSubField(sub), act.Group(1), act.SetField(field("reg0"), 1, 1), act.Move(sub, sub),
         act.Push(sub), act.Pop(sub), act.Resubmit(None, 1), act.Controller(1), act.PushVlan(0x8100), act.PopVlan(),
+        act.PushMpls(0x8847), act.PopMpls(0x800), act.DecMplsTtl(), act.Multipath(1, sub, b""),
+        act.Bundle(True, (2,), None, b""),
         act.DecTtl(), act.Meter(1), act.Conntrack(False, False, 0, 1), act.Nat(source=True, destination=False),
         act.ConntrackClear(), act.Clone(()), act.SetTunnelId(1), act.Learn(1), act.Note(b""), act.Exit(),
         act.Conjunction(1, 0, 2), act.CheckPacketLarger(1, sub), act.Neutral("set_queue", b""),

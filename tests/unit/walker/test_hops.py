@@ -59,7 +59,7 @@ def test_where_nothing_was_output_the_strongest_reason_counts_else_the_last_sear
 def test_beside_outputs_only_failed_outputs_and_the_undecided_end_a_branch(
     visited: Visited, flow: Callable[..., Flow], match: Callable[..., Match]
 ) -> None:
-    actions = (act.Output(2), act.Output(1), act.Output(8), act.Resubmit(None, 3), act.Output(act.OFPP_NORMAL))
+    actions = (act.Output(2), act.Output(1), act.Output(8), act.Resubmit(None, 3), act.UnknownAction("encap", b""))
     _, visit = visited(flow(0, 5, match(), *actions))
     assert [stop.shape for stop in stopping(visit)] == [DropShape.UNSUPPORTED, DropShape.PORT_DOWN]
 
@@ -78,10 +78,10 @@ def test_a_dropped_hop_carries_near_misses_at_the_table_that_decided(
 def test_an_unsupported_action_is_named_and_an_unknown_value_is_noted(
     visited: Visited, flow: Callable[..., Flow], match: Callable[..., Match]
 ) -> None:
-    arrival, visit = visited(flow(0, 5, match(), act.Output(act.OFPP_NORMAL)))
+    arrival, visit = visited(flow(0, 5, match(), act.UnknownAction("encap", b"")))
     hop = stopped_hop(arrival, stopping(visit)[0], 3)
     assert (hop.drop, hop.unsupported, hop.note, hop.ending) == (
-        DropShape.UNSUPPORTED, "NORMAL", None, Ending.UNKNOWN,
+        DropShape.UNSUPPORTED, "encap", None, Ending.UNKNOWN,
     )  # fmt: skip
     arrival, visit = visited(flow(0, 5, match(tun_gbp_id=4), act.Output(2)))
     hop = stopped_hop(arrival, stopping(visit)[0], 3)
