@@ -20,7 +20,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
 from vtrace_ovs.lab.daemons import OvsInstance
-from vtrace_ovs.model.task import Intent, TaskState
+from vtrace_ovs.model.task import Intent, Task, TaskState
 from vtrace_ovs.ovsdb.fingerprint import Fingerprint, fingerprint
 from vtrace_ovs.storage.store import Store
 
@@ -98,7 +98,7 @@ class Overlay:
         deadline = time.monotonic() + DEADLINE
         while self.state(task_id) is not state:
             assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline, f"task {task_id} is {self.state(task_id)}"
+            assert time.monotonic() < deadline, f"{self.task(task_id)} after {DEADLINE} s"
             _pause.wait(0.02)
 
     def wait_until(self, holds: Callable[[], bool]) -> None:
@@ -108,11 +108,14 @@ class Overlay:
             _pause.wait(0.02)
 
     def state(self, task_id: int) -> TaskState | None:
+        task = self.task(task_id)
+        return None if task is None else task.state
+
+    def task(self, task_id: int) -> Task | None:
         if not (self.directory / "vtrace.db").exists():
             return None
         with Store.open(str(self.directory / "vtrace.db")) as store:
-            task = store.task(task_id)
-        return None if task is None else task.state
+            return store.task(task_id)
 
     def open_intents(self) -> tuple[Intent, ...]:
         with Store.open(str(self.directory / "vtrace.db")) as store:

@@ -73,7 +73,7 @@ class Session:
             case BridgeReleased(_, bridge):
                 self._bridge_released(bridge)
             case TaskClaimed(at, task):
-                self.runs[task.id] = TaskRun(task, self._free_slot(at))
+                self.runs[task.id] = TaskRun(task, self._free_slot(at), claimed_at=at)
             case CancelRequested(_, task_id):
                 if task_id in self.runs:
                     self.runs[task_id].cancelled = True
@@ -179,7 +179,7 @@ class Session:
     def _start(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         if run.cancelled:
             return self._ended(run, at)
-        waited = at - run.task.created_at > self.settings.inventory_deadline
+        waited = at - run.claimed_at > self.settings.inventory_deadline
         if not self.fleet.settled and not waited:
             return ()
         try:

@@ -55,6 +55,7 @@ class TaskRun:
     scene: Scene | None = None
     scene_version: int = -1
     promised_until: float = 0.0
+    claimed_at: float = 0.0
     armed_at: float = 0.0
     drained_at: float = 0.0
     sequence: int = 0

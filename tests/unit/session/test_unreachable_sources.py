@@ -86,6 +86,13 @@ def test_a_bridge_that_stays_unknown_is_waited_for_and_then_named() -> None:
     assert (saved.state, saved.reason) == (TaskState.FAILED, "s1/br: it has not answered yet")
 
 
+def test_a_task_that_waited_long_for_a_controller_still_waits_for_its_bridges() -> None:
+    session = _session(1)
+    assert _saved(session.handle(TaskClaimed(NOW + 3600, _task()))) == []
+    (saved,) = _saved(session.handle(BridgeUp(NOW + 3601, _bridge_id(1), 1)))
+    assert saved.state is TaskState.ARMING
+
+
 def test_a_released_bridge_is_waited_for_again() -> None:
     session = _session(1)
     session.handle(BridgeUp(NOW, _bridge_id(1), 1))
