@@ -19,6 +19,7 @@ FRAME = layout.bits_of(*_NAMES)
 _FRAME_BITS = tuple((name, layout.bits_of(name)) for name in _NAMES)
 
 _ADDRESSES = layout.bits_of("ip_proto", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "tcp_src", "tcp_dst")
+_ETH_SRC, _ETH_DST = layout.bits_of("eth_src"), layout.bits_of("eth_dst")
 _FRAGMENTS = {Fragment.NO: 0, Fragment.FIRST: 1, Fragment.LATER: 3}
 _SHOWN_NAMES = {
     "ipv4_src": "nw_src",
@@ -42,7 +43,7 @@ def packed_state(headers: Headers, in_port: int, tunnel: Tunnel | None) -> Packe
     )
     if headers.vlan_tci is not None:
         packed |= layout.placed("vlan_tci", headers.vlan_tci | VLAN_PRESENT)
-    unknown = layout.UNMODELLED if headers.eth_src else layout.UNMODELLED | FRAME
+    unknown = layout.UNMODELLED | _missing_link(headers)
     if headers.eth_type in {ETH_TYPE_IPV4, ETH_TYPE_IPV6}:
         more, missing = _packed_ip(headers)
         packed |= more
@@ -51,6 +52,12 @@ def packed_state(headers: Headers, in_port: int, tunnel: Tunnel | None) -> Packe
     if tunnel is not None:
         enter_tunnel(state, tunnel)
     return state
+
+
+def _missing_link(headers: Headers) -> int:
+    if not headers.eth_src and not headers.eth_dst and not headers.eth_type:
+        return FRAME  # not even the Ethernet header was captured
+    return (0 if headers.eth_src else _ETH_SRC) | (0 if headers.eth_dst else _ETH_DST)
 
 
 def _packed_ip(headers: Headers) -> tuple[int, int]:
@@ -109,8 +116,8 @@ def headers_of(packed: int, before: int, headers: Headers) -> Headers:
     tci = layout.read(packed, "vlan_tci")
     return replace(
         headers,
-        eth_src=mac_text(layout.read(packed, "eth_src")),
-        eth_dst=mac_text(layout.read(packed, "eth_dst")),
+        eth_src=_address(headers.eth_src, packed, before, "eth_src"),
+        eth_dst=_address(headers.eth_dst, packed, before, "eth_dst"),
         vlan_tci=tci if tci & VLAN_PRESENT else None,
         five_tuple=_five_tuple(packed, headers.five_tuple) if (packed ^ before) & _ADDRESSES else headers.five_tuple,
         dscp=None if headers.dscp is None else layout.read(packed, "ip_dscp"),
@@ -119,6 +126,12 @@ def headers_of(packed: int, before: int, headers: Headers) -> Headers:
         icmp_type=None if headers.icmp_type is None else layout.read(packed, "tcp_src"),
         icmp_code=None if headers.icmp_code is None else layout.read(packed, "tcp_dst"),
     )
+
+
+def _address(text: str, packed: int, before: int, name: str) -> str:
+    """An address that was not captured stays empty until something is written there."""
+    address = layout.read(packed, name)
+    return text if not text and address == layout.read(before, name) else mac_text(address)
 
 
 def _five_tuple(packed: int, before: FiveTuple | None) -> FiveTuple | None:
