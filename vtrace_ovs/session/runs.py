@@ -108,7 +108,8 @@ class TaskRun:
         group = self.groups.get(record.packet_id)
         enters = record.loc is Loc.IN and record.dscp_mark == 1
         beyond = self.full and enters and (group is None or group.entered > 0)
-        self.extra_packets += beyond
+        if beyond:
+            self.extra_packets, self.concluded = self.extra_packets + 1, False
         if group is None:
             if self.full:
                 return False

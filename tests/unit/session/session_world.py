@@ -1,0 +1,440 @@
+"""A session and the bridges around it, without any I/O: bridges keep what they are told and answer at once, or not.
+
+cs1/br has VM ``web`` (port 1), cs2/br has VM ``db`` (port 1); both have a tunnel (port 2). gw/br is a third VFD with a
+tunnel that no test traffic passes. ``transcript`` holds every command in order, ``told`` the same in a few words each.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+
+from vtrace_ovs.instrumentation.cookies import Cookie
+from vtrace_ovs.instrumentation.plan import BridgePlan, Probe, ProbeKind, Settings
+from vtrace_ovs.instrumentation.probes import UserData
+from vtrace_ovs.instrumentation.state import State
+from vtrace_ovs.model.actions import Action, ApplyActions, Instruction, Output, SetField
+from vtrace_ovs.model.filter import Filter, Scope
+from vtrace_ovs.model.flow import (
+    BridgeTables,
+    Flow,
+    FlowKey,
+    FlowMod,
+    FlowModCommand,
+    MeterCounters,
+    MeterEntry,
+    MeterMod,
+    MeterModCommand,
+)
+from vtrace_ovs.model.match import MaskedField, Match
+from vtrace_ovs.model.oxm import ETH_TYPE, IP_PROTO, IPV4_DST, TUN_DST, TUN_ID, TUN_SRC, Field, field
+from vtrace_ovs.model.packet import FiveTuple, Headers
+from vtrace_ovs.model.profile import GENERIC_PROFILE
+from vtrace_ovs.model.records import PacketIn
+from vtrace_ovs.model.task import Task, TaskState, TraceRequest
+from vtrace_ovs.model.topology import (
+    Bridge,
+    BridgeId,
+    BridgeRole,
+    ManagementSocket,
+    Node,
+    Port,
+    PortKind,
+    Topology,
+)
+from vtrace_ovs.model.verdict import TaskResult
+from vtrace_ovs.session.commands import (
+    Command,
+    EraseIntents,
+    Program,
+    ReadBridge,
+    SaveRecords,
+    SaveResult,
+    SaveSamples,
+    SaveSnapshot,
+    SaveTaskState,
+    SaveTrajectories,
+    WriteIntents,
+)
+from vtrace_ovs.session.events import (
+    BridgeDown,
+    BridgeRead,
+    BridgeUp,
+    CancelRequested,
+    Event,
+    IntentsWritten,
+    InventoryRead,
+    PacketInReceived,
+    Programmed,
+    TaskClaimed,
+    Tick,
+)
+from vtrace_ovs.session.machine import Session
+from vtrace_ovs.session.settings import SessionSettings
+
+START = 1000.0
+WEB, DB = IPv4Address("10.0.1.1"), IPv4Address("10.0.1.2")
+CS1, CS2, GW = BridgeId("cs1", "br"), BridgeId("cs2", "br"), BridgeId("gw", "br")
+VTEPS = {CS1: IPv4Address("192.0.2.1"), CS2: IPv4Address("192.0.2.2"), GW: IPv4Address("192.0.2.3")}
+DPIDS = {CS1: 1, CS2: 2, GW: 3}
+VNI = 5001
+VM_PORT, TUNNEL_PORT = 1, 2
+SSH = 22
+GENERATION = 3
+SETTINGS = Settings(controller_id=0x5654, generation=GENERATION)
+
+
+def exactly(entry: Field, value: int) -> MaskedField:
+    return MaskedField(entry, value, entry.full_mask)
+
+
+def set_field(entry: Field, value: int) -> SetField:
+    return SetField(entry, value, entry.full_mask)
+
+
+def flow(priority: int, match: Match, *actions: Action, cookie: int = 0) -> Flow:
+    instructions: tuple[Instruction, ...] = (ApplyActions(actions),) if actions else ()
+    return Flow(0, priority, match, instructions, cookie)
+
+
+def toward(address: IPv4Address) -> Match:
+    return Match.of(exactly(ETH_TYPE, 0x0800), exactly(IPV4_DST, int(address)))
+
+
+def ssh() -> Match:
+    return Match.of(exactly(ETH_TYPE, 0x0800), exactly(IP_PROTO, 6), exactly(field("tcp_dst"), SSH))
+
+
+def through_the_tunnel(address: IPv4Address, vtep: IPv4Address) -> Flow:
+    return flow(
+        10,
+        toward(address),
+        set_field(TUN_ID, VNI),
+        set_field(TUN_DST, int(vtep)),
+        Output(TUNNEL_PORT),
+    )
+
+
+def production(bridge: BridgeId) -> tuple[Flow, ...]:
+    miss = flow(0, Match())
+    if bridge == CS1:
+        deny = flow(100, ssh(), cookie=0x22)
+        return (deny, through_the_tunnel(DB, VTEPS[CS2]), flow(10, toward(WEB), Output(VM_PORT)), miss)
+    if bridge == CS2:
+        return (through_the_tunnel(WEB, VTEPS[CS1]), flow(10, toward(DB), Output(VM_PORT)), miss)
+    return (miss,)
+
+
+def topology(*bridges: BridgeId) -> Topology:
+    vms = {CS1: ("web", WEB), CS2: ("db", DB)}
+    found = []
+    for bridge in bridges:
+        edge: tuple[Port, ...] = ()
+        if bridge in vms:
+            name, address = vms[bridge]
+            edge = (Port(VM_PORT, name, PortKind.EDGE, name, address, tenant="blue", vni=VNI),)
+        ports = (*edge, Port(TUNNEL_PORT, "vx", PortKind.TUNNEL))
+        socket = ManagementSocket(f"{bridge}.mgmt")
+        found.append(Bridge(bridge, DPIDS[bridge], BridgeRole.VSWITCH, ports, socket))
+    nodes = tuple(Node(bridge.node, f"unix:{bridge.node}.sock", (VTEPS[bridge],)) for bridge in bridges)
+    return Topology(nodes, tuple(found))
+
+
+def tcp_to_db(port: int = 443, packet_count: int = 1, trace_time: int = 30) -> TraceRequest:
+    wanted = Filter(
+        f"tcp,nw_src={WEB},nw_dst={DB},tp_dst={port}",
+        protocol=6,
+        source=IPv4Network(WEB),
+        destination=IPv4Network(DB),
+        destination_port=port,
+    )
+    return TraceRequest(wanted, Scope(source_vm="web"), packet_count, trace_time)
+
+
+def headers(ip_id: int = 7, port: int = 443, dscp: int = 0) -> Headers:
+    return Headers(
+        eth_src="02:00:00:00:00:01",
+        eth_dst="02:00:00:00:00:02",
+        eth_type=0x0800,
+        length=74,
+        five_tuple=FiveTuple(6, WEB, DB, 40000, port),
+        dscp=dscp,
+        ecn=0,
+        ttl=64,
+        ip_id=ip_id,
+        tcp_seq=1,
+        tcp_ack=0,
+        tcp_flags=2,
+        payload=b"hello",
+    )
+
+
+class World:
+    """Everything around a session. Feed it with the verbs; time stands still unless ``wait`` is called.
+
+    Bridges in ``mute`` get programs and requests but never answer; those in ``refusing`` refuse what they are sent
+    (``refusing_removal``: only deletes). ``hold_intents`` leaves intents unanswered.
+    """
+
+    def __init__(self, *bridges: BridgeId, settings: SessionSettings | None = None) -> None:
+        self.session = Session(settings or SessionSettings(), SETTINGS, lambda _: GENERIC_PROFILE)
+        self.now = START
+        self.topology = topology(*bridges)
+        self.production = {bridge: production(bridge) for bridge in bridges}
+        self.production_meters: dict[BridgeId, tuple[MeterEntry, ...]] = {}
+        self.counters: dict[BridgeId, tuple[MeterCounters, ...]] = {}
+        self.flows: dict[BridgeId, dict[FlowKey, FlowMod]] = {bridge: {} for bridge in bridges}
+        self.meters: dict[BridgeId, dict[int, MeterMod]] = {bridge: {} for bridge in bridges}
+        self.mute: set[BridgeId] = set()
+        self.refusing: dict[BridgeId, str] = {}
+        self.refusing_removal: dict[BridgeId, str] = {}
+        self.hold_intents = False
+        self.transcript: list[Command] = []
+        self._marked = 0
+        self.feed(InventoryRead(self.now, self.topology))
+        for bridge in bridges:
+            self.feed(BridgeUp(self.now, bridge, DPIDS[bridge]))
+
+    # What happens.
+
+    def feed(self, event: Event) -> tuple[Command, ...]:
+        """One event, and what follows from the bridges' answers to it; returns the commands of the event itself."""
+        commands = self.session.handle(event)
+        self.transcript += commands
+        for command in commands:
+            answer = self._answer(command)
+            if answer is not None:
+                self.feed(answer)
+        return commands
+
+    def tick(self) -> None:
+        self.feed(Tick(self.now))
+
+    def wait(self, seconds: float, step: float = 0.1) -> None:
+        """Let time pass, ticking."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now = min(end, self.now + step)
+            self.tick()
+
+    def claim(self, request: TraceRequest, number: int = 1) -> None:
+        self.feed(TaskClaimed(self.now, Task(number, request, TaskState.ANALYSER_READY, self.now)))
+        self.tick()
+
+    def cancel(self, number: int = 1) -> None:
+        self.feed(CancelRequested(self.now, number))
+
+    def down(self, bridge: BridgeId, reason: str = "ovs-vswitchd died") -> None:
+        self.feed(BridgeDown(self.now, bridge, reason))
+
+    def up(self, bridge: BridgeId) -> None:
+        self.feed(BridgeUp(self.now, bridge, DPIDS[bridge]))
+
+    def restart(self, bridge: BridgeId) -> None:
+        """The bridge lost all we gave it."""
+        self.flows[bridge].clear()
+        self.meters[bridge].clear()
+
+    def rewrite(self, bridge: BridgeId, *flows: Flow) -> None:
+        """Production has other flows from now on."""
+        self.production[bridge] = flows
+
+    # Copies of packets, as the plans that are installed would send them.
+
+    def probe(self, bridge: BridgeId, kind: ProbeKind, out_port: int | None = None) -> Probe:
+        (plan, *_) = self.session.deployment.plans_on(bridge)
+        return next(probe for probe in plan.probes if probe.kind is kind and out_port in (None, probe.out_port))
+
+    def copy(
+        self,
+        bridge: BridgeId,
+        probe: Probe,
+        state: State,
+        packet: Headers,
+        **metadata: int,
+    ) -> PacketInReceived:
+        (plan, *_) = self.session.deployment.plans_on(bridge)
+        fields = [(plan.state.field, state.word), *((field(name), value) for name, value in metadata.items())]
+        userdata = UserData(probe.kind, probe.id, plan.meter_ids.traced).pack()
+        packet_in = PacketIn(DPIDS[bridge], 0, 0, 1, tuple(fields), userdata, b"", packet.length, self.now)
+        return PacketInReceived(self.now, bridge, packet_in, packet)
+
+    def state(self, index: int, slot: int = 0, dscp: int = 0, *, marked: bool = False) -> State:
+        code = self.session.deployment.marks.code(index, dscp)
+        return State(traced=True, marked=marked, index=index, code=code, dscp=dscp, slot=slot)
+
+    def entering(self, packet: Headers, slot: int = 0) -> PacketInReceived:
+        probe = self.probe(CS1, ProbeKind.COLORED)
+        return self.copy(CS1, probe, self.state(1, slot), packet, in_port=VM_PORT)
+
+    def leaving(self, packet: Headers, slot: int = 0) -> PacketInReceived:
+        probe = self.probe(CS1, ProbeKind.OUT, TUNNEL_PORT)
+        state = self.state(1, slot, marked=True)
+        return self.copy(CS1, probe, state, packet, in_port=VM_PORT, tun_id=VNI, tun_dst=int(VTEPS[CS2]))
+
+    def dropped(self, packet: Headers, slot: int = 0) -> PacketInReceived:
+        probe = self.probe(CS1, ProbeKind.ERROR)
+        return self.copy(CS1, probe, self.state(1, slot), packet, in_port=VM_PORT)
+
+    def arriving(self, packet: Headers, slot: int = 0) -> PacketInReceived:
+        probe = self.probe(CS2, ProbeKind.ARRIVED)
+        outer = {TUN_SRC.name: int(VTEPS[CS1]), TUN_DST.name: int(VTEPS[CS2])}
+        return self.copy(CS2, probe, self.state(2, slot), packet, in_port=TUNNEL_PORT, tun_id=VNI, **outer)
+
+    def delivered(self, packet: Headers, slot: int = 0) -> PacketInReceived:
+        probe = self.probe(CS2, ProbeKind.OUT, VM_PORT)
+        return self.copy(CS2, probe, self.state(2, slot), packet, in_port=TUNNEL_PORT)
+
+    def uncolored(self, packet: Headers, slot: int = 0) -> PacketInReceived:
+        probe = self.probe(CS1, ProbeKind.UNCOLORED)
+        return self.copy(CS1, probe, State(slot=slot), packet, in_port=VM_PORT)
+
+    def whole_way(self, packet: Headers, slot: int = 0) -> tuple[PacketInReceived, ...]:
+        return (
+            self.entering(packet, slot),
+            self.leaving(packet, slot),
+            self.arriving(packet, slot),
+            self.delivered(packet, slot),
+        )
+
+    def feed_all(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.feed(event)
+
+    # What was asked of the world.
+
+    def told(self, *kinds: type[Command]) -> list[str]:
+        """The commands since the last call in words; of the given kinds only, if any are given."""
+        fresh, self._marked = self.transcript[self._marked :], len(self.transcript)
+        return [words(command) for command in fresh if not kinds or isinstance(command, kinds)]
+
+    def states(self, number: int = 1) -> list[TaskState]:
+        return [entry.state for entry in self.saved() if entry.task_id == number]
+
+    def saved(self) -> list[SaveTaskState]:
+        return [command for command in self.transcript if isinstance(command, SaveTaskState)]
+
+    def results(self, number: int = 1) -> list[TaskResult]:
+        saved = (command.result for command in self.transcript if isinstance(command, SaveResult))
+        return [result for result in saved if result.task_id == number]
+
+    @property
+    def result(self) -> TaskResult:
+        return self.results()[-1]
+
+    def plan(self, bridge: BridgeId) -> BridgePlan | None:
+        return self.session.fleet.states[bridge].carried
+
+    def sources(self, bridge: BridgeId) -> list[FlowMod]:
+        return [mod for mod in self.flows[bridge].values() if is_source(mod)]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing of ours is left anywhere, and no intent is open."""
+        return not any(self.flows.values()) and not any(self.meters.values()) and not self.open_intents
+
+    @property
+    def open_intents(self) -> set[tuple[str, int]]:
+        found: set[tuple[str, int]] = set()
+        for command in self.transcript:
+            if isinstance(command, WriteIntents):
+                found |= {(draft.target, draft.task_id) for draft in command.intents}
+            if isinstance(command, EraseIntents):
+                found -= {(str(command.bridge), number) for number in command.task_ids}
+        return found
+
+    # How it answers.
+
+    def _answer(self, command: Command) -> Event | None:
+        if isinstance(command, WriteIntents) and not self.hold_intents:
+            return IntentsWritten(self.now, command.batch)
+        if isinstance(command, Program):
+            return self.program(command)
+        if isinstance(command, ReadBridge) and command.bridge not in self.mute:
+            return self.reading(command.bridge)
+        return None
+
+    def reading(self, bridge: BridgeId) -> BridgeRead:
+        """What the bridge would answer now."""
+        ours = tuple(
+            Flow(mod.table_id, mod.priority, mod.match, mod.instructions, mod.cookie)
+            for mod in self.flows[bridge].values()
+        )
+        kept = tuple(MeterEntry(m.meter_id, m.rate, m.burst, packets=True) for m in self.meters[bridge].values())
+        meters = (*self.production_meters.get(bridge, ()), *kept)
+        tables = BridgeTables(DPIDS[bridge], self.now, (*self.production[bridge], *ours), meters=meters)
+        return BridgeRead(self.now, bridge, tables, self.counters.get(bridge, ()))
+
+    def program(self, command: Program) -> Programmed | None:
+        """Carry out a program; its confirmation, unless the bridge is mute."""
+        bridge = command.bridge
+        if bridge in self.mute:
+            return None
+        removal = all(is_removal(mod) for mod in command.mods)
+        refusal = self.refusing_removal.get(bridge) if removal else self.refusing.get(bridge)
+        if refusal is not None:
+            return Programmed(self.now, bridge, command.batch, (refusal,))
+        errors = tuple(filter(None, (self._apply(bridge, mod) for mod in command.mods)))
+        return Programmed(self.now, bridge, command.batch, errors)
+
+    def _apply(self, bridge: BridgeId, mod: FlowMod | MeterMod) -> str | None:
+        if isinstance(mod, MeterMod):
+            meters = self.meters[bridge]
+            if mod.command is MeterModCommand.DELETE:
+                meters.pop(mod.meter_id, None)
+            elif (mod.command is MeterModCommand.ADD) is (mod.meter_id in meters):
+                return f"meter {mod.meter_id}: {mod.command.name} with {sorted(meters)} there"
+            else:
+                meters[mod.meter_id] = mod
+            return None
+        flows = self.flows[bridge]
+        if mod.command is FlowModCommand.ADD:
+            flows[mod.key] = replace(mod, instructions=mod.instructions)
+        elif mod.command is FlowModCommand.DELETE_STRICT:
+            flows.pop(mod.key, None)
+        else:
+            for key in [k for k, kept in flows.items() if kept.cookie & mod.cookie_mask == mod.cookie]:
+                del flows[key]
+        return None
+
+
+def is_source(mod: FlowMod) -> bool:
+    cookie = Cookie.of(mod.cookie)
+    return cookie is not None and cookie.kind.name in {"COLOR", "UNCOLORED"}
+
+
+def is_removal(mod: FlowMod | MeterMod) -> bool:
+    return mod.command in (FlowModCommand.DELETE, FlowModCommand.DELETE_STRICT, MeterModCommand.DELETE)
+
+
+def words(command: Command) -> str:
+    match command:
+        case ReadBridge(bridge):
+            return f"read {bridge}"
+        case WriteIntents(_, intents):
+            tasks = sorted({draft.task_id for draft in intents})
+            return f"intents of {','.join(map(str, tasks))}"
+        case EraseIntents(bridge, task_ids):
+            return f"erase {bridge} {','.join(map(str, task_ids))}"
+        case Program(bridge, _, mods):
+            return f"{bridge} {' '.join(dict.fromkeys(_sort(mod) for mod in mods))}"
+        case SaveTaskState(task_id, state):
+            return f"task {task_id} {state.value}"
+        case SaveSnapshot(task_id, bridge):
+            return f"snapshot {task_id} {bridge}"
+        case SaveRecords(records):
+            return f"records {len(records)}"
+        case SaveSamples():
+            return "samples"
+        case SaveTrajectories(task_id):
+            return f"trajectories {task_id}"
+        case SaveResult(result, final):
+            return f"{'final' if final else 'interim'} {result.task_id} {result.verdict.disposition.value}"
+
+
+def _sort(mod: FlowMod | MeterMod) -> str:
+    sign = "-" if is_removal(mod) else "+"
+    if isinstance(mod, MeterMod):
+        return f"{sign}meters"
+    if mod.command is FlowModCommand.DELETE:
+        return "-all"
+    return f"{sign}sources" if is_source(mod) else f"{sign}sinks"

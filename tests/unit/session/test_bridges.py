@@ -1,0 +1,94 @@
+from dataclasses import replace
+
+from session_world import CS1, CS2, DB, GW, START, World, flow, topology, toward
+
+from vtrace_ovs.model.actions import Output
+from vtrace_ovs.model.flow import BridgeTables, PortDescription
+from vtrace_ovs.session.bridges import BridgeState, Fleet, same_tables
+from vtrace_ovs.session.commands import ReadBridge
+
+FLOWS = (flow(10, toward(DB), Output(2)), flow(0, toward(DB)))
+TABLES = BridgeTables(1, START, FLOWS)
+
+
+def state() -> BridgeState:
+    return BridgeState(topology(CS1).bridges[0])
+
+
+def test_counters_and_order_do_not_make_other_tables() -> None:
+    counted = tuple(replace(entry, n_packets=9, duration=4.0) for entry in reversed(FLOWS))
+    assert same_tables(TABLES, replace(TABLES, flows=counted, read_at=START + 9))
+
+
+def test_flows_and_ports_make_other_tables() -> None:
+    down = PortDescription(1, "web", "02:00:00:00:00:01", link_down=True, admin_down=False)
+    assert not same_tables(TABLES, replace(TABLES, flows=FLOWS[:1]))
+    assert not same_tables(replace(TABLES, ports=(replace(down, link_down=False),)), replace(TABLES, ports=(down,)))
+
+
+def test_the_version_counts_changes_of_the_tables() -> None:
+    one = state()
+    for tables in (TABLES, TABLES, replace(TABLES, flows=())):
+        one.adopt(tables, (), START)
+    assert one.tables_version == 2
+
+
+def test_an_inventory_keeps_what_is_known_of_its_bridges() -> None:
+    fleet = Fleet()
+    fleet.adopt(topology(CS1, CS2), ())
+    fleet.states[CS1].up = True
+    fleet.adopt(topology(CS1, GW), ("cs2: no answer",))
+    assert set(fleet.states) == {CS1, GW}
+    assert (fleet.states[CS1].up, fleet.states[GW].up) == (True, None)
+    assert fleet.problems == ("cs2: no answer",)
+    assert not fleet.settled
+    assert not fleet.gone
+
+
+def test_a_forgotten_bridge_that_may_carry_flows_of_ours_is_remembered(armed: World) -> None:
+    fleet = armed.session.fleet
+    fleet.states[CS2].forsake()
+    fleet.adopt(topology(CS1), ())
+    assert set(fleet.gone) == {CS2}
+    fleet.adopt(topology(CS1, CS2), ())
+    assert fleet.states[CS2].left
+    assert not fleet.gone
+
+
+def test_a_forsaken_bridge_is_not_counted_on_but_not_forgotten(armed: World) -> None:
+    one = armed.session.fleet.states[CS1]
+    plan = one.carried
+    one.forsake(None)
+    assert (one.carried, one.planned_with, one.left) == (None, None, (plan,))
+
+
+def test_only_bridges_with_known_tables_can_take_marks_off() -> None:
+    fleet = Fleet()
+    fleet.adopt(topology(CS1, CS2, GW), ())
+    fleet.states[CS1].up = fleet.states[CS2].up = True
+    fleet.states[CS1].adopt(TABLES, (), START)
+    fleet.states[GW].adopt(TABLES, (), START)
+    assert fleet.armable() == {CS1}
+    assert fleet.live() == (CS1, CS2)
+    assert set(fleet.tables()) == {CS1, GW}
+
+
+def test_a_bridge_is_silent_until_it_answers() -> None:
+    fleet = Fleet()
+    fleet.adopt(topology(CS1), ())
+    fleet.states[CS1].up = True
+    assert fleet.ask((CS1,), START) == (ReadBridge(CS1),)
+    assert fleet.silent(START + 4.9, 5.0) == ()
+    assert fleet.silent(START + 5.0, 5.0) == (CS1,)
+    fleet.states[CS1].adopt(TABLES, (), START + 5.0)
+    assert fleet.silent(START + 50.0, 5.0) == ()
+
+
+def test_a_bridge_that_is_down_owes_no_answer() -> None:
+    fleet = Fleet()
+    fleet.adopt(topology(CS1), ())
+    fleet.ask((CS1,), START)
+    fleet.states[CS1].up = False
+    fleet.states[CS1].reason = "dead"
+    assert fleet.silent(START + 50.0, 5.0) == ()
+    assert fleet.unreachable() == {CS1: "dead"}

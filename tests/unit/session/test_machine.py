@@ -1,0 +1,702 @@
+"""Transcripts: what happens, and what the session does about it, in order."""
+
+from dataclasses import replace
+
+import pytest
+from session_world import CS1, CS2, DB, GW, START, WEB, World, flow, headers, set_field, tcp_to_db, toward
+
+from vtrace_ovs.model.actions import Output
+from vtrace_ovs.model.flow import FlowMod, MeterCounters
+from vtrace_ovs.model.oxm import IP_DSCP
+from vtrace_ovs.model.task import Task, TaskState
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.verdict import CauseCode, Disposition
+from vtrace_ovs.session.commands import EraseIntents, Program, ReadBridge, SaveRecords, SaveTaskState, WriteIntents
+from vtrace_ovs.session.events import (
+    BridgeDown,
+    BridgeReleased,
+    CancelRequested,
+    IntentsWritten,
+    InventoryRead,
+    TaskClaimed,
+    Tick,
+)
+from vtrace_ovs.session.machine import SLOTS, Session
+from vtrace_ovs.session.settings import SessionSettings
+
+SHORT, LONG = SessionSettings().short_buffer, SessionSettings().long_buffer
+DEADLINE = SessionSettings().answer_deadline
+
+
+def test_a_task_is_armed_sinks_first_after_its_intents(world: World) -> None:
+    world.claim(tcp_to_db())
+    assert world.told() == [
+        "task 1 arming",
+        "read cs1/br",
+        "read cs2/br",
+        "read gw/br",
+        "intents of 1",
+        "cs1/br +meters +sinks",
+        "cs2/br +meters +sinks",
+        "gw/br +meters +sinks",
+        "cs1/br +sources",
+        "task 1 armed",
+        "snapshot 1 cs1/br",
+        "snapshot 1 cs2/br",
+        "snapshot 1 gw/br",
+    ]
+
+
+def test_a_delivered_packet_ends_the_task_at_once(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.told()
+    world.feed_all(world.whole_way(headers()))
+    told = world.told()
+    assert told[:2] == ["records 1", "task 1 draining"]
+    assert "cs1/br -sources" in told
+    assert told[-2:] == ["trajectories 1", "final 1 DELIVERED"]
+    world.wait(1.0)
+    assert world.told() == [
+        "cs1/br -sinks -meters",
+        "cs2/br -sinks -meters",
+        "gw/br -sinks -meters",
+        "erase cs1/br 1",
+        "erase cs2/br 1",
+        "erase gw/br 1",
+        "task 1 done",
+    ]
+    assert world.clean
+    assert world.session.idle
+
+
+def test_sources_are_out_before_the_drain_and_sinks_stay_until_after_it(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.feed_all(world.whole_way(headers()))
+    assert not world.sources(CS1)
+    world.now += SessionSettings().drain - 0.01
+    world.tick()
+    assert world.flows[CS2]
+    world.now += 0.02
+    world.tick()
+    assert not world.flows[CS2]
+
+
+def test_no_program_goes_out_before_its_intents_are_written(world: World) -> None:
+    world.hold_intents = True
+    world.claim(tcp_to_db())
+    (intents,) = [command for command in world.transcript if isinstance(command, WriteIntents)]
+    assert world.told(Program) == []
+    world.feed(IntentsWritten(world.now, intents.batch))
+    assert world.told(Program)[0] == "cs1/br +meters +sinks"
+
+
+def test_sources_wait_for_the_sinks_of_every_bridge(world: World) -> None:
+    world.mute.add(GW)
+    world.feed(TaskClaimed(world.now, task_of(world)))
+    world.feed(world.reading(GW))
+    assert world.told(Program) == ["cs1/br +meters +sinks", "cs2/br +meters +sinks", "gw/br +meters +sinks"]
+    assert not world.sources(CS1)
+
+
+def task_of(world: World, number: int = 1) -> Task:
+    return Task(number, tcp_to_db(), TaskState.ANALYSER_READY, world.now)
+
+
+def test_nothing_seen_until_trace_time_is_unseen(world: World) -> None:
+    world.claim(tcp_to_db(trace_time=10))
+    world.wait(9.9)
+    assert world.states() == [TaskState.ARMING, TaskState.ARMED]
+    world.wait(1.0)
+    assert world.states()[-1] is TaskState.DONE
+    assert world.result.verdict.disposition is Disposition.UNSEEN
+    assert world.result.verdict.code is CauseCode.NOT_SENT
+    assert world.clean
+
+
+def test_a_drop_is_told_at_once(world: World) -> None:
+    world.claim(tcp_to_db(port=22))
+    packet = headers(port=22)
+    world.feed_all((world.entering(packet), world.dropped(packet)))
+    assert world.result.verdict.disposition is Disposition.DROPPED
+    assert world.result.verdict.culprit is not None
+    assert world.result.verdict.culprit.bridge == CS1
+
+
+def test_a_packet_lost_on_the_wire_is_told_after_the_short_buffer_and_a_fresh_look(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.told()
+    world.feed_all((world.entering(headers()), world.leaving(headers())))
+    world.told()
+    world.wait(SHORT - 0.1)
+    assert not world.results()
+    world.wait(0.2)
+    assert "read cs1/br" in world.told(ReadBridge)
+    assert world.result.verdict.disposition is Disposition.LOST_ON_WIRE
+
+
+def test_a_packet_that_never_left_is_looked_after_too(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.feed(world.entering(headers()))
+    world.wait(SHORT + 0.2)
+    assert world.result.verdict.disposition is not Disposition.DELIVERED
+    assert world.result.packets == 1
+
+
+def test_what_stays_inconclusive_waits_for_the_long_buffer(world: World) -> None:
+    world.claim(tcp_to_db())
+    plan = world.plan(CS2)
+    assert plan is not None
+    world.counters[CS2] = (MeterCounters(plan.meter_ids.traced, 10, 3),)
+    world.feed_all(world.whole_way(headers())[:3])
+    world.wait(SHORT + LONG - 0.2)
+    assert not world.results()
+    world.wait(0.4)
+    assert world.result.verdict.disposition is Disposition.INCONCLUSIVE
+
+
+def test_a_late_copy_in_the_buffers_completes_the_packet(world: World) -> None:
+    world.claim(tcp_to_db())
+    *early, last = world.whole_way(headers())
+    world.feed_all(early)
+    world.wait(SHORT / 2)
+    world.feed(last)
+    assert world.result.verdict.disposition is Disposition.DELIVERED
+
+
+def test_copies_that_arrive_while_arming_count(world: World) -> None:
+    world.mute.add(CS1)
+    world.feed(TaskClaimed(world.now, task_of(world)))
+    world.feed(world.reading(CS1))
+    assert world.states() == [TaskState.ARMING]
+    way = world.whole_way(headers())
+    world.feed(way[0])
+    assert world.told(SaveRecords) == ["records 1"]
+    world.mute.clear()
+    answer_programs(world, CS1)
+    assert world.states()[1] is TaskState.ARMED
+    world.feed_all(way[1:])
+    assert world.result.verdict.disposition is Disposition.DELIVERED
+
+
+def answer_programs(world: World, bridge: BridgeId) -> None:
+    """The bridge wakes up and answers everything it was sent, in order."""
+    for command in [c for c in world.transcript if isinstance(c, Program) and c.bridge == bridge]:
+        answer = world.program(command)
+        assert answer is not None
+        world.feed(answer)
+
+
+def test_coloring_ends_when_enough_packets_are_traced_though_later_hops_are_on_their_way(armed: World) -> None:
+    ways = [armed.whole_way(headers(number)) for number in range(5)]
+    for way in ways:
+        armed.feed(way[0])
+    assert armed.states()[-1] is TaskState.DRAINING
+    assert not armed.sources(CS1)
+    for way in ways:
+        armed.feed_all(way[1:])
+    assert armed.result.packets == 5
+    assert armed.result.verdict.disposition is Disposition.DELIVERED
+
+
+def test_more_packets_than_asked_for_are_counted_and_not_traced(armed: World) -> None:
+    ways = [armed.whole_way(headers(number)) for number in range(8)]
+    for way in ways:
+        armed.feed_all(way)
+    armed.wait(1.0)
+    assert armed.result.packets == 5
+    assert "3 more packets were colored before coloring ended" in armed.result.notes
+
+
+def test_twins_beyond_the_number_asked_for_are_not_traced_either(armed: World) -> None:
+    for _ in range(8):
+        for event in armed.whole_way(headers()):
+            armed.now += 0.001
+            armed.feed(event)
+    armed.wait(1.0)
+    assert armed.result.packets == 5
+    assert armed.result.verdict.disposition is Disposition.DELIVERED
+    assert "3 more packets were colored before coloring ended" in armed.result.notes
+
+
+# Refusals.
+
+
+def test_a_refusal_of_the_planner_is_the_tasks_reason_and_nothing_is_programmed(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.feed_all(())
+    world.told()
+    world.claim(tcp_to_db(), 2)
+    world.tick()
+    assert world.told(Program) == []
+    last = world.saved()[-1]
+    assert (last.task_id, last.state) == (2, TaskState.FAILED)
+    assert "cannot be told apart" in (last.reason or "")
+    assert world.states(1) == [TaskState.ARMING, TaskState.ARMED]
+
+
+def test_flows_of_another_run_refuse(world: World) -> None:
+    world.claim(tcp_to_db())
+    theirs = world.flows[CS2]
+    other = World(CS1, CS2, GW)
+    other.session.deployment.settings = replace(other.session.deployment.settings, generation=9)
+    other.flows[CS2] = theirs
+    other.claim(tcp_to_db())
+    other.tick()
+    assert other.told(Program) == []
+    assert "cs2/br carries flows of another run" in (other.saved()[-1].reason or "")
+
+
+def test_a_bridge_that_refuses_a_flow_fails_the_task_and_everything_is_taken_back(world: World) -> None:
+    world.refusing[CS2] = "the bridge refused a change of ours: table full"
+    world.claim(tcp_to_db())
+    world.refusing.clear()
+    world.wait(1.0)
+    last = world.saved()[-1]
+    assert (last.state, last.reason) == (
+        TaskState.FAILED,
+        "cs2/br: the bridge refused a change of ours: table full",
+    )
+    assert world.clean
+    assert not world.results()
+
+
+def test_a_bridge_that_refuses_removal_keeps_its_intents(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.refusing_removal[CS2] = "no"
+    world.feed_all(world.whole_way(headers()))
+    world.wait(1.0)
+    assert world.states()[-1] is TaskState.DONE
+    assert world.open_intents == {("cs2/br", 1)}
+    world.refusing_removal.clear()
+    world.claim(tcp_to_db(), 2)
+    world.cancel(2)
+    world.wait(1.0)
+    assert world.clean
+
+
+def test_too_many_tasks_are_refused(world: World) -> None:
+    world.session._quarantine = dict.fromkeys(range(SLOTS), START + 1)  # noqa: SLF001 - 512 real tasks are slow
+    world.claim(tcp_to_db())
+    assert "512 tasks run already" in (world.saved()[-1].reason or "")
+
+
+# Cancelling.
+
+
+def test_a_task_cancelled_while_it_waits_touches_nothing() -> None:
+    world = World(CS1, CS2)
+    world.feed(BridgeReleased(world.now, CS1))
+    world.claim(tcp_to_db())
+    world.cancel()
+    assert world.states() == [TaskState.CANCELLED]
+    assert not [command for command in world.transcript if isinstance(command, Program)]
+
+
+def test_a_task_cancelled_while_bridges_are_read_ends_clean(world: World) -> None:
+    world.mute.add(GW)
+    world.claim(tcp_to_db())
+    world.cancel()
+    world.mute.clear()
+    world.feed(world.reading(GW))
+    world.wait(1.0)
+    assert world.states()[-1] is TaskState.CANCELLED
+    assert world.clean
+    assert not world.results()
+
+
+def test_a_task_cancelled_while_intents_are_written_ends_clean(world: World) -> None:
+    world.hold_intents = True
+    world.claim(tcp_to_db())
+    world.cancel()
+    world.hold_intents = False
+    (intents,) = [command for command in world.transcript if isinstance(command, WriteIntents)]
+    world.feed(IntentsWritten(world.now, intents.batch))
+    world.wait(1.0)
+    assert world.states()[-1] is TaskState.CANCELLED
+    assert world.clean
+
+
+def test_a_task_cancelled_while_flows_are_rolled_out_drains_before_sinks_go(world: World) -> None:
+    world.mute.add(CS2)
+    world.feed(TaskClaimed(world.now, task_of(world)))
+    world.feed(world.reading(CS2))
+    world.cancel()
+    world.mute.clear()
+    answer_programs(world, CS2)
+    world.tick()
+    assert not world.sources(CS1)
+    assert world.flows[CS2]
+    world.wait(1.0)
+    assert world.states()[-1] is TaskState.CANCELLED
+    assert world.clean
+
+
+def test_a_task_cancelled_while_collecting_tells_what_it_saw(armed: World) -> None:
+    armed.feed_all(armed.whole_way(headers()))
+    armed.cancel()
+    armed.wait(1.0)
+    assert armed.states()[-1] is TaskState.CANCELLED
+    assert armed.result.verdict.disposition is Disposition.DELIVERED
+    assert armed.clean
+
+
+def test_a_task_cancelled_while_closing_keeps_its_sinks_until_sources_are_out(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.mute.add(CS1)
+    world.feed(world.entering(headers()))
+    world.cancel()
+    world.wait(SessionSettings().drain * 3)
+    assert world.flows[CS2]
+    world.mute.clear()
+    answer_programs(world, CS1)
+    world.wait(1.0)
+    assert world.states()[-1] is TaskState.CANCELLED
+    assert world.clean
+
+
+def test_a_task_cancelled_while_draining_or_removing_ends_clean(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.feed_all(world.whole_way(headers()))
+    world.cancel()
+    world.wait(0.1)
+    world.mute.add(CS2)
+    world.wait(0.3)
+    world.cancel()
+    world.mute.clear()
+    answer_programs(world, CS2)
+    world.wait(1.0)
+    assert world.states()[-1] is TaskState.CANCELLED
+    assert world.clean
+
+
+def test_a_request_to_cancel_a_task_nobody_runs_is_nothing(world: World) -> None:
+    assert world.feed(CancelRequested(world.now, 99)) == ()
+
+
+# Bridges that go and come.
+
+
+def test_a_bridge_that_never_answers_a_reading_is_given_up(world: World) -> None:
+    world.mute.add(GW)
+    world.claim(tcp_to_db())
+    world.wait(DEADLINE - 0.2)
+    assert world.states() == [TaskState.ARMING]
+    world.wait(0.4)
+    assert world.states()[-1] is TaskState.ARMED
+    assert world.session.fleet.unreachable() == {GW: "ovs-vswitchd did not answer within 5 s"}
+
+
+def test_a_bridge_that_never_confirms_a_program_is_given_up(world: World) -> None:
+    world.mute.add(GW)
+    world.claim(tcp_to_db())
+    world.feed(world.reading(GW))
+    world.wait(DEADLINE + 0.2)
+    assert world.states()[-1] is TaskState.ARMED
+
+
+def test_each_phase_has_its_own_time(world: World) -> None:
+    world.mute |= {CS1, CS2, GW}
+    world.claim(tcp_to_db())
+    world.wait(DEADLINE - 1)
+    for bridge in (CS1, CS2, GW):
+        world.feed(world.reading(bridge))
+    world.wait(DEADLINE - 1)
+    assert not world.session.fleet.unreachable()
+
+
+def test_a_bridge_that_hangs_before_a_packet_is_judged_is_given_up(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.feed_all((world.entering(headers()), world.leaving(headers()), world.arriving(headers())))
+    world.mute.add(CS2)
+    world.wait(SHORT + LONG + DEADLINE + 2)
+    assert world.states()[-1] is TaskState.DONE
+    assert CS2 in world.session.fleet.unreachable()
+
+
+def test_a_bridge_that_was_given_up_and_answers_after_all_is_cleaned(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.mute.add(GW)
+    world.feed_all(world.whole_way(headers()))
+    world.wait(2 * DEADLINE + 1)
+    assert world.states()[-1] is TaskState.DONE
+    assert world.flows[GW]
+    assert world.open_intents == {("gw/br", 1)}
+    world.mute.clear()
+    world.feed(world.reading(GW))
+    world.wait(1.0)
+    assert world.clean
+    assert world.session.idle
+
+
+@pytest.mark.parametrize("survives", [True, False], ids=["lost the connection", "restarted"])
+@pytest.mark.parametrize("when", ["arming", "collecting", "closing", "draining", "removing"])
+def test_a_bridge_may_go_at_any_time_and_come_back(world: World, when: str, *, survives: bool) -> None:
+    world.mute |= {GW} if when == "arming" else set()
+    world.claim(tcp_to_db())
+    if when == "arming":
+        world.feed(world.reading(GW))
+    if when in {"closing", "removing"}:
+        world.mute.add(GW)
+    if when in {"closing", "draining", "removing"}:
+        world.feed_all(world.whole_way(headers()))
+    if when == "removing":
+        world.wait(0.3)
+    world.mute.clear()
+    world.down(GW)
+    if not survives:
+        world.restart(GW)
+    world.wait(0.5)
+    world.up(GW)
+    if when in {"arming", "collecting"}:
+        assert world.flows[GW]
+        world.feed_all(world.whole_way(headers()))
+    world.wait(1.0)
+    assert world.states()[-1] is TaskState.DONE
+    assert world.result.verdict.disposition is Disposition.DELIVERED
+    assert world.clean
+    assert world.session.idle
+
+
+def test_a_bridge_that_stays_away_keeps_its_intents_open(armed: World) -> None:
+    armed.down(GW)
+    armed.cancel()
+    armed.wait(1.0)
+    assert armed.states()[-1] is TaskState.CANCELLED
+    assert armed.open_intents == {("gw/br", 1)}
+
+
+def test_a_bridge_with_half_a_plan_left_is_wiped_before_it_is_instrumented_again(armed: World) -> None:
+    armed.down(CS2)
+    armed.flows[CS2].popitem()
+    armed.told()
+    armed.up(CS2)
+    programs = armed.told(Program)
+    assert programs == ["cs2/br -all -meters", "cs2/br +meters +sinks"]
+    assert all(isinstance(mod, FlowMod) for mod in armed.flows[CS2].values())
+
+
+def test_a_bridge_whose_flows_outlived_the_connection_is_left_as_it_is(armed: World) -> None:
+    armed.down(CS2)
+    armed.told()
+    armed.up(CS2)
+    assert not [told for told in armed.told(Program) if "-" in told.removeprefix("cs2/br")]
+    assert armed.plan(CS2) is not None
+
+
+def test_a_bridge_that_comes_up_during_a_task_is_instrumented_and_snapshotted() -> None:
+    world = World(CS1, CS2)
+    world.down(CS2)
+    world.claim(tcp_to_db())
+    world.told()
+    world.up(CS2)
+    told = world.told()
+    assert "snapshot 1 cs2/br" in told
+    assert "cs2/br +meters +sinks" in told
+    assert not any("changed" in note for note in world.session.runs[1].notes)
+    world.feed_all(world.whole_way(headers()))
+    assert world.result.verdict.disposition is Disposition.DELIVERED
+
+
+def test_a_bridge_that_comes_up_while_others_are_read_gets_no_marks_before_it_can_take_them_off() -> None:
+    world = World(CS1, CS2)
+    world.down(CS2)
+    world.mute.add(CS1)
+    world.claim(tcp_to_db())
+    world.mute.add(CS2)
+    world.up(CS2)
+    world.mute.remove(CS1)
+    world.feed(world.reading(CS1))
+    plan = world.plan(CS1)
+    assert plan is not None
+    assert not [mod for mod in plan.sinks if mod.table_id == plan.tables.leave]
+
+
+def test_a_dead_bridge_on_the_way_is_named(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.feed_all((world.entering(headers()), world.leaving(headers())))
+    world.down(CS2)
+    world.wait(SHORT + 0.2)
+    assert world.result.verdict.code is CauseCode.VSWITCHD_DEAD
+
+
+def test_a_bridge_gone_down_after_an_interim_result_is_named_in_the_next(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=2))
+    world.feed_all(world.whole_way(headers(1)))
+    world.wait(1.0)
+    world.feed_all((world.entering(headers(2)), world.leaving(headers(2))))
+    world.down(CS2)
+    world.wait(SHORT + 0.2)
+    assert world.result.verdict.code is CauseCode.VSWITCHD_DEAD
+
+
+def test_a_bridge_the_inventory_forgets_for_a_while_is_cleaned_when_it_is_back(world: World) -> None:
+    whole = world.topology
+    world.claim(tcp_to_db())
+    two = replace(whole, bridges=tuple(bridge for bridge in whole.bridges if bridge.id != GW))
+    world.feed(InventoryRead(world.now, two))
+    world.feed_all(world.whole_way(headers()))
+    world.wait(1.0)
+    assert world.states()[-1] is TaskState.DONE
+    assert world.open_intents == {("gw/br", 1)}
+    world.feed(InventoryRead(world.now, whole))
+    world.up(GW)
+    world.wait(1.0)
+    assert world.clean
+
+
+def test_a_task_whose_vm_leaves_the_inventory_ends_clean(armed: World) -> None:
+    bridges = tuple(replace(bridge, ports=bridge.ports[-1:]) for bridge in armed.topology.bridges)
+    armed.feed(InventoryRead(armed.now, replace(armed.topology, bridges=bridges)))
+    armed.cancel()
+    armed.wait(1.0)
+    assert armed.states()[-1] is TaskState.CANCELLED
+    assert armed.clean
+
+
+def test_events_of_bridges_nobody_knows_are_nothing(world: World) -> None:
+    stranger = replace(GW, node="elsewhere")
+    assert world.feed(BridgeDown(world.now, stranger, "gone")) == ()
+    world.feed(BridgeReleased(world.now, stranger))
+    assert stranger not in world.session.fleet.states
+
+
+# Tables that change, and traffic that differs.
+
+
+def test_a_table_change_is_noted_snapshotted_and_cloned_from(armed: World) -> None:
+    before = armed.plan(CS1)
+    armed.rewrite(CS1, *armed.production[CS1], flow(50, toward(DB), Output(2)))
+    armed.told()
+    armed.feed(armed.reading(CS1))
+    told = armed.told()
+    assert "snapshot 1 cs1/br" in told
+    assert "cs1/br +sinks" in told
+    after = armed.plan(CS1)
+    assert before is not None
+    assert after is not None
+    assert len(after.sinks) > len(before.sinks)
+    armed.cancel()
+    armed.wait(1.0)
+    assert "the flow tables of cs1/br changed while the trace ran" in armed.result.notes
+
+
+def test_closing_plans_nothing_anew(armed: World) -> None:
+    armed.rewrite(CS1, *armed.production[CS1], flow(50, toward(DB), Output(2)))
+    armed.rewrite(CS2, *armed.production[CS2], flow(50, toward(WEB), Output(2)))
+    armed.told()
+    armed.cancel()
+    armed.wait(0.1)
+    assert armed.told(Program) == ["cs1/br -sources"]
+    armed.wait(1.0)
+    assert armed.clean
+
+
+def test_a_refusal_of_a_changed_table_is_noted_and_tried_again_with_the_next(armed: World) -> None:
+    writes_dscp = flow(60, toward(DB), set_field(IP_DSCP, 4), Output(2))
+    kept = armed.production[CS1]
+    armed.rewrite(CS1, writes_dscp, *kept)
+    armed.feed(armed.reading(CS1))
+    armed.tick()
+    armed.rewrite(CS1, *kept, flow(50, toward(DB), Output(2)))
+    armed.told()
+    armed.feed(armed.reading(CS1))
+    assert "cs1/br +sinks" in armed.told(Program)
+    armed.cancel()
+    armed.wait(1.0)
+    assert any("could not be instrumented anew" in note for note in armed.result.notes)
+
+
+def test_traffic_with_a_dscp_of_its_own_gets_its_series(armed: World) -> None:
+    armed.told()
+    armed.feed(armed.uncolored(headers(dscp=10)))
+    assert armed.session.deployment.marks.series == (0, 10)
+    assert "cs1/br +sources" in armed.told(Program)
+
+
+def test_traffic_that_sends_one_of_our_code_points_gets_it_back(armed: World) -> None:
+    code = armed.session.deployment.marks.code(1, 0)
+    armed.feed(armed.uncolored(headers(dscp=code)))
+    marks = armed.session.deployment.marks
+    assert marks.mark(code) is None
+    assert code in marks.series
+
+
+def test_more_dscp_values_than_there_are_codes_for_are_noted(armed: World) -> None:
+    for dscp in (8, 10, 12):
+        armed.feed(armed.uncolored(headers(dscp=dscp)))
+    armed.cancel()
+    armed.wait(1.0)
+    assert "packets with DSCP 12 were not traced: no code points are left to carry their marks" in armed.result.notes
+
+
+# Several tasks.
+
+
+def test_two_tasks_share_bridges_and_end_each_for_itself(world: World) -> None:
+    world.claim(tcp_to_db(443), 1)
+    world.claim(tcp_to_db(80), 2)
+    world.feed_all(world.whole_way(headers(port=80), slot=1))
+    world.wait(1.0)
+    assert world.states(2)[-1] is TaskState.DONE
+    assert world.states(1)[-1] is TaskState.ARMED
+    assert world.flows[CS2]
+    assert {mod.cookie & 0xFFFF for mod in world.sources(CS1)} == {0}
+    world.feed_all(world.whole_way(headers(), slot=0))
+    world.wait(1.0)
+    assert [world.results(number)[-1].packets for number in (1, 2)] == [1, 1]
+    assert world.clean
+
+
+def test_a_task_number_rests_before_it_is_used_again(world: World) -> None:
+    slots = []
+    for number in (1, 2):
+        world.claim(tcp_to_db(), number)
+        slots.append(world.session.runs[number].slot)
+        world.cancel(number)
+        world.wait(1.0)
+    world.wait(SessionSettings().slot_quarantine)
+    world.claim(tcp_to_db(), 3)
+    slots.append(world.session.runs[3].slot)
+    assert slots == [0, 1, 0]
+
+
+def test_a_task_arriving_during_a_transition_gets_one_of_its_own(world: World) -> None:
+    world.mute.add(GW)
+    world.claim(tcp_to_db(443), 1)
+    world.claim(tcp_to_db(80), 2)
+    world.mute.clear()
+    world.feed(world.reading(GW))
+    world.wait(0.5)
+    assert world.states(1)[-1] is TaskState.ARMED
+    assert world.states(2)[-1] is TaskState.ARMED
+    assert {mod.cookie & 0xFFFF for mod in world.sources(CS1)} == {0, 1}
+
+
+def test_flows_outlast_a_slow_arming(world: World) -> None:
+    world.mute.add(GW)
+    world.claim(tcp_to_db(443, trace_time=30), 1)
+    world.wait(DEADLINE + 1)
+    run = world.session.runs[1]
+    world.claim(tcp_to_db(80, trace_time=30), 2)
+    world.wait(0.2)
+    assert world.session.runs[2].promised_until >= world.now + 29
+    installed_for = min(mod.hard_timeout for mod in world.sources(CS1))
+    assert run.armed_at + installed_for > run.deadline
+
+
+def test_erasing_comes_last(armed: World) -> None:
+    armed.cancel()
+    armed.wait(1.0)
+    last_program = max(i for i, command in enumerate(armed.transcript) if isinstance(command, Program))
+    erased = [i for i, command in enumerate(armed.transcript) if isinstance(command, EraseIntents)]
+    assert min(erased) > last_program
+    assert isinstance(armed.transcript[-1], SaveTaskState)
+
+
+def test_a_session_without_tasks_asks_for_nothing(world: World) -> None:
+    world.told()
+    world.wait(5.0)
+    assert world.told() == []
+    assert world.session.idle
+    assert isinstance(world.session, Session)
+    assert world.session.handle(Tick(world.now)) == ()

@@ -1,0 +1,89 @@
+import pytest
+from session_world import START, tcp_to_db
+
+from vtrace_ovs.model.packet import Headers
+from vtrace_ovs.model.records import Loc, PacketInRecord
+from vtrace_ovs.model.task import Task, TaskState
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.session.runs import Stage, TaskRun
+
+
+def run(packet_count: int = 2) -> TaskRun:
+    return TaskRun(Task(1, tcp_to_db(packet_count=packet_count), TaskState.ARMED, START), slot=0, claimed_at=START)
+
+
+def record(packet: str, mark: int = 1, loc: Loc = Loc.IN) -> PacketInRecord:
+    headers = Headers("a", "b", 0x0800, 60)
+    return PacketInRecord(0, 1, BridgeId("s", "b"), None, loc, packet, None, headers, mark, 1, START)
+
+
+def test_packets_are_counted_as_they_enter() -> None:
+    one = run()
+    assert one.keep(record("a"), 1.0)
+    assert one.keep(record("a", loc=Loc.OUT), 1.0)
+    assert one.keep(record("a", mark=2), 1.0)
+    assert (one.packets, one.full, one.sequence) == (1, False, 3)
+
+
+def test_equal_packets_count_one_each() -> None:
+    one = run()
+    assert all(one.keep(record("a"), 1.0) for _ in range(2))
+    assert (one.packets, one.full) == (2, True)
+
+
+def test_a_packet_beyond_the_number_asked_for_is_not_kept() -> None:
+    one = run(1)
+    one.keep(record("a"), 1.0)
+    assert not one.keep(record("b"), 1.0)
+    assert not one.keep(record("b", mark=2), 1.0)
+    assert (one.packets, one.extra_packets, one.sequence) == (1, 1, 1)
+
+
+def test_a_twin_beyond_the_number_asked_for_is_kept_but_not_counted() -> None:
+    one = run(1)
+    one.keep(record("a"), 1.0)
+    assert one.keep(record("a"), 1.0)
+    assert (one.packets, one.extra_packets) == (1, 1)
+    assert one.groups["a"].beyond == 1
+
+
+def test_a_packet_first_seen_at_its_second_hop_is_no_twin_when_its_first_comes() -> None:
+    one = run(1)
+    one.keep(record("a", mark=2), 1.0)
+    assert one.full
+    assert one.keep(record("a"), 1.1)
+    assert (one.packets, one.extra_packets) == (1, 0)
+
+
+def test_a_failure_outweighs_a_cancellation() -> None:
+    ends = []
+    one = run()
+    ends.append(one.final_state)
+    one.cancelled = True
+    ends.append(one.final_state)
+    one.failure = "no"
+    ends.append(one.final_state)
+    assert ends == [TaskState.DONE, TaskState.CANCELLED, TaskState.FAILED]
+
+
+def test_a_note_is_made_once() -> None:
+    one = run()
+    one.note("a")
+    one.note("a")
+    assert one.notes == ["a"]
+
+
+def test_traffic_is_unknown_before_arming() -> None:
+    with pytest.raises(ValueError, match="task 1"):
+        _ = run().traffic
+
+
+def test_packets_are_colored_in_two_stages_and_known_in_four() -> None:
+    one = run()
+    coloring, instrumented = set(), set()
+    for stage in Stage:
+        one.stage = stage
+        coloring |= {stage} if one.coloring else set()
+        instrumented |= {stage} if one.instrumented else set()
+    assert coloring == {Stage.ARMING, Stage.COLLECTING}
+    assert instrumented == coloring | {Stage.CLOSING, Stage.DRAINING}

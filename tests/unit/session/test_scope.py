@@ -1,0 +1,61 @@
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+import pytest
+from session_world import CS1, CS2, DB, VNI, tcp_to_db, topology
+
+from vtrace_ovs.errors import UsageError
+from vtrace_ovs.model.filter import Filter, Scope
+from vtrace_ovs.model.task import TraceRequest
+from vtrace_ovs.session.scope import resolve
+
+TOPOLOGY = topology(CS1, CS2)
+ANYTHING = Filter("ip")
+
+
+def asked(traffic: Filter = ANYTHING, **scope: object) -> TraceRequest:
+    return TraceRequest(traffic, Scope(**scope))  # type: ignore[arg-type]
+
+
+def test_a_destination_vm_becomes_its_address() -> None:
+    resolved = resolve(TOPOLOGY, asked(source_vm="web", destination_vm="db"))
+    assert resolved.filter.destination == IPv4Network(DB)
+    assert resolved.filter.text == f"ip,nw_dst={DB}"
+
+
+def test_a_request_without_names_stays_as_it_is() -> None:
+    request = tcp_to_db()
+    assert resolve(TOPOLOGY, request) is request
+
+
+def test_a_destination_in_the_filter_that_is_the_vm_is_fine() -> None:
+    wide = replace(ANYTHING, destination=IPv4Network("10.0.1.0/24"))
+    assert resolve(TOPOLOGY, asked(wide, destination_vm="db")).filter.destination == IPv4Network(DB)
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        (asked(source_vm="wbe"), "did you mean web"),
+        (asked(destination_vm="zzz"), "did you mean db, web"),
+        (asked(vni=99), f"it knows {VNI}"),
+        (asked(replace(ANYTHING, destination=IPv4Network("192.0.2.9/32")), destination_vm="db"), "is not VM db"),
+    ],
+)
+def test_a_wrong_name_is_told_with_the_right_ones(request_: TraceRequest, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        resolve(TOPOLOGY, request_)
+
+
+def test_a_vm_in_another_vni_contradicts() -> None:
+    ports = tuple(replace(port, vni=77) if port.vm == "db" else port for port in TOPOLOGY.bridges[1].ports)
+    two = replace(TOPOLOGY, bridges=(TOPOLOGY.bridges[0], replace(TOPOLOGY.bridges[1], ports=ports)))
+    with pytest.raises(UsageError, match="VM web is in VNI 5001, not 77"):
+        resolve(two, asked(source_vm="web", vni=77))
+
+
+def test_a_vm_without_a_known_address_needs_a_filter() -> None:
+    ports = tuple(replace(port, address=None) for port in TOPOLOGY.bridges[1].ports)
+    two = replace(TOPOLOGY, bridges=(TOPOLOGY.bridges[0], replace(TOPOLOGY.bridges[1], ports=ports)))
+    with pytest.raises(UsageError, match="no IPv4 address of VM db"):
+        resolve(two, asked(destination_vm="db"))
