@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "vtrace_ovs").rglob("*.py"))
 READER = ROOT / "vtrace_ovs" / "cli" / "settings.py"
 PASSED_ON = {
+    ROOT / "vtrace_ovs" / "controller" / "framework.py": "tells eventlet, before it is imported, to look up no names",
     ROOT / "vtrace_ovs" / "lab" / "daemons.py": "starts Open vSwitch with this environment and its own OVS_* paths",
 }
 HEAVY = ("eventlet", "ryu", "os_ken", "sqlalchemy", "alembic", "mininet", "scapy", "pyroute2", "ovs", "rich.console")

@@ -6,6 +6,7 @@ Nothing is monkey-patched: native threads do the blocking work.
 """
 
 import importlib
+import os
 import sys
 import warnings
 from enum import Enum
@@ -46,6 +47,8 @@ def prefer(choice: Framework | None) -> Framework:
         # eventlet says it is deprecated, and Ryu 4.34 has "is not" with literals: neither is ours to mend.
         warnings.simplefilter("ignore")
         if wanted is Framework.RYU:
+            # No name is ever looked up here, and eventlet's own resolver takes longer to import than Ryu does.
+            os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
             eventlet_wsgi = importlib.import_module("eventlet.wsgi")
             if not hasattr(eventlet_wsgi, "ALREADY_HANDLED"):
                 eventlet_wsgi.ALREADY_HANDLED = object()  # type: ignore[attr-defined]
