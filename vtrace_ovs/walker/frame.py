@@ -7,18 +7,30 @@ from ipaddress import IPv4Address, IPv6Address
 from vtrace_ovs.model.notation import mac_text
 from vtrace_ovs.model.packet import FiveTuple, Fragment, Headers, IpProtocol, Tunnel
 from vtrace_ovs.model.trajectory import HeaderChange
-from vtrace_ovs.walker import layout
-from vtrace_ovs.walker.state import ETH_TYPE_IPV4, ETH_TYPE_IPV6, TUNNEL, VLAN_PRESENT, PacketState, canonical_port
+from vtrace_ovs.walker import layout, neighbours
+from vtrace_ovs.walker.state import (
+    ETH_TYPE_IPV4,
+    ETH_TYPE_IPV6,
+    ETH_TYPES_MPLS,
+    TUNNEL,
+    UPPER_LAYERS,
+    VLAN_PRESENT,
+    PacketState,
+    canonical_port,
+)
 
 _NAMES = (
     *("eth_src", "eth_dst", "eth_type", "vlan_tci", layout.INNER_VLAN, "ip_proto", "ip_dscp", "ip_ecn", "nw_ttl"),
     *("ip_frag", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "ipv6_label", "tcp_src", "tcp_dst", "tcp_flags"),
+    *("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha", "nd_target", "nd_sll", "nd_tll"),
+    *("mpls_label", "mpls_tc", "mpls_bos", "mpls_ttl"),
 )
 FRAME = layout.bits_of(*_NAMES)
 """The bits that are in the frame itself and therefore survive a tunnel."""
 _FRAME_BITS = tuple((name, layout.bits_of(name)) for name in _NAMES)
 
 _ADDRESSES = layout.bits_of("ip_proto", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "tcp_src", "tcp_dst")
+_ETH_TYPE = layout.bits_of("eth_type")
 _ETH_SRC, _ETH_DST = layout.bits_of("eth_src"), layout.bits_of("eth_dst")
 _FRAGMENTS = {Fragment.NO: 0, Fragment.FIRST: 1, Fragment.LATER: 3}
 _SHOWN_NAMES = {
@@ -48,7 +60,11 @@ def packed_state(headers: Headers, in_port: int, tunnel: Tunnel | None) -> Packe
         more, missing = _packed_ip(headers)
         packed |= more
         unknown |= missing
+    announced, unread = neighbours.announced(headers)
+    packed |= announced
+    unknown |= unread
     state = PacketState(packed, unknown)
+    neighbours.stack_labels(state, headers)
     if tunnel is not None:
         enter_tunnel(state, tunnel)
     return state
@@ -98,9 +114,9 @@ def _optional(headers: Headers) -> Iterator[tuple[str, int | None]]:
 
 
 def enter_tunnel(state: PacketState, tunnel: Tunnel) -> None:
-    """Set the tunnel fields of a packet that arrives through a tunnel. Flags are the sender's choice: unknown."""
+    """Set the tunnel fields of a packet that arrives through a tunnel; flags and options are unknown."""
     state.packed = state.packed & ~TUNNEL | layout.placed("tun_id", tunnel.vni)
-    state.unknown = state.unknown & ~TUNNEL | layout.bits_of("tun_flags")
+    state.unknown = state.unknown & ~TUNNEL | layout.bits_of("tun_flags", "tun_metadata0")
     for address, side in ((tunnel.source, "src"), (tunnel.destination, "dst")):
         if address is None:
             state.unknown |= layout.bits_of(f"tun_{side}", f"tun_ipv6_{side}")
@@ -114,8 +130,12 @@ def headers_of(packed: int, before: int, headers: Headers) -> Headers:
     if not (packed ^ before) & FRAME:
         return headers
     tci = layout.read(packed, "vlan_tci")
+    eth_type = layout.read(packed, "eth_type")
+    if eth_type in ETH_TYPES_MPLS:
+        headers = replace(headers, five_tuple=None, dscp=None, ecn=None, ttl=None, icmp_type=None, icmp_code=None)
     return replace(
         headers,
+        eth_type=eth_type,
         eth_src=_address(headers.eth_src, packed, before, "eth_src"),
         eth_dst=_address(headers.eth_dst, packed, before, "eth_dst"),
         vlan_tci=tci if tci & VLAN_PRESENT else None,
@@ -153,6 +173,8 @@ def changes(before: int, after: int) -> tuple[HeaderChange, ...]:
     if not (before ^ after) & FRAME:
         return ()
     differing = before ^ after
+    if differing & _ETH_TYPE:
+        differing &= ~UPPER_LAYERS  # covered or uncovered by a label, not rewritten
     return tuple(
         HeaderChange(
             _SHOWN_NAMES.get(name, name),
