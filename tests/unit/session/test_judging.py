@@ -1,55 +1,116 @@
-"""The prediction starts from what was logged of the packet, its connection's state too."""
+from dataclasses import replace
 
-from ipaddress import IPv4Address
+from session_world import CS1, CS2, DB, GW, START, World, flow, headers, tcp_to_db, toward
 
-from vtrace_ovs.model import actions as act
-from vtrace_ovs.model.flow import BridgeTables, Flow
-from vtrace_ovs.model.match import MaskedField, Match
-from vtrace_ovs.model.oxm import CT_STATE, ETH_TYPE
-from vtrace_ovs.model.packet import FiveTuple, Headers
-from vtrace_ovs.model.records import Loc, PacketInRecord
-from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
-from vtrace_ovs.model.trajectory import Ending, Hop, Origin, Trajectory
-from vtrace_ovs.session.judging import predict
-from vtrace_ovs.walker.network import Network
+from vtrace_ovs.diagnosis.scene import MeterReading
+from vtrace_ovs.model.actions import Clone, Output
+from vtrace_ovs.model.flow import MeterCounters, MeterEntry
+from vtrace_ovs.model.profile import GENERIC_PROFILE
+from vtrace_ovs.model.records import CounterKind, Loc
+from vtrace_ovs.model.trajectory import Ending
+from vtrace_ovs.model.verdict import Disposition
+from vtrace_ovs.session.judging import LATE, judge, predict, samples_of, scene_of
+from vtrace_ovs.trajectories.stitch import stitch
 
-BRIDGE = BridgeId("a", "sw")
-ESTABLISHED = 0x22
-HEADERS = Headers(
-    "00:00:00:00:00:01", "00:00:00:00:00:02", 0x0800, 60,
-    five_tuple=FiveTuple(6, IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2"), 1, 2), dscp=0, ecn=0, ttl=64, tcp_flags=2,
-)  # fmt: skip
+LIMIT = MeterEntry(7, 100, 10, packets=True)
 
 
-def _record(loc: Loc, timestamp: float, ct_state: int = 0) -> PacketInRecord:
-    return PacketInRecord(
-        1, 7, BRIDGE, None, loc, "p", HEADERS.five_tuple, HEADERS, 1, 1, timestamp, ct_state=ct_state
-    )  # fmt: skip
+def before(packets: int, dropped: int) -> dict[int, MeterCounters]:
+    return {LIMIT.meter_id: MeterCounters(LIMIT.meter_id, packets, dropped)}
 
 
-def _network() -> Network:
-    ports = (Port(1, "vm1", PortKind.EDGE, vm="vm1"), Port(2, "vm2", PortKind.EDGE, vm="vm2"))
-    topology = Topology((Node("a", "", ()),), (Bridge(BRIDGE, 1, BridgeRole.VSWITCH, ports, ManagementSocket("")),))
-    ip = MaskedField(ETH_TYPE, 0x0800, 0xFFFF)
-    established = Match.of(ip, MaskedField(CT_STATE, ESTABLISHED, ESTABLISHED))
-    flows = (
-        Flow(0, 1, Match.of(ip), (act.ApplyActions((act.Conntrack(False, False, 0, 1),)),)),
-        Flow(1, 1, established, (act.ApplyActions((act.Output(2),)),)),
+def metered(world: World, packets: int, dropped: int) -> None:
+    world.production_meters[CS1] = (LIMIT,)
+    world.counters[CS1] = (MeterCounters(LIMIT.meter_id, packets, dropped),)
+    world.feed(world.reading(CS1))
+
+
+def test_a_meter_counts_what_it_did_since_the_task_was_armed(armed: World) -> None:
+    metered(armed, 120, 9)
+    scene = scene_of(armed.session.fleet, {}, {CS1: before(100, 4)}, 6, START)
+    assert scene.meters == (MeterReading(CS1, LIMIT, 20, 5),)
+
+
+def test_a_meter_that_was_changed_meanwhile_counts_from_zero(armed: World) -> None:
+    metered(armed, 12, 1)
+    scene = scene_of(armed.session.fleet, {}, {CS1: before(100, 4)}, 6, START)
+    assert scene.meters == (MeterReading(CS1, LIMIT, 12, 1),)
+
+
+def test_a_meter_nobody_saw_before_says_nothing(armed: World) -> None:
+    metered(armed, 12, 1)
+    assert scene_of(armed.session.fleet, {}, {}, 6, START).meters == ()
+
+
+def test_copies_our_meter_dropped_since_are_known_to_be_lost(armed: World) -> None:
+    plan = armed.plan(CS2)
+    assert plan is not None
+    armed.counters[CS2] = (
+        MeterCounters(plan.meter_ids.traced, 50, 8),
+        MeterCounters(plan.meter_ids.apart, 50, 40),
     )
-    return Network.build(topology, {BRIDGE: BridgeTables(1, 0.0, flows)})
+    armed.feed(armed.reading(CS2))
+    then = {plan.meter_ids.traced: MeterCounters(plan.meter_ids.traced, 40, 5)}
+    assert scene_of(armed.session.fleet, {}, {}, 6, START).copies_lost == {CS2: 8}
+    assert scene_of(armed.session.fleet, {}, {CS2: then}, 6, START).copies_lost == {CS2: 3}
 
 
-def _ending(*records: PacketInRecord) -> Ending:
-    hops = (Hop(BRIDGE, 1, 1, seen=frozenset({Loc.IN})),)
-    predicted = predict(_network(), Trajectory(7, "p", 0, Origin.OBSERVED, None, hops, Ending.OPEN), records)
+def test_a_scene_names_what_is_dark_late_and_cannot_be_logged(armed: World) -> None:
+    hidden = flow(70, toward(DB), Clone((Output(2),)))
+    armed.rewrite(CS1, hidden, *armed.production[CS1])
+    armed.feed(armed.reading(CS1))
+    armed.down(GW, "dead")
+    armed.session.fleet.states[CS2].up_at = START + 1
+    scene = scene_of(armed.session.fleet, {CS1: GENERIC_PROFILE}, {}, 6, START)
+    assert scene.unreachable == {GW: "dead"}
+    assert scene.unobserved == {CS2: LATE}
+    assert hidden.key in scene.unlogged[CS1]
+    assert scene.hop_limit == 6
+
+
+def test_counters_of_our_flows_and_of_all_meters_are_samples(armed: World) -> None:
+    event = armed.reading(CS2)
+    event = replace(event, meters=(MeterCounters(1, 9, 2),))
+    (ours,) = event.tables.flows[-1:]
+    samples = samples_of(3, event, (replace(ours, n_packets=4),))
+    assert [(s.task_id, s.kind, s.packets, s.dropped) for s in samples] == [
+        (3, CounterKind.FLOW, 4, 0),
+        (3, CounterKind.METER, 9, 2),
+    ]
+    assert samples[1].subject == "meter 1"
+
+
+def test_a_packet_is_predicted_from_where_it_was_seen_entering(armed: World) -> None:
+    armed.feed_all(armed.whole_way(headers()))
+    run = armed.session.runs[1]
+    (group,) = run.groups.values()
+    (way,) = stitch(group.records, armed.topology)
+    assert run.network is not None
+    predicted = predict(run.network, way, group.records)
     assert predicted is not None
-    return predicted.ending
+    assert [hop.bridge for hop in predicted.hops] == [CS1, CS2]
+    assert predicted.ending is Ending.HANDED_TO_PORT
 
 
-def test_a_fresh_packet_has_the_connection_state_that_was_logged_behind_conntrack() -> None:
-    assert _ending(_record(Loc.IN, 1.0), _record(Loc.OUT, 1.1, ESTABLISHED)) is Ending.HANDED_TO_PORT
+def test_a_packet_nobody_saw_entering_is_not_predicted(armed: World) -> None:
+    armed.feed_all(armed.whole_way(headers())[2:])
+    run = armed.session.runs[1]
+    (group,) = run.groups.values()
+    assert not [record for record in group.records if record.loc is Loc.IN and record.dscp_mark == 1]
+    (way,) = stitch(group.records, armed.topology)
+    assert run.network is not None
+    assert predict(run.network, way, group.records) is None
 
 
-def test_without_any_log_behind_conntrack_the_prediction_stays_unknown() -> None:
-    assert _ending(_record(Loc.IN, 1.0)) is Ending.UNKNOWN
-    assert _ending(_record(Loc.OUT, 0.5, ESTABLISHED), _record(Loc.IN, 1.0)) is Ending.UNKNOWN
+def test_without_tables_a_packet_is_judged_by_what_was_seen(armed: World) -> None:
+    armed.feed_all(armed.whole_way(headers()))
+    (group,) = armed.session.runs[1].groups.values()
+    (way,) = stitch(group.records, armed.topology)
+    packet = judge(way, group.records, None, scene_of(armed.session.fleet, {}, {}, 6, START))
+    assert packet.predicted is None
+    assert packet.verdict.disposition is Disposition.DELIVERED
+
+
+def test_the_tables_of_arming_are_what_a_packet_is_judged_by(world: World) -> None:
+    world.claim(tcp_to_db())
+    assert world.session.runs[1].judged_by[CS1].flows == world.production[CS1]

@@ -1,0 +1,119 @@
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from session_world import CS1, CS2, DB, START, TUNNEL_PORT, VM_PORT, VNI, VTEPS, WEB, World, headers
+
+from vtrace_ovs.instrumentation.plan import ProbeKind
+from vtrace_ovs.instrumentation.reading import read_log
+from vtrace_ovs.model.packet import FiveTuple, Tunnel
+from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.session.collecting import PacketGroup, record_of
+from vtrace_ovs.session.events import PacketInReceived
+from vtrace_ovs.trajectories.identity import packet_id
+
+
+def recorded(world: World, event: PacketInReceived) -> PacketInRecord:
+    plan, bridge = world.plan(event.bridge), world.topology.bridge(event.bridge)
+    assert plan is not None
+    assert bridge is not None
+    reading = read_log(event.packet_in, plan)
+    assert reading is not None
+    return record_of(event, reading, bridge, world.topology, task_id=4, sequence=9)
+
+
+def test_a_colored_packet_is_in_at_hop_one_of_its_server(armed: World) -> None:
+    record = recorded(armed, armed.entering(headers()))
+    assert (record.bridge, record.node_ip, record.loc, record.dscp_mark) == (CS1, VTEPS[CS1], Loc.IN, 1)
+    assert (record.in_port, record.out_port, record.tunnel) == (VM_PORT, None, None)
+    assert (record.task_id, record.sequence, record.timestamp) == (4, 9, START)
+    assert record.packet_id == packet_id(headers())
+    assert record.five_tuple == FiveTuple(6, WEB, DB, 40000, 443)
+    assert (record.msg, record.flow) == (RecordMsg.NONE, None)
+
+
+def test_a_packet_that_leaves_by_a_tunnel_names_it_and_its_flow(armed: World) -> None:
+    record = recorded(armed, armed.leaving(headers()))
+    assert (record.loc, record.out_port) == (Loc.OUT, TUNNEL_PORT)
+    assert record.tunnel == Tunnel(VNI, VTEPS[CS1], VTEPS[CS2])
+    assert record.flow == armed.production[CS1][1].key
+    assert record.msg == RecordMsg.NONE
+
+
+def test_a_packet_that_arrives_by_a_tunnel_names_it(armed: World) -> None:
+    record = recorded(armed, armed.arriving(headers()))
+    assert (record.bridge, record.loc, record.dscp_mark) == (CS2, Loc.IN, 2)
+    assert record.tunnel == Tunnel(VNI, VTEPS[CS1], VTEPS[CS2])
+
+
+def test_a_packet_that_leaves_without_a_mark_says_so(armed: World) -> None:
+    probe = armed.probe(CS1, ProbeKind.OUT, TUNNEL_PORT)
+    event = armed.copy(CS1, probe, armed.state(1), headers(), in_port=VM_PORT, tun_id=VNI)
+    assert recorded(armed, event).msg == RecordMsg.UNMARKED
+
+
+def test_an_output_to_the_ingress_port_says_that_nothing_is_sent(armed: World) -> None:
+    probe = armed.probe(CS2, ProbeKind.OUT, VM_PORT)
+    event = armed.copy(CS2, probe, armed.state(2), headers(), in_port=VM_PORT)
+    assert recorded(armed, event).msg == RecordMsg.SUPPRESSED
+
+
+def test_the_key_and_the_ends_of_a_configured_tunnel_stand_in_for_what_the_packet_does_not_say(armed: World) -> None:
+    ports = (armed.topology.bridges[0].ports[0], replace(armed.topology.bridges[0].ports[1], remote=DB, key=77))
+    bridges = (replace(armed.topology.bridges[0], ports=ports), *armed.topology.bridges[1:])
+    armed.topology = replace(armed.topology, bridges=bridges)
+    probe = armed.probe(CS1, ProbeKind.OUT, TUNNEL_PORT)
+    event = armed.copy(CS1, probe, armed.state(1), headers(), in_port=VM_PORT)
+    assert recorded(armed, event).tunnel == Tunnel(77, VTEPS[CS1], DB)
+
+
+def test_a_drop_has_no_tunnel(armed: World) -> None:
+    record = recorded(armed, armed.dropped(headers(port=22)))
+    assert (record.loc, record.tunnel, record.out_port) == (Loc.ERROR, None, None)
+
+
+def test_a_translated_packet_carries_its_original_five_tuple(armed: World) -> None:
+    original = IPv4Address("172.16.0.9")
+    event = armed.copy(
+        CS1,
+        armed.probe(CS1, ProbeKind.COLORED),
+        armed.state(1),
+        headers(),
+        in_port=VM_PORT,
+        ct_nw_proto=6,
+        ct_nw_src=int(original),
+        ct_nw_dst=int(DB),
+        ct_tp_src=5000,
+        ct_tp_dst=443,
+        ct_state=0x22,
+    )
+    record = recorded(armed, event)
+    assert record.nat_key == FiveTuple(6, original, DB, 5000, 443)
+    assert record.ct_state == 0x22
+
+
+def test_a_tracked_packet_nobody_translated_has_no_key(armed: World) -> None:
+    for source, destination, sport, dport in ((WEB, DB, 40000, 443), (DB, WEB, 443, 40000)):
+        event = armed.copy(
+            CS1,
+            armed.probe(CS1, ProbeKind.COLORED),
+            armed.state(1),
+            headers(),
+            in_port=VM_PORT,
+            ct_nw_proto=6,
+            ct_nw_src=int(source),
+            ct_nw_dst=int(destination),
+            ct_tp_src=sport,
+            ct_tp_dst=dport,
+        )
+        assert recorded(armed, event).nat_key is None
+
+
+def test_a_group_knows_how_many_packets_it_holds() -> None:
+    group = PacketGroup(START)
+    record = PacketInRecord(0, 1, BridgeId("s", "b"), None, Loc.IN, "p", None, headers(), 1, 1, START)
+    group.add(replace(record, dscp_mark=2), START, enters=False, beyond=False)
+    assert (group.packets, group.undecided) == (1, True)
+    for beyond in (False, False, True):
+        group.add(record, START + 1, enters=True, beyond=beyond)
+    assert (group.packets, group.entered, group.last_at) == (2, 3, START + 1)
