@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from time import time
@@ -48,7 +49,9 @@ def merged(jobs: Sequence[LedgerCommand]) -> Iterator[LedgerCommand]:
 class Ledger:
     """The database side of a controller.
 
-    ``post`` takes events to the session; ``failed`` gets the error that ended the thread.
+    Commands are carried out in order, but snapshots wait until nothing else is to be done: tables are long, and a
+    verdict must not wait for them. They are all stored before their task ends. ``post`` takes events to the session;
+    ``failed`` gets the error that ended the thread.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Ledger:
         self._post = post
         self._failed = failed
         self._jobs: queue.SimpleQueue[LedgerCommand] = queue.SimpleQueue()
+        self._snapshots: deque[SaveSnapshot] = deque()
         self._intents: dict[tuple[str, int], list[Intent]] = {}
         self._running: set[int] = set()
         self._accepting = threading.Event()
@@ -84,7 +88,7 @@ class Ledger:
         self._running.add(task_id)
 
     def put(self, command: LedgerCommand) -> None:
-        """Queue one command; commands are carried out in order."""
+        """Queue one command."""
         self._jobs.put(command)
 
     def close(self) -> None:
@@ -98,9 +102,11 @@ class Ledger:
 
     def _work(self) -> None:
         try:
-            while not (self._closing.is_set() and self._jobs.empty()):
+            while not (self._closing.is_set() and self._jobs.empty() and not self._snapshots):
                 for job in merged(self._waiting_jobs()):
                     self._carry_out(job)
+                if self._snapshots and self._jobs.empty():
+                    self._save_snapshot(self._snapshots.popleft())
                 if not self._closing.is_set():
                     self._poll()
         except Exception as error:  # noqa: BLE001 - a ledger that stops silently would lose what was traced
@@ -109,7 +115,7 @@ class Ledger:
     def _waiting_jobs(self) -> list[LedgerCommand]:
         jobs: list[LedgerCommand] = []
         try:
-            jobs.append(self._jobs.get(timeout=POLL_INTERVAL))
+            jobs.append(self._jobs.get(timeout=0 if self._snapshots else POLL_INTERVAL))
             while True:
                 jobs.append(self._jobs.get_nowait())
         except queue.Empty:
@@ -129,8 +135,8 @@ class Ledger:
         match job:
             case SaveTaskState(task_id, state, at, reason, slot):
                 self._save_state(task_id, state, at, reason, slot)
-            case SaveSnapshot(task_id, bridge, tables):
-                self._store.save_snapshot(task_id, bridge, tables)
+            case SaveSnapshot():
+                self._snapshots.append(job)
             case SaveRecords(records):
                 self._store.save_records(records)
             case SaveSamples(samples):
@@ -150,7 +156,12 @@ class Ledger:
     def _save_state(self, task_id: int, state: TaskState, at: float, reason: str | None, slot: int | None) -> None:
         if state.final:
             self._running.discard(task_id)
+            while self._snapshots:
+                self._save_snapshot(self._snapshots.popleft())
         self._store.set_state(task_id, state, at, reason=reason, slot=slot)
+
+    def _save_snapshot(self, job: SaveSnapshot) -> None:
+        self._store.save_snapshot(job.task_id, job.bridge, job.tables)
 
     def _write_intents(self, job: WriteIntents) -> None:
         for intent in self._store.write_intents(job.intents, time()):
