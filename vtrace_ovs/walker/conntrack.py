@@ -8,7 +8,7 @@ import re
 from ipaddress import IPv4Address
 
 from vtrace_ovs.model.actions import Conntrack, Move, Nat, SetField
-from vtrace_ovs.model.oxm import field
+from vtrace_ovs.model.oxm import CT_MARK, field
 from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.state import CONNECTION, CT_NEW, CT_TRACKED, PacketState
 from vtrace_ovs.walker.undecided import Undecided, Unknown, Unsupported
@@ -21,11 +21,14 @@ _MARKS = layout.bits_of("ct_mark", "ct_label")
 _ORIGINAL_TUPLE = CONNECTION & ~_MARKS & ~layout.bits_of("ct_state", "ct_zone")
 
 
-def track(state: PacketState, action: Conntrack, ct_state: int | None) -> PacketState | Undecided | None:
+def track(
+    state: PacketState, action: Conntrack, ct_state: int | None, ct_mark: int | None = None
+) -> PacketState | Undecided | None:
     """Run a ``ct`` action on ``state``: the packet that recirculates, None when none does, or why not.
 
     A new connection has mark and label 0, and is translated as the action says where that leaves no choice. Of an
-    older one mark and label are not known here, and a translation only where ``ct_state`` says that there is none.
+    older one the label is not known here, the mark is if ``ct_mark`` is, and a translation only where ``ct_state`` says
+    that there is none.
     """
     if ct_state is None and action.table_id is not None:
         return Unknown("what connection tracking says of this packet is not known")
@@ -35,6 +38,8 @@ def track(state: PacketState, action: Conntrack, ct_state: int | None) -> Packet
         return Unknown("the connection tracking zone is not known")
     state.packed &= ~_MARKS
     state.unknown = state.unknown & ~_MARKS | (0 if new else _MARKS)
+    if ct_mark is not None and not new:
+        state.set_masked(CT_MARK, ct_mark, CT_MARK.full_mask)
     for nested in action.nested:
         match nested:
             case SetField():

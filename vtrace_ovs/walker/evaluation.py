@@ -18,11 +18,14 @@ _RUN_THE_SET = frozenset({End.ACTION_SET, End.CLONE, End.BRANCH})
 _GIVE_BACK = frozenset({End.CLONE, End.BRANCH})
 
 
-def evaluate(view: BridgeView, state: PacketState, length: int, ct_state: int | None) -> Visit:
+def evaluate(
+    view: BridgeView, state: PacketState, length: int, ct_state: int | None, ct_mark: int | None = None
+) -> Visit:
     """Translate a packet at table 0 of a bridge. ``state`` is consumed.
 
     ``length`` is the frame's length in bytes; ``ct_state`` is what connection tracking says of the packet, None when
-    nobody knows: then a packet that would recirculate through ``ct`` stops there, undecided.
+    nobody knows: then a packet that would recirculate through ``ct`` stops there, undecided. ``ct_mark`` is the mark of
+    its connection, if that is not a new one, in every zone; None when nobody knows.
     """
     forks = [Fork(0, state)]
     emissions: list[Emission] = []
@@ -33,7 +36,7 @@ def evaluate(view: BridgeView, state: PacketState, length: int, ct_state: int | 
         passes += 1
         fork = forks.pop(0)
         before = len(fork.found)
-        run = Translation(view, fork, length, ct_state)
+        run = Translation(view, fork, length, ct_state, ct_mark)
         _translate(run)
         searches += run.found[before:]
         emissions += run.emissions

@@ -159,7 +159,7 @@ def _resubmit(run: Translation, action: act.Resubmit, frame: Frame) -> None:
 
 
 def _track(run: Translation, action: act.Conntrack, frame: Frame) -> None:
-    outcome = conntrack.track(run.state, action, run.ct_state)
+    outcome = conntrack.track(run.state, action, run.ct_state, run.ct_mark)
     match outcome:
         case Unsupported() | Unknown():
             run.leave_open(outcome, frame.step)

@@ -47,11 +47,12 @@ class Frame:
 class Translation:
     """One pass through the tables, from entry or recirculation to the end of its actions."""
 
-    def __init__(self, view: BridgeView, fork: Fork, length: int, ct_state: int | None) -> None:
+    def __init__(self, view: BridgeView, fork: Fork, length: int, ct_state: int | None, ct_mark: int | None) -> None:
         self.view = view
         self.state = fork.state
         self.length = length
         self.ct_state = ct_state
+        self.ct_mark = ct_mark
         self.found = fork.found
         self.meters = fork.meters
         self.recirculations = fork.recirculations

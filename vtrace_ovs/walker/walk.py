@@ -26,14 +26,15 @@ class WalkSettings:
 
     ``max_hops`` bounds one branch: a longer way is a loop; ``max_branches`` bounds the bridge visits of one walk.
     ``assumed_ct_state`` (OVS ``ct_state`` bits, e.g. 0x21 for ``+trk+new``) is used where no log says what connection
-    tracking made of the packet; None assumes nothing, and the walk ends as unknown there. ``near_misses`` is how many
-    to name at a drop.
+    tracking made of the packet; None assumes nothing, and the walk ends as unknown there. ``assumed_ct_mark`` is the
+    mark of connections that are not new, in every zone; no log tells it. ``near_misses`` is how many to name at a drop.
     """
 
     max_hops: int = 64
     max_branches: int = 1024
     assumed_ct_state: int | None = None
     near_misses: int = 3
+    assumed_ct_mark: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,8 @@ class _Journey:
             entering.headers,
             entering.packed,
         )
-        outcome = evaluate(view, entering.state, entering.headers.length, self._ct_state(entering))
+        mark = self.settings.assumed_ct_mark
+        outcome = evaluate(view, entering.state, entering.headers.length, self._ct_state(entering), mark)
         branches = [self._output(entering, arrival, emission) for emission in outcome.emissions]
         branches += [Branch(stopped_hop(arrival, stop, self.settings.near_misses)) for stop in stopping(outcome)]
         return tuple(branches)

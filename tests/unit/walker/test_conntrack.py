@@ -96,3 +96,12 @@ def test_a_translation_without_recirculation_is_not_followed() -> None:
     source = Nat(source=True, destination=False, range_text="172.16.0.1")
     assert isinstance(track(tcp(), ct(source, table=None), NEW), Unsupported)
     assert track(tcp(), ct(Nat(source=True, destination=False), table=None), NEW) is None
+
+
+def test_the_mark_of_an_older_connection_is_what_the_caller_says_and_a_new_one_has_none() -> None:
+    older, fresh = track(tcp(), ct(), ESTABLISHED, 5), track(tcp(), ct(), NEW, 5)
+    assert isinstance(older, PacketState)
+    assert isinstance(fresh, PacketState)
+    assert (layout.read(older.packed, "ct_mark"), layout.read(fresh.packed, "ct_mark")) == (5, 0)
+    assert not older.unknown & layout.bits_of("ct_mark")
+    assert older.unknown & layout.bits_of("ct_label")

@@ -6,8 +6,8 @@ import pytest
 
 from vtrace_ovs.model import actions as act
 from vtrace_ovs.model.flow import BridgeTables, Flow
-from vtrace_ovs.model.match import Match
-from vtrace_ovs.model.oxm import field
+from vtrace_ovs.model.match import MaskedField, Match
+from vtrace_ovs.model.oxm import field, sized
 from vtrace_ovs.model.packet import Headers, Tunnel
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.model.trajectory import DropShape, Ending, Origin, Trajectory
@@ -159,3 +159,29 @@ def test_the_logged_connection_state_counts_where_it_was_logged_and_an_assumed_o
     assert go(flows, ct_state=0x22).ending is Ending.UNKNOWN
     assert go(flows).hops[-1].bridge == SW
     assert go(flows, WalkSettings(assumed_ct_state=0x21)).ending is Ending.HANDED_TO_PORT
+
+
+def test_a_tunnel_carries_its_option_and_a_start_in_a_tunnel_knows_none(go: Go, to: Callable[..., Flow]) -> None:
+    option = sized(field("tun_metadata0"), 4)
+    carried = act.SetField(option, 0x30002, 0xFFFFFFFF)
+    wanted = Match.of(MaskedField(option, 0x30002, 0xFFFFFFFF))
+    flows = {
+        SW: [to(3, *tunnel(5001, THERE), carried)],
+        FAR: [Flow(0, 5, wanted, (act.ApplyActions((act.Output(1),)),)), to(3, *tunnel(5001, HERE))],
+    }
+    assert go(flows).hops[-1].out_port == 1
+    arriving = go(flows, bridge=FAR, in_port=3, tunnel=Tunnel(5001, HERE, THERE))
+    assert arriving.last is not None
+    assert arriving.last.note == "the flows here match on tun_metadata0, and its value is not known"
+
+
+def test_an_assumed_mark_is_that_of_older_connections(
+    go: Go, flow: Callable[..., Flow], match: Callable[..., Match]
+) -> None:
+    flows = {
+        SW: [flow(0, 1, match(), act.Conntrack(False, False, 0, 1)), flow(1, 1, match(ct_mark=(0, 1)), act.Output(4))]
+    }
+    older = WalkSettings(assumed_ct_state=0x22)
+    assert go(flows, older).ending is Ending.UNKNOWN
+    assert go(flows, replace(older, assumed_ct_mark=2)).ending is Ending.HANDED_TO_PORT
+    assert go(flows, replace(older, assumed_ct_mark=1)).ending is Ending.DROPPED
