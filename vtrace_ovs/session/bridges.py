@@ -17,6 +17,7 @@ class BridgeState:
     ``planned_with`` is what ``carried`` was made from; ``tables_version`` counts changes of production's tables.
     ``tables`` are without flows of this tool; ``read_at`` and ``asked_at`` are when they last came and were
     asked for, ``up_at`` when it last came up. ``stranger`` is set when another run of this tool has flows there.
+    ``copies`` counts what our meter let through, ``scarce_since`` is when half of its burst was spent.
     ``left`` are plans of ours of which something may still be there though nothing is counted on, ``owed`` the tasks
     whose intents that keeps open.
     """
@@ -32,6 +33,8 @@ class BridgeState:
     planned_with: "PlanBasis | None" = None
     stranger: bool = False
     up_at: float = 0.0
+    copies: int = 0
+    scarce_since: float | None = None
     read_at: float = 0.0
     asked_at: float = 0.0
     left: tuple[BridgePlan, ...] = ()
@@ -41,6 +44,13 @@ class BridgeState:
         """Count on nothing of ours there any more, but remember what may be left."""
         self.left = (*self.left, *(plan for plan in (self.carried, *plans) if plan is not None))
         self.carried = self.planned_with = None
+
+    def took_copy(self, plan: BridgePlan, at: float) -> None:
+        """A copy of ours came. The meter that caps them starts full: it lets the first ``burst`` of them pass."""
+        self.copies += 1
+        burst = next((meter.burst for meter in plan.meters if meter.meter_id == plan.meter_ids.traced), 0)
+        if self.scarce_since is None and self.copies * 2 >= burst:
+            self.scarce_since = at
 
     def adopt(self, tables: BridgeTables, meters: tuple[MeterCounters, ...], at: float) -> None:
         """Take over a reading of its production tables and of all meters."""
@@ -120,6 +130,13 @@ class Fleet:
             for bridge_id, state in self.states.items()
             if state.up and state.read_at < state.asked_at <= at - deadline
         )
+
+    def copies_scarce(self, at: float) -> bool:
+        """Whether a packet that entered then may have had copies capped: some meter of ours was half spent already.
+
+        Copies of earlier packets are spent first, so those of a packet that entered before were all let through.
+        """
+        return any(state.scarce_since is not None and state.scarce_since <= at for state in self.states.values())
 
     def unreachable(self) -> dict[BridgeId, str]:
         """The bridges that do not answer, with the reason."""

@@ -100,10 +100,12 @@ class Collection:
 
     def packet_in(self, event: PacketInReceived, runs: tuple[TaskRun, ...]) -> tuple[Command, ...]:
         """A copy arrived: a record for the task its state field names."""
-        readings = (read_log(event.packet_in, plan) for plan in self._deployment.plans_on(event.bridge))
-        reading, state = next(filter(None, readings), None), self._fleet.states.get(event.bridge)
-        if reading is None or state is None:
+        state = self._fleet.states.get(event.bridge)
+        found = ((plan, read_log(event.packet_in, plan)) for plan in self._deployment.plans_on(event.bridge))
+        plan, reading = next(((plan, reading) for plan, reading in found if reading is not None), (None, None))
+        if plan is None or reading is None or state is None:
             return ()
+        state.took_copy(plan, event.at)
         owner = next((run for run in runs if run.slot == reading.slot), None)
         if not reading.traced:
             return self._untraced(owner, event)
@@ -191,7 +193,10 @@ class Collection:
 
     def _settle(self, run: TaskRun, group: PacketGroup, observed: Trajectory, *, only_if_sure: bool = False) -> bool:
         """Judge a packet; whether that decided it."""
-        packet = judge(observed, group.records, run.network, self._scene(run))
+        scene = self._scene(run)
+        if not self._fleet.copies_scarce(group.first_at):
+            scene = run.calm_scene or scene
+        packet = judge(observed, group.records, run.network, scene)
         if only_if_sure and packet.verdict.disposition is Disposition.INCONCLUSIVE:
             return False
         group.decisions[observed.occurrence] = packet
@@ -225,6 +230,7 @@ class Collection:
             profiles = {b: self._profile_named(state.bridge.profile) for b, state in self._fleet.states.items()}
             hop_limit = self._deployment.marks.length + 1
             run.scene = scene_of(self._fleet, profiles, run.meters_before, hop_limit, run.armed_at)
+            run.calm_scene = replace(run.scene, copies_lost={}) if run.scene.copies_lost else None
             run.scene_version = self._fleet.version
         return run.scene
 

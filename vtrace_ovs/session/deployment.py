@@ -264,6 +264,8 @@ class Deployment:
             state.forsake()
             return ()
         state.carried, state.planned_with, state.left = plan, self._bases.get(bridge), ()
+        if plan is None:
+            state.copies, state.scarce_since = 0, None
         owed, state.owed = tuple(sorted(state.owed)), set()
         return (EraseIntents(bridge, owed),) if owed else ()
 

@@ -53,6 +53,7 @@ class TaskRun:
     judged_by: Mapping[BridgeId, BridgeTables] = field(default_factory=dict)
     meters_before: Mapping[BridgeId, Mapping[int, MeterCounters]] = field(default_factory=dict)
     scene: Scene | None = None
+    calm_scene: Scene | None = None
     scene_version: int = -1
     promised_until: float = 0.0
     claimed_at: float = 0.0
