@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
-from vtrace_ovs.instrumentation.cookies import Cookie
+from session_words import is_removal, is_source, words
+
 from vtrace_ovs.instrumentation.plan import BridgePlan, Probe, ProbeKind, Settings
 from vtrace_ovs.instrumentation.probes import UserData
 from vtrace_ovs.instrumentation.state import State
@@ -47,12 +48,8 @@ from vtrace_ovs.session.commands import (
     EraseIntents,
     Program,
     ReadBridge,
-    SaveRecords,
     SaveResult,
-    SaveSamples,
-    SaveSnapshot,
     SaveTaskState,
-    SaveTrajectories,
     WriteIntents,
 )
 from vtrace_ovs.session.events import (
@@ -194,8 +191,6 @@ class World:
         for bridge in bridges:
             self.feed(BridgeUp(self.now, bridge, DPIDS[bridge]))
 
-    # What happens.
-
     def feed(self, event: Event) -> tuple[Command, ...]:
         """One event, and what follows from the bridges' answers to it; returns the commands of the event itself."""
         commands = self.session.handle(event)
@@ -219,6 +214,14 @@ class World:
     def claim(self, request: TraceRequest, number: int = 1) -> None:
         self.feed(TaskClaimed(self.now, Task(number, request, TaskState.ANALYSER_READY, self.now)))
         self.tick()
+
+    def wake(self, bridge: BridgeId) -> None:
+        """A mute bridge answers every program it was sent, in order."""
+        self.mute.discard(bridge)
+        for command in [c for c in self.transcript if isinstance(c, Program) and c.bridge == bridge]:
+            answer = self.program(command)
+            if answer is not None:
+                self.feed(answer)
 
     def cancel(self, number: int = 1) -> None:
         self.feed(CancelRequested(self.now, number))
@@ -300,8 +303,6 @@ class World:
         for event in events:
             self.feed(event)
 
-    # What was asked of the world.
-
     def told(self, *kinds: type[Command]) -> list[str]:
         """The commands since the last call in words; of the given kinds only, if any are given."""
         fresh, self._marked = self.transcript[self._marked :], len(self.transcript)
@@ -341,8 +342,6 @@ class World:
             if isinstance(command, EraseIntents):
                 found -= {(str(command.bridge), number) for number in command.task_ids}
         return found
-
-    # How it answers.
 
     def _answer(self, command: Command) -> Event | None:
         if isinstance(command, WriteIntents) and not self.hold_intents:
@@ -395,46 +394,3 @@ class World:
             for key in [k for k, kept in flows.items() if kept.cookie & mod.cookie_mask == mod.cookie]:
                 del flows[key]
         return None
-
-
-def is_source(mod: FlowMod) -> bool:
-    cookie = Cookie.of(mod.cookie)
-    return cookie is not None and cookie.kind.name in {"COLOR", "UNCOLORED"}
-
-
-def is_removal(mod: FlowMod | MeterMod) -> bool:
-    return mod.command in (FlowModCommand.DELETE, FlowModCommand.DELETE_STRICT, MeterModCommand.DELETE)
-
-
-def words(command: Command) -> str:
-    match command:
-        case ReadBridge(bridge):
-            return f"read {bridge}"
-        case WriteIntents(_, intents):
-            tasks = sorted({draft.task_id for draft in intents})
-            return f"intents of {','.join(map(str, tasks))}"
-        case EraseIntents(bridge, task_ids):
-            return f"erase {bridge} {','.join(map(str, task_ids))}"
-        case Program(bridge, _, mods):
-            return f"{bridge} {' '.join(dict.fromkeys(_sort(mod) for mod in mods))}"
-        case SaveTaskState(task_id, state):
-            return f"task {task_id} {state.value}"
-        case SaveSnapshot(task_id, bridge):
-            return f"snapshot {task_id} {bridge}"
-        case SaveRecords(records):
-            return f"records {len(records)}"
-        case SaveSamples():
-            return "samples"
-        case SaveTrajectories(task_id):
-            return f"trajectories {task_id}"
-        case SaveResult(result, final):
-            return f"{'final' if final else 'interim'} {result.task_id} {result.verdict.disposition.value}"
-
-
-def _sort(mod: FlowMod | MeterMod) -> str:
-    sign = "-" if is_removal(mod) else "+"
-    if isinstance(mod, MeterMod):
-        return f"{sign}meters"
-    if mod.command is FlowModCommand.DELETE:
-        return "-all"
-    return f"{sign}sources" if is_source(mod) else f"{sign}sinks"

@@ -1,4 +1,5 @@
-from session_world import CS1, CS2, World, is_removal, is_source
+from session_words import is_removal, is_source
+from session_world import CS1, CS2, World
 
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import FlowMod, FlowModCommand, MeterMod

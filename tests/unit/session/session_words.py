@@ -1,0 +1,60 @@
+"""Turns commands into a few words each, so that a transcript reads like one."""
+
+from vtrace_ovs.instrumentation.cookies import Cookie
+from vtrace_ovs.model.flow import FlowMod, FlowModCommand, MeterMod, MeterModCommand
+from vtrace_ovs.session.commands import (
+    Command,
+    EraseIntents,
+    Program,
+    ReadBridge,
+    SaveRecords,
+    SaveResult,
+    SaveSamples,
+    SaveSnapshot,
+    SaveTaskState,
+    SaveTrajectories,
+    WriteIntents,
+)
+
+
+def is_source(mod: FlowMod) -> bool:
+    cookie = Cookie.of(mod.cookie)
+    return cookie is not None and cookie.kind.name in {"COLOR", "UNCOLORED"}
+
+
+def is_removal(mod: FlowMod | MeterMod) -> bool:
+    return mod.command in (FlowModCommand.DELETE, FlowModCommand.DELETE_STRICT, MeterModCommand.DELETE)
+
+
+def words(command: Command) -> str:
+    match command:
+        case ReadBridge(bridge):
+            return f"read {bridge}"
+        case WriteIntents(_, intents):
+            tasks = sorted({draft.task_id for draft in intents})
+            return f"intents of {','.join(map(str, tasks))}"
+        case EraseIntents(bridge, task_ids):
+            return f"erase {bridge} {','.join(map(str, task_ids))}"
+        case Program(bridge, _, mods):
+            return f"{bridge} {' '.join(dict.fromkeys(_sort(mod) for mod in mods))}"
+        case SaveTaskState(task_id, state):
+            return f"task {task_id} {state.value}"
+        case SaveSnapshot(task_id, bridge):
+            return f"snapshot {task_id} {bridge}"
+        case SaveRecords(records):
+            return f"records {len(records)}"
+        case SaveSamples():
+            return "samples"
+        case SaveTrajectories(task_id):
+            return f"trajectories {task_id}"
+        case SaveResult(result, final):
+            return f"{'final' if final else 'interim'} {result.task_id} {result.verdict.disposition.value}"
+
+
+def _sort(mod: FlowMod | MeterMod) -> str:
+    sign = "-" if is_removal(mod) else "+"
+    if isinstance(mod, MeterMod):
+        return f"{sign}meters"
+    if mod.command is FlowModCommand.DELETE:
+        return "-all"
+    return f"{sign}sources" if is_source(mod) else f"{sign}sinks"
