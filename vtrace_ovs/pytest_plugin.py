@@ -42,8 +42,8 @@ class Tracer:
     ) -> "TaskResult":
         """Trace traffic that is being sent right now. ``trace_time`` is in seconds. Raises VtraceError."""
         from vtrace_ovs.cli.running import run_task  # noqa: PLC0415 - every pytest run imports this plugin
-        from vtrace_ovs.errors import InfrastructureError  # noqa: PLC0415
-        from vtrace_ovs.filters import trace_request  # noqa: PLC0415
+        from vtrace_ovs.errors import InfrastructureError  # noqa: PLC0415 - as above
+        from vtrace_ovs.filters import trace_request  # noqa: PLC0415 - as above
 
         request = trace_request(
             filter_text,
@@ -75,8 +75,8 @@ class Tracer:
 
 def _story(result: "TaskResult") -> str:
     """The result as the command line would print it."""
-    from vtrace_ovs.rendering.lines import plain_text  # noqa: PLC0415
-    from vtrace_ovs.rendering.screen import result_lines  # noqa: PLC0415
+    from vtrace_ovs.rendering.lines import plain_text  # noqa: PLC0415 - as above
+    from vtrace_ovs.rendering.screen import result_lines  # noqa: PLC0415 - as above
 
     return plain_text(result_lines(result, 1))
 
@@ -84,8 +84,8 @@ def _story(result: "TaskResult") -> str:
 @pytest.fixture
 def vtrace_ovsdb() -> tuple[str, ...]:
     """The OVSDB servers to trace on: those of the command line's settings. Override it for your own topology."""
-    from vtrace_ovs.cli.inventory import ovsdb_of  # noqa: PLC0415
-    from vtrace_ovs.cli.settings import read_settings  # noqa: PLC0415
+    from vtrace_ovs.cli.inventory import ovsdb_of  # noqa: PLC0415 - as above
+    from vtrace_ovs.cli.settings import read_settings  # noqa: PLC0415 - as above
 
     return ovsdb_of(read_settings(), None)
 
@@ -93,7 +93,7 @@ def vtrace_ovsdb() -> tuple[str, ...]:
 @pytest.fixture
 def vtrace(tmp_path_factory: pytest.TempPathFactory, vtrace_ovsdb: tuple[str, ...]) -> Tracer:
     """A tracer with a database of its own."""
-    from vtrace_ovs.cli.settings import Settings  # noqa: PLC0415
+    from vtrace_ovs.cli.settings import Settings  # noqa: PLC0415 - as above
 
     place = tmp_path_factory.mktemp("vtrace")
     return Tracer(
