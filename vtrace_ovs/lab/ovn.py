@@ -19,7 +19,16 @@ from vtrace_ovs.errors import LabError
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.lab.namespaces import Namespace, Plug, cable, mininet_node, shell
 from vtrace_ovs.lab.network import at_once
-from vtrace_ovs.lab.ovn_network import CHASSIS, GATEWAY, OUTSIDE_ADDRESS, PHYSICAL_NETWORK, VMS, OvnVm, northbound
+from vtrace_ovs.lab.ovn_network import (
+    CHASSIS,
+    GATEWAY,
+    OUTSIDE_ADDRESS,
+    OUTSIDE_MAC,
+    PHYSICAL_NETWORK,
+    VMS,
+    OvnVm,
+    northbound,
+)
 from vtrace_ovs.lab.preconditions import check_preconditions
 
 INTEGRATION_BRIDGE = "br-int"
@@ -171,7 +180,7 @@ class OvnLab(AbstractContextManager["OvnLab"]):
         steps: list[Callable[[], object]] = [
             partial(chassis.start, self.central.remote) for chassis in self.chassis.values()
         ]
-        steps += [partial(self._configure, vm.name, vm.address, vm.mac, vm.gateway) for vm in VMS]
+        steps += [partial(self._configure, vm.name, vm.address, vm.gateway) for vm in VMS]
         steps += [partial(self._configure, "outside", OUTSIDE_ADDRESS), partial(self.central.nbctl, *northbound())]
         at_once(steps)
         self._wait(f"{INTEGRATION_BRIDGE} on every chassis", self._integrated)
@@ -191,11 +200,14 @@ class OvnLab(AbstractContextManager["OvnLab"]):
             for vm in VMS
         ]
         cables.append(
-            (Plug(self.hosts["outside"].pid, _VM_INTERFACE), Plug(self.chassis[GATEWAY].namespace.pid, "outside"))
+            (
+                Plug(self.hosts["outside"].pid, _VM_INTERFACE, OUTSIDE_MAC),
+                Plug(self.chassis[GATEWAY].namespace.pid, "outside"),
+            )
         )
         cable(cables)
 
-    def _configure(self, host: str, address: str, mac: str | None = None, gateway: str | None = None) -> None:
+    def _configure(self, host: str, address: str, gateway: str | None = None) -> None:
         route = [] if gateway is None else [f"ip route add default via {gateway}"]
         self.hosts[host].run(
             *shell(

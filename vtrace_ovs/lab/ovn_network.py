@@ -1,10 +1,10 @@
-"""Turns a small OVN tenant network into ovn-nbctl(8) words: what the cloud asks of OVN, nothing of what OVN makes of it.
+"""Turns a small OVN network into ovn-nbctl(8) words: what a cloud asks of OVN, nothing of what OVN makes of it.
 
     outside ── public (localnet) ── router ─┬─ web  10.0.1.0/24: web1 (c1), web2 (c2)
                172.16.0.0/24                └─ data 10.0.2.0/24: data1 (c1), data2 (c2)
 
-``data`` takes only what its ACLs name; two load balancer addresses lead to its VMs; the router translates ``web`` to its
-public address on the chassis ``GATEWAY``.
+``data`` takes only what its ACLs name; two load balancer addresses lead to its VMs; the router translates ``web`` to
+its public address on the chassis ``GATEWAY``.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ ROUTER_MAC = "0a:00:00:00:00:fe"
 PUBLIC_MAC = "0a:00:00:00:00:fd"
 PUBLIC_ADDRESS = "172.16.0.1"
 OUTSIDE_ADDRESS = "172.16.0.100"
+OUTSIDE_MAC = "0a:00:00:00:00:99"
 VIP_OF_ONE = "10.0.9.1"
 """A load balancer address with one backend, data1."""
 VIP_OF_TWO = "10.0.9.2"
@@ -57,7 +58,7 @@ VMS = (
 BLOCKED = VMS[1]
 """The VM that ``data`` drops in silence (an ACL of a higher priority)."""
 ACLS = (
-    ("to-lport", 1003, f'outport == @data && ip4.src == {BLOCKED.address} && icmp4', "drop"),
+    ("to-lport", 1003, f"outport == @data && ip4.src == {BLOCKED.address} && icmp4", "drop"),
     ("to-lport", 1002, "outport == @data && ip4.src == {10.0.1.1, 10.0.1.2} && tcp.dst == {80, 443, 5432}",
      "allow-related"),
     ("to-lport", 1002, "outport == @data && icmp4", "allow-related"),
@@ -115,3 +116,4 @@ def _outside() -> Iterator[tuple[str, ...]]:
     yield "lsp-set-options", "localnet", f"network_name={PHYSICAL_NETWORK}"
     yield "lr-nat-add", "router", "snat", PUBLIC_ADDRESS, "10.0.1.0/24"
     yield "lr-route-add", "router", "0.0.0.0/0", OUTSIDE_ADDRESS
+    yield "static-mac-binding-add", "router-public", OUTSIDE_ADDRESS, OUTSIDE_MAC
