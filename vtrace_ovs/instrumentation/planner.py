@@ -12,11 +12,11 @@ from vtrace_ovs.instrumentation.inlets import ENTRY_TABLE, inlet_flows, inlet_po
 from vtrace_ovs.instrumentation.outlets import outlet_flows, told_apart
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
 from vtrace_ovs.instrumentation.probes import ProbeBook
-from vtrace_ovs.instrumentation.reach import Reach, filter_match, reach, rewrites
+from vtrace_ovs.instrumentation.reach import Reach, all_rewrites, filter_match, reach, rewrites
 from vtrace_ovs.instrumentation.site import Site
 from vtrace_ovs.instrumentation.spare import spare_field, spare_meters, spare_tables
 from vtrace_ovs.instrumentation.splice import Splicer
-from vtrace_ovs.instrumentation.walk import every_action, nested
+from vtrace_ovs.instrumentation.walk import nested
 from vtrace_ovs.model.flow import BridgeTables, Flow, FlowMod, GroupEntry, MeterMod, MeterModCommand
 from vtrace_ovs.model.oxm import IP_DSCP
 from vtrace_ovs.model.topology import Bridge
@@ -111,7 +111,7 @@ def _refuse_twins(site: Site) -> None:
 def _refuse_dscp_writers(reached: Reach, groups: dict[int, GroupEntry]) -> None:
     for flows in reached.flows.values():
         for flow in flows:
-            if any(IP_DSCP in rewrites(action) for action in every_action(flow.instructions)):
+            if IP_DSCP in all_rewrites(flow.instructions):
                 raise RefusedError(
                     f"a production flow writes the DSCP of traced packets: {flow_text(flow.key, flow.cookie)}; "
                     "traces through it are not supported"

@@ -5,13 +5,15 @@ Every approximation here is on the safe side: a flow or table counts as reachabl
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from vtrace_ovs.instrumentation.walk import every_action, lets_out, nested
+from vtrace_ovs.instrumentation.walk import REMEMBERED, every_action, lets_out, nested
 from vtrace_ovs.model.actions import (
     Action,
     Conntrack,
     GotoTable,
     Group,
+    Instruction,
     Learn,
     Move,
     Nat,
@@ -75,22 +77,33 @@ class Target:
     last: bool
 
 
-def targets(flow: Flow, groups: Mapping[int, GroupEntry] | None = None) -> tuple[Target, ...]:
+def targets(flow: Flow, groups: Mapping[int, GroupEntry]) -> tuple[Target, ...]:
     """Every table a flow leads to: resubmit, goto, ``ct(table=…)``, and what its groups lead to."""
+    own = own_targets(flow.instructions, flow.table_id)
+    found = [groups[number] for number in _groups_of(flow.instructions) if number in groups]
+    return (*own, *(target for group in found for target in group_targets(group))) if found else own
+
+
+@lru_cache(maxsize=REMEMBERED)
+def own_targets(instructions: tuple[Instruction, ...], table_id: int) -> tuple[Target, ...]:
+    """Every table the flow's own instructions lead to; ``table_id`` is where the flow is."""
     found: list[Target] = []
-    busy = any(lets_out(action) for action in written(flow))
-    for instruction in flow.instructions:
+    busy = any(lets_out(action) for action in written(instructions))
+    for instruction in instructions:
         if isinstance(instruction, GotoTable):
             found.append(Target(instruction.table_id, not busy))
             busy = True
-    for action in reversed(tuple(every_action(flow.instructions))):
-        table_id = _table_of(action, flow.table_id)
-        if table_id is not None:
-            found.append(Target(table_id, not busy))
-        if isinstance(action, Group) and groups is not None and action.group_id in groups:
-            found.extend(group_targets(groups[action.group_id]))
-        busy = busy or table_id is not None or lets_out(action) or isinstance(action, UnknownAction)
+    for action in reversed(tuple(every_action(instructions))):
+        led = _table_of(action, table_id)
+        if led is not None:
+            found.append(Target(led, not busy))
+        busy = busy or led is not None or lets_out(action) or isinstance(action, UnknownAction)
     return tuple(found)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _groups_of(instructions: tuple[Instruction, ...]) -> tuple[int, ...]:
+    return tuple(action.group_id for action in every_action(instructions) if isinstance(action, Group))
 
 
 def group_targets(group: GroupEntry) -> tuple[Target, ...]:
@@ -99,9 +112,9 @@ def group_targets(group: GroupEntry) -> tuple[Target, ...]:
     return tuple(Target(table_id, last=False) for action in actions if (table_id := _table_of(action, 0)) is not None)
 
 
-def written(flow: Flow) -> tuple[Action, ...]:
-    """Every action the flow adds to the action set."""
-    lists = (entry.actions for entry in flow.instructions if isinstance(entry, WriteActions))
+def written(instructions: tuple[Instruction, ...]) -> tuple[Action, ...]:
+    """Every action a flow adds to the action set."""
+    lists = (entry.actions for entry in instructions if isinstance(entry, WriteActions))
     return tuple(action for actions in lists for action in nested(actions))
 
 
@@ -160,15 +173,20 @@ def _rewritable(flows: Iterable[Flow], groups: Mapping[int, GroupEntry]) -> froz
     """The filter's fields that some action on the bridge may change, so that they tell nothing further on."""
     found: set[Field] = set()
     for flow in flows:
-        if any(isinstance(instruction, UnknownInstruction) for instruction in flow.instructions):
-            return FILTER_FIELDS
-        for action in every_action(flow.instructions):
-            found |= rewrites(action)
+        found |= all_rewrites(flow.instructions)
     for group in groups.values():
         for bucket in group.buckets:
             for action in nested(bucket.actions):
                 found |= rewrites(action)
     return frozenset(found) & FILTER_FIELDS
+
+
+@lru_cache(maxsize=REMEMBERED)
+def all_rewrites(instructions: tuple[Instruction, ...]) -> frozenset[Field]:
+    """The fields a flow may change, as far as we understand it; all of a filter's when we do not."""
+    unknown = any(isinstance(instruction, UnknownInstruction) for instruction in instructions)
+    found = frozenset[Field]().union(*(rewrites(action) for action in every_action(instructions)))
+    return found | FILTER_FIELDS if unknown else found
 
 
 def rewrites(action: Action) -> frozenset[Field]:

@@ -5,18 +5,19 @@ models, or anywhere in the wire bytes of any action (all actions name a field by
 """
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.plan import PrivateMeters, PrivateTables
-from vtrace_ovs.instrumentation.reach import group_targets, targets
+from vtrace_ovs.instrumentation.reach import group_targets, own_targets
 from vtrace_ovs.instrumentation.state import StateField
-from vtrace_ovs.instrumentation.walk import action_lists, nested
+from vtrace_ovs.instrumentation.walk import REMEMBERED, action_lists, every_action, nested
 from vtrace_ovs.model.actions import (
     Action,
     CheckPacketLarger,
     Conntrack,
+    Instruction,
     Learn,
     Move,
     OutputSubField,
@@ -27,6 +28,7 @@ from vtrace_ovs.model.actions import (
     UnknownInstruction,
 )
 from vtrace_ovs.model.flow import Flow, GroupEntry, MeterEntry
+from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.oxm import CATALOGUE, PKT_MARK, REGISTERS, Field, SubField, components
 from vtrace_ovs.model.wording import flow_text
 
@@ -44,9 +46,13 @@ def spare_field(
     """
     candidates = (*(() if preferred is None else (preferred.field,)), *reversed(REGISTERS), PKT_MARK)
     for candidate in candidates:
-        if not any(_mentions(flow, candidate) for flow in flows) and not any(_in_group(g, candidate) for g in groups):
+        if not any(_mentions(flow.match, flow.instructions, candidate) for flow in flows) and not any(
+            _in_group(g, candidate) for g in groups
+        ):
             return StateField(candidate)
-    users = [flow_text(flow.key, flow.cookie) for flow in flows if _mentions(flow, PKT_MARK)][:_NAMES]
+    users = [flow_text(flow.key, flow.cookie) for flow in flows if _mentions(flow.match, flow.instructions, PKT_MARK)][
+        :_NAMES
+    ]
     raise RefusedError(
         "production flows use every register and pkt_mark, which leaves no room for trace state; pkt_mark is used by "
         + ("; ".join(users) or "a group")
@@ -60,7 +66,11 @@ def spare_tables(
 
     Raises RefusedError when fewer than three are left.
     """
-    taken = {0, *(flow.table_id for flow in flows), *chain.from_iterable(_leads_to(flow) for flow in flows)}
+    taken = {
+        0,
+        *(flow.table_id for flow in flows),
+        *chain.from_iterable(_leads_to(flow.instructions, flow.table_id) for flow in flows),
+    }
     taken.update(target.table_id for group in groups for target in group_targets(group))
     if preferred is not None and not taken & {preferred.classify, preferred.leave, preferred.turn}:
         return preferred
@@ -80,19 +90,20 @@ def spare_meters(meters: tuple[MeterEntry, ...], preferred: PrivateMeters | None
     return PrivateMeters(highest + 1, highest + 2)
 
 
-def _leads_to(flow: Flow) -> Iterator[int]:
-    yield from (target.table_id for target in targets(flow))
-    for actions, _ in action_lists(flow.instructions):
-        yield from (action.table_id for action in nested(actions) if isinstance(action, Learn))
+@lru_cache(maxsize=REMEMBERED)
+def _leads_to(instructions: tuple[Instruction, ...], table_id: int) -> tuple[int, ...]:
+    learnt = (action.table_id for action in every_action(instructions) if isinstance(action, Learn))
+    return (*(target.table_id for target in own_targets(instructions, table_id)), *learnt)
 
 
-def _mentions(flow: Flow, candidate: Field) -> bool:
-    if any(_is_part(masked.field, candidate) for masked in flow.match.fields):
+@lru_cache(maxsize=REMEMBERED)
+def _mentions(match: Match, instructions: tuple[Instruction, ...], candidate: Field) -> bool:
+    if any(_is_part(masked.field, candidate) for masked in match.fields):
         return True
-    unknown = (entry.raw for entry in flow.instructions if isinstance(entry, UnknownInstruction))
+    unknown = (entry.raw for entry in instructions if isinstance(entry, UnknownInstruction))
     if any(not raw or _in_bytes(raw, candidate) for raw in unknown):
         return True
-    return any(_in_actions(actions, raw, candidate) for actions, raw in action_lists(flow.instructions))
+    return any(_in_actions(actions, raw, candidate) for actions, raw in action_lists(instructions))
 
 
 def _in_actions(actions: tuple[Action, ...], raw: tuple[bytes, ...], candidate: Field) -> bool:

@@ -6,12 +6,13 @@ The flow's own bytes are never changed, dropped or reordered; ours stand between
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 
 from vtrace_ovs.instrumentation.outlets import leave, marking_ports, turn
 from vtrace_ovs.instrumentation.probes import Egress
 from vtrace_ovs.instrumentation.reach import group_targets, written
 from vtrace_ovs.instrumentation.site import Site, apply
-from vtrace_ovs.instrumentation.walk import every_action, leads_on, lets_out, nested
+from vtrace_ovs.instrumentation.walk import REMEMBERED, every_action, leads_on, lets_out, nested
 from vtrace_ovs.model.actions import (
     OFPP_CONTROLLER,
     OFPP_IN_PORT,
@@ -148,14 +149,12 @@ class Splicer:
         return port, Egress(number, None if port is None else port.kind, hairpin)
 
     def _shape(self, flow: Flow) -> Shape:
-        actions = tuple(every_action(flow.instructions))
-        if any(self._exit(action) for action in _top_level(flow)):
+        seen = _outline(flow.instructions)
+        if seen.lets_out or any(self._exit(group) for group in seen.groups):
             return Shape.LETS_OUT
-        if self._hidden(flow) or any(leads_on(a) or isinstance(a, Conjunction | Group) for a in actions):
+        if seen.leads_on or self._hidden(flow):
             return Shape.LEADS_ON
-        if any(isinstance(instruction, GotoTable) for instruction in flow.instructions):
-            return Shape.LEADS_ON
-        return Shape.TO_CONTROLLER if any(_to_controller(action) for action in actions) else Shape.DEAD_END
+        return Shape.TO_CONTROLLER if seen.to_controller else Shape.DEAD_END
 
     def _exit(self, action: Action) -> bool:
         """Whether an action hands the packet to a port. A group that leads to other tables does not, by itself."""
@@ -166,18 +165,8 @@ class Splicer:
 
     def _hidden(self, flow: Flow) -> bool:
         """Whether packets may leave where no log can be put: action set, nested lists, unknown actions."""
-        inner = (
-            action
-            for outer in _top_level(flow)
-            if isinstance(outer, Clone | Conntrack)
-            for action in nested(outer.nested)
-        )
-        return (
-            any(lets_out(action) for action in (*written(flow), *inner))
-            or any(isinstance(a, Group) and self._leads_and_lets_out(a) for a in _top_level(flow))
-            or any(isinstance(action, UnknownAction) for action in every_action(flow.instructions))
-            or any(isinstance(instruction, UnknownInstruction) for instruction in flow.instructions)
-        )
+        seen = _outline(flow.instructions)
+        return seen.hidden or any(self._leads_and_lets_out(group) for group in seen.groups)
 
     def _leads_and_lets_out(self, action: Group) -> bool:
         group = self.groups.get(action.group_id)
@@ -186,8 +175,36 @@ class Splicer:
         return any(lets_out(inner) for bucket in group.buckets for inner in nested(bucket.actions))
 
 
-def _top_level(flow: Flow) -> Iterator[Action]:
-    for instruction in flow.instructions:
+@dataclass(frozen=True, slots=True)
+class _Outline:
+    """What a flow's instructions say without its bridge's groups; ``groups`` are those it runs at its top level."""
+
+    lets_out: bool
+    leads_on: bool
+    hidden: bool
+    to_controller: bool
+    groups: tuple[Group, ...]
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _outline(instructions: tuple[Instruction, ...]) -> _Outline:
+    actions = tuple(every_action(instructions))
+    top = tuple(_top_level(instructions))
+    held = (action for outer in top if isinstance(outer, Clone | Conntrack) for action in nested(outer.nested))
+    return _Outline(
+        lets_out=any(lets_out(a) and not isinstance(a, Group) and not _to_controller(a) for a in top),
+        leads_on=any(leads_on(action) or isinstance(action, Conjunction | Group) for action in actions)
+        or any(isinstance(instruction, GotoTable) for instruction in instructions),
+        hidden=any(lets_out(action) for action in (*written(instructions), *held))
+        or any(isinstance(action, UnknownAction) for action in actions)
+        or any(isinstance(instruction, UnknownInstruction) for instruction in instructions),
+        to_controller=any(_to_controller(action) for action in actions),
+        groups=tuple(action for action in top if isinstance(action, Group)),
+    )
+
+
+def _top_level(instructions: tuple[Instruction, ...]) -> Iterator[Action]:
+    for instruction in instructions:
         if isinstance(instruction, ApplyActions):
             for action in instruction.actions:
                 if isinstance(action, Exit):

@@ -15,6 +15,9 @@ from vtrace_ovs.model.actions import (
     WriteActions,
 )
 
+REMEMBERED = 1 << 17
+"""How many flows' instructions to remember what was found out about: tables are planned on again and again."""
+
 
 def action_lists(instructions: Iterable[Instruction]) -> Iterator[tuple[tuple[Action, ...], tuple[bytes, ...]]]:
     """The actions of every apply-actions and write-actions instruction, with their wire forms."""

@@ -74,7 +74,7 @@ def test_filters_become_matches_with_their_prerequisites() -> None:
 def test_tables_are_last_when_nothing_after_can_let_the_packet_out(
     instructions: tuple[Action | GotoTable | WriteActions, ...], expected: set[Target]
 ) -> None:
-    assert set(targets(flow(1, *instructions))) == expected
+    assert set(targets(flow(1, *instructions), {})) == expected
 
 
 def test_groups_lead_to_the_tables_of_their_buckets() -> None:
