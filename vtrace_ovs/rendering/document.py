@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from vtrace_ovs.model.agreement import Agreement
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.packet import FiveTuple, Headers, Tunnel
 from vtrace_ovs.model.task import Task
@@ -16,18 +17,22 @@ SCHEMA = 1
 Json = dict[str, object]
 
 
-def result_document(result: TaskResult, task: Task | None = None) -> str:
-    """One result as JSON text; ``task`` adds what was asked for and the state it ended in."""
+def result_document(result: TaskResult, task: Task | None = None, agreements: Sequence[Agreement] = ()) -> str:
+    """One result as JSON text; ``task`` adds what was asked for and the state it ended in.
+
+    ``agreements`` add what Open vSwitch itself says at each server, where it was asked.
+    """
     traced: Json = {"id": result.task_id, "packets": result.packets, "copies_lost": result.copies_lost}
-    return _dump(
-        {
-            "schema": SCHEMA,
-            "task": traced if task is None else {**_task(task), **traced},
-            "verdict": _verdict(result.verdict),
-            "groups": [_group(group) for group in result.groups],
-            "notes": list(result.notes),
-        }
-    )
+    document: Json = {
+        "schema": SCHEMA,
+        "task": traced if task is None else {**_task(task), **traced},
+        "verdict": _verdict(result.verdict),
+        "groups": [_group(group) for group in result.groups],
+        "notes": list(result.notes),
+    }
+    if agreements:
+        document["against_ovs"] = [_agreement(one) for one in agreements]
+    return _dump(document)
 
 
 def task_document(task: Task) -> str:
@@ -207,6 +212,20 @@ def _headers(headers: Headers | None) -> Json | None:
         "tcp_flags": headers.tcp_flags,
         "icmp_type": headers.icmp_type,
         "icmp_code": headers.icmp_code,
+    }
+
+
+def _agreement(one: Agreement) -> Json:
+    trace = one.trace
+    return {
+        "entry": str(one.entry),
+        "agrees": one.agrees,
+        "sentence": one.sentence,
+        "bridge": _text(one.bridge),
+        "table_id": one.table_id,
+        "final_flow": None if trace is None else trace.final_flow,
+        "megaflow": None if trace is None else trace.megaflow,
+        "datapath_actions": None if trace is None else list(trace.datapath_actions),
     }
 
 
