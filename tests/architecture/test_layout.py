@@ -24,6 +24,7 @@ TESTED_ELSEWHERE = {
     "lab/keeper.py": "tests/emulation/test_lab_lifecycle.py",
     "lab/namespaces.py": "tests/emulation/test_lab_lifecycle.py",
     "lab/network.py": "tests/emulation/test_lab_lifecycle.py",
+    "lab/ovn.py": "tests/emulation/test_ovn_lifecycle.py",
     "lab/server.py": "tests/emulation/test_lab_lifecycle.py",
     "lab/state.py": "tests/emulation/test_lab_lifecycle.py",
     "ovsdb/attachment.py": "tests/functional/test_attach_leaves_no_trace.py",
