@@ -1,5 +1,6 @@
 """Starts the Ryu app in this process, runs it until told otherwise, and leaves no bridge with anything of ours."""
 
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 
 from vtrace_ovs.controller.app import VTraceApp
 from vtrace_ovs.controller.cleaning import clean_all
+from vtrace_ovs.controller.companions import companions
 from vtrace_ovs.controller.seam import AppManager, hub
 from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.errors import InfrastructureError, VtraceError
@@ -40,19 +42,19 @@ def run(settings: ControllerSettings, surroundings: Surroundings, tasks: tuple[T
 @contextmanager
 def _running(settings: ControllerSettings, surroundings: Surroundings) -> Iterator[VTraceApp]:
     apps = AppManager.get_instance()
-    apps.load_apps(list(settings.apps))
-    contexts = apps.create_contexts()
-    apps.instantiate_apps(**contexts)
-    app = apps.instantiate(VTraceApp, settings=settings, surroundings=surroundings)
-    app.start()
-    try:
-        yield app
-    finally:
-        ended = _end_tasks(app)
-        app.shut_down()
-        apps.uninstantiate(app.name)
-        if not ended:
-            _clean(app)
+    with companions(apps, settings.apps):
+        app = apps.instantiate(VTraceApp, settings=settings, surroundings=surroundings)
+        app.start()
+        gc.freeze()  # a full collection over all that was imported would hold up a verdict for a tenth of a second
+        try:
+            yield app
+        finally:
+            gc.unfreeze()
+            ended = _end_tasks(app)
+            app.shut_down()
+            apps.uninstantiate(app.name)
+            if not ended:
+                _clean(app)
 
 
 def _end_tasks(app: VTraceApp) -> bool:
