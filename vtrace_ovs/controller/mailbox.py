@@ -12,36 +12,43 @@ Item = TypeVar("Item")
 
 
 class Mailbox(Generic[Item]):
-    """A queue from native threads into the hub. ``receive`` runs on a hub thread, in the order of posting."""
+    """A queue from native threads into the hub. ``receive`` runs on a hub thread, in the order of posting.
+
+    What is posted before ``start`` waits for it; nothing is open before.
+    """
 
     def __init__(self, receive: Callable[[Item], None]) -> None:
-        reading, self._bell = socket.socketpair()
-        self._bell.setblocking(False)
-        self._reading: Any = cooperative(reading)
+        self._bell: socket.socket | None = None
         self._items: deque[Item] = deque()
         self._receive = receive
 
     def start(self) -> None:
         """Start the hub thread."""
-        hub.spawn(self._deliver)
+        reading, bell = socket.socketpair()
+        bell.setblocking(False)
+        self._bell = bell
+        hub.spawn(self._deliver, cooperative(reading), bell)
 
     def post(self, item: Item) -> None:
         """Hand over a value, from any thread."""
         self._items.append(item)
-        with contextlib.suppress(OSError):
-            self._bell.send(b"!")
+        if self._bell is not None:
+            with contextlib.suppress(OSError):
+                self._bell.send(b"!")
 
     def close(self) -> None:
         """End the hub thread once everything posted so far is delivered."""
-        with contextlib.suppress(OSError):
-            self._bell.shutdown(socket.SHUT_WR)
+        if self._bell is not None:
+            with contextlib.suppress(OSError):
+                self._bell.shutdown(socket.SHUT_WR)
 
-    def _deliver(self) -> None:
-        while self._reading.recv(4096):
+    def _deliver(self, reading: Any, bell: socket.socket) -> None:  # noqa: ANN401 - a GreenSocket under eventlet
+        self._drain()
+        while reading.recv(4096):
             self._drain()
         self._drain()
-        self._reading.close()
-        self._bell.close()
+        reading.close()
+        bell.close()
 
     def _drain(self) -> None:
         while self._items:

@@ -41,13 +41,13 @@ def test_what_many_threads_post_arrives_on_one_thread_each_in_order() -> None:
     assert all([n for who, n in receiver.items if who == one] == list(range(100)) for one in range(4))
 
 
-def test_what_was_posted_before_the_end_is_delivered() -> None:
+def test_what_was_posted_before_the_start_is_delivered() -> None:
     receiver = Receiver(3)
     mailbox = Mailbox(receiver.receive)
     for number in range(3):
         mailbox.post((0, number))
-    mailbox.close()
     mailbox.start()
+    mailbox.close()
     assert receiver.done.wait(DEADLINE)
 
 
@@ -55,5 +55,11 @@ def test_posting_after_the_end_is_nothing() -> None:
     mailbox = Mailbox(Receiver(1).receive)
     mailbox.start()
     mailbox.close()
+    mailbox.post((0, 0))
+    mailbox.close()
+
+
+def test_one_that_was_never_started_has_nothing_to_close() -> None:
+    mailbox = Mailbox(Receiver(1).receive)
     mailbox.post((0, 0))
     mailbox.close()

@@ -1,0 +1,58 @@
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from vtrace_ovs.controller.app import VTraceApp
+from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
+from vtrace_ovs.errors import InfrastructureError
+from vtrace_ovs.model.filter import Filter
+from vtrace_ovs.model.task import TraceRequest
+from vtrace_ovs.model.topology import Topology
+from vtrace_ovs.session.events import Tick
+from vtrace_ovs.storage.store import Store
+
+
+class NoRemote:
+    """No bridge is remote here."""
+
+    def attach(self, ovsdb: str, bridges: Sequence[str], target: str) -> None:
+        raise AssertionError((ovsdb, bridges, target))
+
+    def detach(self, ovsdb: str, target: str | None) -> tuple[str, ...]:
+        raise AssertionError((ovsdb, target))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "vtrace.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def app(store: Store) -> VTraceApp:
+    """Not started: what is reported waits in its inbox."""
+    surroundings = Surroundings(store, lambda: (Topology(), ()), lambda _: None, NoRemote())
+    return VTraceApp(settings=ControllerSettings(generation=7), surroundings=surroundings)
+
+
+def test_it_says_how_to_be_started_when_a_framework_loads_it_bare() -> None:
+    with pytest.raises(InfrastructureError, match="start it with `vtrace controller`"):
+        VTraceApp()
+
+
+def test_settings_reach_the_planner(app: VTraceApp) -> None:
+    assert app.session.deployment.settings.generation == 7
+
+
+def test_it_is_not_idle_while_a_task_waits_in_its_inbox(app: VTraceApp, store: Store) -> None:
+    before = app.idle
+    app.take(store.add_task(TraceRequest(Filter("tcp", protocol=6)), at=1000.0))
+    assert (before, app.idle) == (True, False)
+
+
+def test_reporting_never_blocks(app: VTraceApp) -> None:
+    for number in range(1000):
+        app.report(Tick(float(number)))
+    assert not app.idle
+    assert not isinstance(app.failure, BaseException)
