@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from vtrace_ovs.codecs.flow_text_words import PortNames
+from vtrace_ovs.codecs.trace_text import parse_trace
+
 Search = tuple[int, int | None, int]
 """Table, priority (None: nothing matched), cookie."""
 
-_SEARCH = re.compile(r" *(\d+)\. (?:(No match\.)|(?:.*, )?priority (\d+)(?:, cookie (0x[0-9a-f]+))?)")
 _OUTPUT = re.compile(r" *output:(\d+)")
 _RULE = "=" * 79
 _FORK = "A clone of the packet is forked to recirculate"
@@ -27,43 +29,34 @@ class Reading:
 
 
 def read(text: str, bridge: str) -> Reading:
-    """What one bridge does with the packet."""
+    """What one bridge does with the packet. The bridges behind it only forward, and output to no numbered port."""
     first, *rest = text.split(_RULE + "\n")
     reading = Reading()
     wanted = [True]
     for body in (first, *rest[1::2]):
-        lines = list(_of_bridge(body.splitlines(), bridge))
+        kept = []
         keep = wanted.pop(0)
-        for line, larger in _branches(lines):
+        for line, larger in _branches(body.splitlines()):
             if _FORK in line:
                 wanted.append(keep and not larger)
             elif keep and not larger:
+                kept.append(line)
                 _note(reading, line)
+        if keep:
+            lookups = parse_trace("\n".join(kept), PortNames()).lookups
+            reading.searches += (
+                (each.table_id, each.priority, each.cookie) for each in lookups if each.bridge == bridge
+            )
     return reading
 
 
 def _note(reading: Reading, line: str) -> None:
-    if found := _SEARCH.fullmatch(line):
-        table_id, missed, priority, cookie = found.groups()
-        reading.searches.append((int(table_id), None if missed else int(priority), int(cookie or "0", 16)))
-    elif found := _OUTPUT.fullmatch(line):
+    if found := _OUTPUT.fullmatch(line):
         reading.outputs.append(int(found[1]))
     elif line.lstrip().startswith(">>") and "output" in line:
         reading.outputs.pop()
     elif "no live bucket" in line:
         reading.hashed = True
-
-
-def _of_bridge(lines: list[str], bridge: str) -> Iterator[str]:
-    """The lines about one bridge: those under another bridge's heading are further in than the heading."""
-    inside: int | None = None
-    for line in lines:
-        depth = len(line) - len(line.lstrip())
-        if line.lstrip().startswith("bridge("):
-            inside = None if f'"{bridge}"' in line else depth
-        elif inside is None or (line.strip() and depth <= inside and not line.lstrip().startswith("---")):
-            inside = None
-            yield line
 
 
 def _branches(lines: list[str]) -> Iterator[tuple[str, bool]]:

@@ -85,16 +85,17 @@ def parse_trace(text: str, names: PortNames) -> OvsTrace:
     lookups: list[Lookup] = []
     parts: dict[str, list[str]] = {"final": [], "megaflow": [], "actions": []}
     notes: list[str] = []
-    bridge = ""
+    inside: list[tuple[int, str]] = []
     for line in text.splitlines():
         heading = _BRIDGE.fullmatch(line.strip())
         search = _LOOKUP.fullmatch(line)
+        _return_from(inside, line, is_search=search is not None)
         part = next((start for start in _PARTS if line.startswith(start)), None)
         note = _NOTE.fullmatch(line)
         if heading is not None:
-            bridge = heading[1]
+            inside.append((_depth(line), heading[1]))
         elif search is not None:
-            lookups.append(_lookup(bridge, int(search[1]), search[2], names))
+            lookups.append(_lookup(inside[-1][1] if inside else "", int(search[1]), search[2], names))
         elif part is not None:
             parts[_PARTS[part]].append(line.removeprefix(part))
         elif note is not None:
@@ -109,6 +110,21 @@ def parse_trace(text: str, names: PortNames) -> OvsTrace:
         any(map(_outputs, parts["actions"])),
         tuple(notes),
     )
+
+
+def _return_from(inside: list[tuple[int, str]], line: str, *, is_search: bool) -> None:
+    """Leave each bridge this line is no longer about: OVS indents what a bridge does further than its heading.
+
+    Only searches may be as far in as the heading itself.
+    """
+    if not line.strip(" -"):
+        return
+    while len(inside) > 1 and (_depth(line) < inside[-1][0] or (_depth(line) == inside[-1][0] and not is_search)):
+        inside.pop()
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _lookup(bridge: str, table_id: int, text: str, names: PortNames) -> Lookup:
