@@ -98,7 +98,9 @@ def searches(visit: Visit) -> list[Search]:
 
 def _search(found: Found) -> Search:
     flow = None if found.entry is None else found.entry.flow
-    return (found.table_id, None, 0) if flow is None else (found.table_id, flow.priority, flow.cookie)
+    if flow is None:
+        return found.table_id, None, 0, None
+    return found.table_id, flow.priority, flow.cookie, flow.match.taken_apart()
 
 
 def certain(visit: Visit, stop: Stop) -> int:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 from vtrace_ovs.codecs.flow_text_words import PortNames
 from vtrace_ovs.codecs.trace_text import parse_trace
+from vtrace_ovs.model.agreement import Lookup
+from vtrace_ovs.model.match import Match
 
-Search = tuple[int, int | None, int]
-"""Table, priority (None: nothing matched), cookie."""
+Search = tuple[int, int | None, int, Match | None]
+"""Table, priority (None: nothing matched), cookie, match."""
 
 _OUTPUT = re.compile(r" *output:(\d+)")
 _RULE = "=" * 79
@@ -44,10 +46,13 @@ def read(text: str, bridge: str) -> Reading:
                 _note(reading, line)
         if keep:
             lookups = parse_trace("\n".join(kept), PortNames()).lookups
-            reading.searches += (
-                (each.table_id, each.priority, each.cookie) for each in lookups if each.bridge == bridge
-            )
+            reading.searches += (_search(each) for each in lookups if each.bridge == bridge)
     return reading
+
+
+def _search(lookup: Lookup) -> Search:
+    match = None if lookup.match is None or lookup.priority is None else lookup.match.taken_apart()
+    return lookup.table_id, lookup.priority, lookup.cookie, match
 
 
 def _note(reading: Reading, line: str) -> None:
