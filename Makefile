@@ -7,7 +7,7 @@ UV := .uv/bin/uv
 READY := $(VENV)/.ready
 APT := openvswitch-switch openvswitch-common ovn-central ovn-host mininet iproute2 iputils-ping ethtool tcpdump procps openssl
 
-.PHONY: demo test check bench fuzz setup apt lock clean
+.PHONY: demo test check bench fuzz differential setup apt lock clean
 
 demo: setup
 	$(BIN)/vtrace demo
@@ -28,6 +28,9 @@ bench: setup
 
 fuzz: setup
 	$(BIN)/python benchmarks/fuzz.py $(or $(N),1000000)
+
+differential: setup
+	$(BIN)/python benchmarks/differential.py $(or $(N),100000)
 
 setup: apt $(READY)
 

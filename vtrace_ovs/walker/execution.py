@@ -137,10 +137,17 @@ def _expire(run: Translation, frame: Frame, *, alive: bool) -> None:
 
 
 def _check_length(run: Translation, action: act.CheckPacketLarger, frame: Frame) -> None:
-    """OVS translates the rest of the flow for either outcome, with an action set of its own, and forgets its edits."""
-    _branch(run, frame.operations[frame.at :], frame, End.BRANCH)
+    """OVS translates the rest of the flow for larger packets first, then for others, and forgets its edits (tried).
+
+    The first branch runs and empties the action set, which the second then finds empty; its ``exit`` is everybody's,
+    that of the second its own. Nothing else of the branch not taken reaches the packet.
+    """
+    larger = run.length > action.length
+    _branch(run, frame.operations[frame.at :], frame, End.CLONE if larger else End.BRANCH)
     frame.at = len(frame.operations)
-    run.state.write(action.destination, int(run.length > action.length))
+    run.state.write(action.destination, int(larger))
+    if not larger:
+        run.state.action_set = []
 
 
 def _resubmit(run: Translation, action: act.Resubmit, frame: Frame) -> None:

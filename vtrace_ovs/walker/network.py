@@ -9,7 +9,7 @@ from vtrace_ovs.model.actions import OFPP_ANY, OFPP_LOCAL
 from vtrace_ovs.model.flow import BridgeTables, Flow, GroupEntry
 from vtrace_ovs.model.mac_table import MacTable
 from vtrace_ovs.model.places import Places
-from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
+from vtrace_ovs.model.topology import Bridge, BridgeId, PortKind, Topology
 from vtrace_ovs.walker.index import TableIndex
 from vtrace_ovs.walker.state import canonical_port
 
@@ -35,7 +35,7 @@ class BridgeView:
     ``mac_table`` is what it has learned, None when nobody asked: then output to NORMAL is not predicted.
     """
 
-    __slots__ = ("_flows", "_groups", "_indexes", "_ports", "mac_table", "tables")
+    __slots__ = ("_flows", "_groups", "_indexes", "_patches", "_ports", "mac_table", "tables")
 
     def __init__(
         self,
@@ -52,6 +52,11 @@ class BridgeView:
                 self._flows.setdefault(flow.table_id, []).append(flow)
         self._indexes: dict[int, TableIndex] = {}
         self._groups = {group.group_id: group for group in tables.groups}
+        self._patches = frozenset(
+            canonical_port(port.ofport)
+            for port in (() if bridge is None else bridge.ports)
+            if port.kind is PortKind.PATCH
+        )
         self._ports = {
             canonical_port(port.ofport): PortState.DOWN if port.link_down or port.admin_down else PortState.UP
             for port in tables.ports
@@ -75,6 +80,10 @@ class BridgeView:
         if not self._ports or (port == OFPP_LOCAL and port not in self._ports):
             return PortState.UP
         return self._ports.get(port, PortState.GONE)
+
+    def is_patch(self, port: int) -> bool:
+        """Whether a port leads into another bridge of the same server, as far as the inventory tells."""
+        return port in self._patches
 
     def flooded(self) -> tuple[int, ...] | None:
         """Every port that is up, LOCAL too, in order; None when nobody stored this bridge's ports."""

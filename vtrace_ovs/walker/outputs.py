@@ -14,14 +14,15 @@ from vtrace_ovs.walker.undecided import Unknown
 from vtrace_ovs.walker.visit import Emission
 
 _SIXTEEN_BITS = 0xFFFF
-_NEVER_CUT = frozenset({act.OFPP_TABLE, act.OFPP_NORMAL, act.OFPP_FLOOD, act.OFPP_ALL, act.OFPP_ANY})
 _FLOODS = {act.OFPP_FLOOD: "FLOOD", act.OFPP_ALL: "ALL"}
 
 
 def output(run: Translation, action: act.Output, frame: Frame) -> None:
-    """``output:PORT``, cut to ``max_len`` bytes where that is set; OVS ignores an output that it cannot cut."""
+    """``output:PORT``, cut to ``max_len`` bytes where that is set: then only to ports a datapath has (tried)."""
     cut = action.max_len if action.port != act.OFPP_CONTROLLER else 0
-    if not cut or action.port not in _NEVER_CUT:
+    if not cut or (
+        (action.port < act.OFPP_MAX or action.port == act.OFPP_LOCAL) and not run.view.is_patch(action.port)
+    ):
         output_to(run, action.port, frame, cut)
 
 

@@ -20,8 +20,8 @@ MAX_RESUBMITS = MAX_DEPTH * MAX_DEPTH
 class End(Enum):
     """What happens when a frame has run all its operations.
 
-    CLONE and BUCKET give the packet back as it was; CLONE runs the action set first, and so does BRANCH, whose ``exit``
-    stays its own.
+    CLONE, BRANCH and BUCKET give the packet back as it was, the first two after running the action set. ``exit`` in a
+    CLONE ends everything, in the other two only them.
     """
 
     NOTHING = auto()
