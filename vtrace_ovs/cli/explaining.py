@@ -1,7 +1,6 @@
 """Wires tables, packet, walk and Open vSwitch's own trace into one explanation."""
 
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +30,7 @@ from vtrace_ovs.storage.store import Store
 from vtrace_ovs.walker import WalkSettings, WalkStart, walk
 
 _PACKET_ID = "not sent"
+_MOST_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +130,16 @@ def _source(request: Request, ovsdb: str | None) -> _Source:
 
 def _record(store: Store, task_id: int, sequence: int) -> PacketInRecord:
     records = {record.sequence: record for record in store.records(task_id)}
-    entries = [number for number, record in records.items() if record.loc is Loc.IN]
     chosen = records.get(sequence)
-    if chosen is None or chosen.loc is not Loc.IN:
-        what = "does not exist" if chosen is None else f"is an {chosen.loc.value}"
-        shown = ", ".join(map(str, islice(entries, 10))) or "none"
-        raise UsageError(f"record {sequence} of task {task_id} {what}: a walk starts at an in, one of {shown}")
-    return chosen
+    if chosen is not None and chosen.loc is Loc.IN:
+        return chosen
+    what = "does not exist" if chosen is None else f"is an {chosen.loc.value}"
+    entries = sorted(
+        (record for record in records.values() if record.loc is Loc.IN),
+        key=lambda record: (record.dscp_mark, record.sequence),
+    )
+    shown = ", ".join(f"{record.sequence} ({record.bridge})" for record in entries[:_MOST_LISTED]) or "none"
+    raise UsageError(f"record {sequence} of task {task_id} {what}: a walk starts at an in, one of {shown}")
 
 
 def _vm(topology: Topology, name: str | None) -> Vm | None:
