@@ -8,6 +8,7 @@ import pytest
 from tos_traffic import sending_tos
 from vtrace_program import (
     DEADLINE,
+    NEVER_SENT,
     UDP,
     VFDS,
     Vtrace,
@@ -24,7 +25,6 @@ from vtrace_ovs.lab.faults import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
 
 RUN = ("run", UDP, "--from", "blue-web1")
-NEVER_SENT = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=9"
 INTERRUPTED = 130
 STATES = ["analyser ready", "arming", "armed", "draining", "done"]
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ VFDS = (
 )
 UDP = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=5000"
 TCP = "tcp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=443"
+NEVER_SENT = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=9"
 OURS = "cookie=0x5654"
 
 Fingerprints = Mapping[tuple[str, str], Fingerprint]
@@ -41,10 +42,12 @@ class Vtrace:
 
     environment: Mapping[str, str]
 
-    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run it to its end."""
+    def __call__(
+        self, *arguments: str, prefix: Sequence[str] = (), **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it to its end; ``prefix`` is a command that runs it in other circumstances."""
         return subprocess.run(
-            self.command(*arguments),
+            [*prefix, *self.command(*arguments)],
             env={**self.environment, **environment},
             capture_output=True,
             text=True,

@@ -20,7 +20,7 @@ from vtrace_ovs.controller.framework import Framework, prefer
 from vtrace_ovs.controller.lock import controller_lock
 from vtrace_ovs.controller.service_address import ServiceAddress
 from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
-from vtrace_ovs.errors import OpenFlowError, OvsdbError
+from vtrace_ovs.errors import OpenFlowError, OvsdbError, UsageError
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.task import Task, TaskState, TraceRequest
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology
@@ -96,8 +96,11 @@ def plans(
 
 
 def _runner(framework: str | None) -> ModuleType:
-    """The runner, on the framework asked for."""
-    prefer(None if framework is None else Framework(framework.replace("-", "_")))
+    """The runner, on the framework asked for. Raises UsageError for one that does not exist."""
+    names = {choice.value.replace("_", "-"): choice for choice in Framework}
+    if framework is not None and framework not in names:
+        raise UsageError(f"--framework {framework}: there are {' and '.join(names)}")
+    prefer(None if framework is None else names[framework])
     return importlib.import_module("vtrace_ovs.controller.runner")
 
 

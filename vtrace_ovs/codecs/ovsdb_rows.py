@@ -112,12 +112,15 @@ def attachment_of(ovsdb: str, bridge: str) -> Attachment:
 
 
 def protocol_obstacle(bridge: str, protocols: Sequence[str]) -> str | None:
-    """Why a bridge with these ``protocols`` cannot be traced. An empty set means all versions (OVS ≥ 2.8)."""
+    """Why a bridge with these ``protocols`` cannot be traced. An empty set means all versions (OVS ≥ 2.8).
+
+    ``bridge`` is its name, or ``server/bridge``.
+    """
     if not protocols or NEEDED_PROTOCOL in protocols:
         return None
     return (
         f"bridge {bridge} speaks only {', '.join(protocols)}; allow OpenFlow 1.3 beside them: "
-        f"ovs-vsctl add bridge {bridge} protocols {NEEDED_PROTOCOL}"
+        f"ovs-vsctl add bridge {bridge.rpartition('/')[2]} protocols {NEEDED_PROTOCOL}"
     )
 
 

@@ -240,9 +240,9 @@ def test_protocols_that_allow_openflow_13_are_no_obstacle(protocols: tuple[str, 
 
 
 def test_protocols_that_exclude_openflow_13_name_the_command_that_helps() -> None:
-    obstacle = protocol_obstacle("br0", ("OpenFlow10", "OpenFlow15"))
+    obstacle = protocol_obstacle("cs1/br0", ("OpenFlow10", "OpenFlow15"))
     assert obstacle is not None
-    assert "br0 speaks only OpenFlow10, OpenFlow15" in obstacle
+    assert "cs1/br0 speaks only OpenFlow10, OpenFlow15" in obstacle
     assert obstacle.endswith("ovs-vsctl add bridge br0 protocols OpenFlow13")
 
 
