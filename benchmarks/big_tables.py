@@ -132,11 +132,12 @@ def overlay_bridge(packets: int) -> BigBridge:
 def _stage_match(stage: int, random: Random, addresses: list[int]) -> str:
     """One rule of a stage; a stage has three shapes of rules at most, and its own priority for each."""
     datapath, address = random.randrange(1, PORTS + 1), random.choice(addresses)
+    host = IPv4Address(address)
     shapes = (
-        f"priority=90,ip,reg14={datapath},metadata={datapath},nw_dst={IPv4Address(address)}",
-        f"priority=80,tcp,metadata={datapath},nw_dst={IPv4Address(address)},tp_dst={random.randrange(1, 1 << 10)}",
+        f"priority=90,ip,reg14={datapath},metadata={datapath},nw_dst={host}",
+        f"priority=80,tcp,metadata={datapath},nw_dst={host},tp_dst={random.randrange(1, 1 << 10)}",
         f"priority=70,ip,metadata={datapath},nw_dst={IPv4Address(address & _prefix(24))}/24",
-        f"priority=60,ip,metadata={datapath},nw_src={IPv4Address(address & _prefix(16))}/16,nw_dst={IPv4Address(address)}",
+        f"priority=60,ip,metadata={datapath},nw_src={IPv4Address(address & _prefix(16))}/16,nw_dst={host}",
         f"priority=55,reg14={datapath},metadata={datapath},dl_src={_mac(random.randrange(4000))}",
     )
     return shapes[(stage + random.randrange(3)) % len(shapes)]

@@ -32,7 +32,8 @@ TOLD = {
 }
 BATCH = 20_000
 NOTES = """\
-`make fuzz N={total}`, seed {seed}, {seconds:.0f} s: mutations of what a real Open vSwitch sent (`tests/fuzz/corpus.txt`).
+`make fuzz N={total}`, seed {seed}, {seconds:.0f} s: mutations of what a real Open vSwitch sent, \
+`tests/fuzz/corpus.txt`.
 Accepted flows are also worded, indexed for the walker, encoded and decoded again: a difference is a crash as well.
 `make check` tries a few thousand inputs each time."""
 
