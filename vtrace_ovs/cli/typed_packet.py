@@ -130,7 +130,8 @@ class _More:
             if source is not None or destination is not None:
                 raise UsageError("the packet: tun_src and tun_dst need tun_id: give the tunnel's VNI too")
             return None
-        return Tunnel(vni, *(None if one is None else IPv4Address(one) for one in (source, destination)))
+        near, far = (None if one is None else IPv4Address(one) for one in (source, destination))
+        return Tunnel(vni, near, far)
 
 
 def _five_tuple(filter_: Filter, vm: Vm | None) -> FiveTuple:

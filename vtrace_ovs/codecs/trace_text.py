@@ -34,6 +34,7 @@ def _words(headers: Headers, in_port: int, tunnel: Tunnel | None) -> Iterator[tu
     yield "in_port", in_port & 0xFFFF if in_port > 0xFFFF else in_port  # noqa: PLR2004  reserved ports, 16-bit form
     if tunnel is not None:
         yield "tun_id", f"{tunnel.vni:#x}"
+        yield "tun_metadata0", f"{tunnel.option:#x}" if tunnel.option else None
         for side, address in (("src", tunnel.source), ("dst", tunnel.destination)):
             if address is not None:
                 yield f"tun_{side}" if address.version == 4 else f"tun_ipv6_{side}", address  # noqa: PLR2004  IPv4

@@ -1,6 +1,6 @@
 """What is known of one packet: its headers, its five-tuple, and the tunnel it arrived in or leaves by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from ipaddress import IPv4Address, IPv6Address
 
@@ -75,8 +75,13 @@ class Headers:
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """The tunnel of a packet: VNI (``tun_id``) and the outer addresses (paper, Table 2: out_sip, out_dip)."""
+    """The tunnel of a packet: VNI (``tun_id``) and the outer addresses (paper, Table 2: out_sip, out_dip).
+
+    ``option`` is what ``tun_metadata0`` carries (under OVN the logical ports), as far as a walk knows it; no log tells
+    it, so tunnels that differ in nothing else are equal.
+    """
 
     vni: int
     source: IPAddress | None
     destination: IPAddress | None
+    option: int | None = field(default=None, compare=False)

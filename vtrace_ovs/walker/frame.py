@@ -114,9 +114,13 @@ def _optional(headers: Headers) -> Iterator[tuple[str, int | None]]:
 
 
 def enter_tunnel(state: PacketState, tunnel: Tunnel) -> None:
-    """Set the tunnel fields of a packet that arrives through a tunnel; flags and options are unknown."""
+    """Set the tunnel fields of a packet that arrives through a tunnel; flags, and an option not told, are unknown."""
     state.packed = state.packed & ~TUNNEL | layout.placed("tun_id", tunnel.vni)
-    state.unknown = state.unknown & ~TUNNEL | layout.bits_of("tun_flags", "tun_metadata0")
+    state.unknown = state.unknown & ~TUNNEL | layout.bits_of("tun_flags")
+    if tunnel.option is None:
+        state.unknown |= layout.bits_of("tun_metadata0")
+    else:
+        state.packed |= layout.placed("tun_metadata0", tunnel.option)
     for address, side in ((tunnel.source, "src"), (tunnel.destination, "dst")):
         if address is None:
             state.unknown |= layout.bits_of(f"tun_{side}", f"tun_ipv6_{side}")

@@ -11,6 +11,9 @@ from vtrace_ovs.model.topology import BridgeId, Port
 from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.state import PacketState
 
+_OPTION = layout.bits_of("tun_metadata0")
+"""Both ends of a tunnel are taken to map the same option to it, as under OVN."""
+
 
 def left_through(places: Places, bridge: BridgeId, port: Port, state: PacketState) -> Tunnel:
     """The tunnel of a packet sent to ``port``. The source is the sender's VTEP of the destination's family."""
@@ -19,7 +22,9 @@ def left_through(places: Places, bridge: BridgeId, port: Port, state: PacketStat
     node = places.topology.node(bridge.node)
     vteps = () if node is None else node.vteps
     version = 4 if destination is None else destination.version
-    return Tunnel(vni, next((vtep for vtep in vteps if vtep.version == version), None), destination)
+    source = next((vtep for vtep in vteps if vtep.version == version), None)
+    option = None if state.unknown & _OPTION else layout.read(state.packed, "tun_metadata0")
+    return Tunnel(vni, source, destination, option)
 
 
 def _set_destination(packed: int) -> IPAddress | None:

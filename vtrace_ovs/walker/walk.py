@@ -10,14 +10,11 @@ from vtrace_ovs.walker import frame
 from vtrace_ovs.walker.branches import Branch, in_reading_order
 from vtrace_ovs.walker.evaluation import evaluate
 from vtrace_ovs.walker.hops import Arrival, output_hop, stopped_hop, stopping
-from vtrace_ovs.walker.layout import UNMODELLED, bits_of
+from vtrace_ovs.walker.layout import UNMODELLED
 from vtrace_ovs.walker.network import BridgeView, Network
 from vtrace_ovs.walker.state import PacketState
 from vtrace_ovs.walker.tunnels import left_through
 from vtrace_ovs.walker.visit import Emission
-
-_OPTION = bits_of("tun_metadata0")
-"""Both ends of a tunnel are taken to map the same option to it, as under OVN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +191,6 @@ class _Journey:
         state.enter_port(in_port)
         if hop.left_by is not None:
             frame.enter_tunnel(state, hop.left_by)
-            state.packed |= emission.state.packed & _OPTION
-            state.unknown = state.unknown & ~_OPTION | emission.state.unknown & _OPTION
         return Branch(hop, self._next(entering, hop, bridge, state, hop.left_by))
 
     def _next(

@@ -28,3 +28,13 @@ def test_what_the_port_fixes_wins_over_what_the_flow_set(
     topology: Topology, port: Port, packed: int, wanted: Tunnel
 ) -> None:
     assert left_through(Places(topology), BridgeId("a", "sw"), port, PacketState(packed)) == wanted
+
+
+def test_the_option_is_what_the_flow_set_where_that_is_known(topology: Topology) -> None:
+    def left(state: PacketState) -> int | None:
+        return left_through(Places(topology), BridgeId("a", "sw"), BY_FLOW, state).option
+
+    option = layout.placed("tun_metadata0", 0x30002)
+    assert left(PacketState(SET | option)) == 0x30002
+    assert left(PacketState(SET)) == 0
+    assert left(PacketState(SET | option, layout.placed("tun_metadata0", 1))) is None
