@@ -61,6 +61,7 @@ def test_a_tenant_that_sends_one_of_our_marks_gets_it_back_and_the_result_says_s
     assert result.verdict.disposition is Disposition.DELIVERED
     (note,) = (note for note in result.notes if "code point" in note)
     assert f"DSCP {dscp}" in note
+    assert all(group.example.hops[0].dscp_mark == 1 and not group.example.hops[0].inferred for group in result.groups)
     assert traffic.received.total() == traffic.sent.total()
     assert set(traffic.sent - traffic.received) <= {tos(dscp, 2)}, "nobody else's DSCP is touched"
     assert traffic.received[tos(dscp, 2)] > traffic.sent[tos(dscp, 2)] / 2, "it is altered only until it is noticed"

@@ -123,6 +123,7 @@ class Collection:
             return ()
         self._deployment.sent_by_tenants |= {dscp}
         if marks.mark(dscp) is not None:
+            run.mistakable = True
             run.note(f"tenants send DSCP {dscp}, a code point of ours: packets may have lost it until we gave it back")
         yielded = marks.without(dscp)
         wider = None if yielded is None else yielded.with_series(dscp)

@@ -39,7 +39,8 @@ class TaskRun:
     ``armed_traffic`` is what the data plane is to know of it, as the inventory was when arming began; ``judged_by`` the
     flow tables its packets are judged by, and ``meters_before`` what meters had counted when it was armed.
     ``promised_until`` is the deadline its flows are told (they expire a margin later), fixed when its transition
-    begins. ``open`` are the groups with an undecided packet; ``concluded`` tells that the final result has everything.
+    begins. ``open`` are the groups with an undecided packet; ``concluded`` tells that the final result has everything;
+    ``mistakable`` that a tenant sends one of our marks itself.
     """
 
     task: Task
@@ -68,6 +69,7 @@ class TaskRun:
     saved_at: float = 0.0
     dirty: bool = False
     concluded: bool = False
+    mistakable: bool = False
 
     @property
     def traffic(self) -> ArmedTask:
@@ -125,9 +127,14 @@ class TaskRun:
 
     @property
     def decisions(self) -> tuple[DiagnosedPacket, ...]:
-        """Everything decided so far, in the order packets were first seen."""
+        """Everything decided so far, in the order packets were first seen.
+
+        While tenants send one of our marks themselves (``mistakable``), a packet nobody was seen to color may be theirs
+        and no packet of the trace: it is left out.
+        """
         groups = sorted(self.groups.values(), key=lambda group: group.first_at)
-        return tuple(group.decisions[number] for group in groups for number in sorted(group.decisions))
+        decided = (group.decisions[number] for group in groups for number in sorted(group.decisions))
+        return tuple(packet for packet in decided if not (self.mistakable and _uncolored(packet)))
 
     @property
     def final_state(self) -> TaskState:
@@ -142,3 +149,9 @@ class TaskRun:
         """Remember something the result must mention, once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+
+def _uncolored(packet: DiagnosedPacket) -> bool:
+    """Whether no copy shows that the packet was colored."""
+    hops = packet.observed.hops
+    return not hops or hops[0].inferred or hops[0].dscp_mark != 1

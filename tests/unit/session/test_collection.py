@@ -160,3 +160,14 @@ def test_a_bridge_is_read_once_for_a_packet_that_is_missing(world: World) -> Non
     world.told()
     world.wait(SessionSettings().short_buffer + 0.5, step=0.02)
     assert world.told(ReadBridge) == ["read cs1/br"]
+
+
+def test_a_code_point_a_tenant_was_seen_to_send_never_takes_the_place_of_another(armed: World) -> None:
+    deployment = armed.session.deployment
+    code, spare = deployment.marks.code(1, 0), deployment.marks.codes[-1]
+    armed.feed(armed.uncolored(headers(dscp=spare)))
+    assert armed.session.runs[1].notes == [], "no mark uses it, so no packet can have lost it"
+    armed.feed(armed.uncolored(headers(dscp=code)))
+    assert not {code, spare} & set(deployment.marks.codes)
+    assert deployment.sent_by_tenants == {code, spare}
+    assert any(f"DSCP {code}, a code point of ours" in note for note in armed.session.runs[1].notes)

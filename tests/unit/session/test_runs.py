@@ -1,10 +1,13 @@
 import pytest
 from session_world import START, tcp_to_db
 
+from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.records import Loc, PacketInRecord
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.trajectory import Ending, Hop, Origin, Trajectory
+from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition, Verdict
 from vtrace_ovs.session.runs import Stage, TaskRun
 
 
@@ -87,3 +90,17 @@ def test_packets_are_colored_in_two_stages_and_known_in_four() -> None:
         instrumented |= {stage} if one.instrumented else set()
     assert coloring == {Stage.ARMING, Stage.COLLECTING}
     assert instrumented == coloring | {Stage.CLOSING, Stage.DRAINING}
+
+
+def test_what_a_tenant_may_have_marked_itself_is_no_packet_of_the_trace() -> None:
+    one = run()
+    one.keep(record("a"), 1.0)
+    one.keep(record("b", mark=2), 1.0)
+    for name, mark in (("a", 1), ("b", 2)):
+        hop = Hop(BridgeId("s", "b"), mark, 1)
+        way = Trajectory(1, name, 0, Origin.OBSERVED, None, (hop,), Ending.OPEN)
+        verdict = Verdict(Disposition.DELIVERED, CauseCategory.NONE, CauseCode.NONE, Confidence.OBSERVED, "", "")
+        one.groups[name].decisions[0] = DiagnosedPacket(way, None, verdict)
+    assert [packet.observed.packet_id for packet in one.decisions] == ["a", "b"]
+    one.mistakable = True
+    assert [packet.observed.packet_id for packet in one.decisions] == ["a"]
