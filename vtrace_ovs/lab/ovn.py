@@ -37,9 +37,19 @@ SYNC_DEADLINE = 20
 _PHYSICAL = "br-phy"
 _EXTERNAL = "br-ex"
 _UPLINK = "uplink"
+_NEIGHBOUR_AGING = 3600
 _VM_INTERFACE = "eth0"
 _OFFLOADS = "rx off tx off sg off tso off gso off gro off"
 _NO_IPV6 = "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1"
+
+
+def vtep_of(chassis: str) -> str:
+    """The tunnel endpoint address of a chassis."""
+    return f"192.168.0.{CHASSIS.index(chassis) + 1}"
+
+
+def _vtep_mac(chassis: str) -> str:
+    return f"0a:00:00:00:ff:0{CHASSIS.index(chassis) + 1}"
 
 
 @dataclass(slots=True)
@@ -92,7 +102,7 @@ class Chassis:
     @property
     def vtep(self) -> str:
         """Its tunnel endpoint address."""
-        return f"192.168.0.{CHASSIS.index(self.name) + 1}"
+        return vtep_of(self.name)
 
     @property
     def vms(self) -> tuple[OvnVm, ...]:
@@ -107,6 +117,10 @@ class Chassis:
         self.namespace.run(*shell(_NO_IPV6, "ip link set lo up", *quiet))
         self.ovs.start(self._wiring(remote))
         self.namespace.run(*shell(f"ip addr add {self.vtep}/24 dev {_PHYSICAL}", f"ip link set {_PHYSICAL} up"))
+        self.ovs.appctl("tnl/neigh/aging", str(_NEIGHBOUR_AGING))
+        for peer in CHASSIS:
+            if peer != self.name:
+                self.ovs.appctl("tnl/neigh/set", _PHYSICAL, vtep_of(peer), _vtep_mac(peer))
         self.ovs.daemon("ovn-controller", self.ovs.ovsdb, control_socket=False)
 
     def bind(self) -> None:
@@ -132,6 +146,7 @@ class Chassis:
         for bridge, port in bridges.items():
             words += ["--", "add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev"]
             words += ["fail_mode=standalone", "--", "add-port", bridge, port]
+        words += ["--", "set", "bridge", _PHYSICAL, f'other_config:hwaddr="{_vtep_mac(self.name)}"']
         words += ["--", "set", "Open_vSwitch", ".", *(f"external_ids:{key}={value}" for key, value in ids.items())]
         return words
 
