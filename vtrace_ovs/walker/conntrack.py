@@ -4,19 +4,13 @@ Source: ``compose_conntrack_action()`` in Open vSwitch 3.1: nested actions first
 state conntrack gives it, and the packet itself goes on untracked.
 """
 
-import re
-from ipaddress import IPv4Address
-
 from vtrace_ovs.model.actions import Conntrack, Move, Nat, SetField
-from vtrace_ovs.model.oxm import CT_MARK, field
+from vtrace_ovs.model.oxm import CT_MARK
 from vtrace_ovs.walker import layout
+from vtrace_ovs.walker.nat import translate
 from vtrace_ovs.walker.state import CONNECTION, CT_NEW, CT_TRACKED, PacketState
 from vtrace_ovs.walker.undecided import Undecided, Unknown, Unsupported
 
-CT_SOURCE_TRANSLATED = 0x40
-CT_DESTINATION_TRANSLATED = 0x80
-_ALL_32 = 0xFFFFFFFF
-_SINGLE = re.compile(r"(?P<address>\d+\.\d+\.\d+\.\d+)(?::(?P<port>\d+))?(?:,(?:persistent|hash|random))*")
 _MARKS = layout.bits_of("ct_mark", "ct_label")
 _ORIGINAL_TUPLE = CONNECTION & ~_MARKS & ~layout.bits_of("ct_state", "ct_zone")
 
@@ -26,9 +20,7 @@ def track(
 ) -> PacketState | Undecided | None:
     """Run a ``ct`` action on ``state``: the packet that recirculates, None when none does, or why not.
 
-    A new connection has mark and label 0, and is translated as the action says where that leaves no choice. Of an
-    older one the label is not known here, the mark is if ``ct_mark`` is, and a translation only where ``ct_state`` says
-    that there is none.
+    A new connection has mark and label 0. Of an older one the label is not known here, the mark is if ``ct_mark`` is.
     """
     if ct_state is None and action.table_id is not None:
         return Unknown("what connection tracking says of this packet is not known")
@@ -47,8 +39,8 @@ def track(
             case Move():
                 state.move(nested.source, nested.destination)
             case Nat():
-                if not _is_decided(nested, ct_state, recirculates=action.table_id is not None):
-                    return Unsupported("nat")
+                if nested.range_text and action.table_id is None:
+                    return Unknown("what nat makes of a packet that does not recirculate is not in the flow tables")
             case _:
                 return Unsupported(f"{type(nested).__name__} inside ct")
     recirculated = None
@@ -58,32 +50,7 @@ def track(
         recirculated.packed = layout.replaced(packed, "ct_zone", zone)
         recirculated.unknown = recirculated.unknown & ~layout.bits_of("ct_zone", "ct_state") | _ORIGINAL_TUPLE
         for nested in action.nested:
-            if isinstance(nested, Nat) and nested.range_text:
-                _translate(recirculated, nested)
+            if isinstance(nested, Nat):
+                translate(recirculated, nested, ct_state)
     state.clear_connection()
     return recirculated
-
-
-def _is_decided(action: Nat, ct_state: int | None, *, recirculates: bool) -> bool:
-    """Whether this translation has one outcome: no choice of address or port, and a connection known to be new.
-
-    Without a range ``nat`` repeats what was done to the connection before, and ``nat(src)`` only resolves clashes.
-    """
-    if ct_state is None or not ct_state & CT_NEW:
-        return ct_state is not None and not ct_state & (CT_SOURCE_TRANSLATED | CT_DESTINATION_TRANSLATED)
-    return not action.range_text or (recirculates and _SINGLE.fullmatch(action.range_text) is not None)
-
-
-def _translate(state: PacketState, action: Nat) -> None:
-    """Write the one address (and port) the action allows; a port it does not fix may change too: unknown."""
-    found = _SINGLE.fullmatch(action.range_text)
-    if found is None:
-        return
-    side, bit = ("src", CT_SOURCE_TRANSLATED) if action.source else ("dst", CT_DESTINATION_TRANSLATED)
-    state.set_masked(field(f"ipv4_{side}"), int(IPv4Address(found["address"])), _ALL_32)
-    if state.has(field("tcp_src")) or state.has(field("udp_src")):
-        if found["port"]:
-            state.packed = layout.replaced(state.packed, f"tcp_{side}", int(found["port"]))
-        elif action.source:
-            state.unknown |= layout.bits_of("tcp_src")
-    state.packed |= layout.placed("ct_state", bit)
