@@ -65,7 +65,7 @@ def split(text: str, separators: str = ",") -> list[str]:
 
     Raises CodecError when a bracket or quote is never closed: the text was cut.
     """
-    if not any(sign in text for sign in '([{"'):
+    if not any(sign in text for sign in '()[]{}"'):
         for other in separators[1:]:
             text = text.replace(other, separators[0])
         return [part for part in text.split(separators[0]) if part]
