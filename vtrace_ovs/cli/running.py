@@ -28,6 +28,7 @@ from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.ovsdb.attachment import ServiceAttachment
 from vtrace_ovs.ovsdb.inventory import read_inventory
 from vtrace_ovs.ovsdb.liveness import probe
+from vtrace_ovs.ovsdb.revalidation import wait_round
 from vtrace_ovs.session.dry_run import plan_all
 from vtrace_ovs.session.scope import resolve
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 OVSDB_TIMEOUT = 5.0
 BRIDGE_TIMEOUT = 2.0
 PROBE_TIMEOUT = 0.5
+ROUND_TIMEOUT = 2.0
 GENERATIONS = 256
 
 
@@ -144,7 +146,11 @@ def _controller(
         if store.open_intents():
             clean_all(topology, store, controlled, _remote(settings), time.time())
         around = Surroundings(
-            store, partial(_inventory, settings, connections), partial(_why_dead, settings), _remote(settings)
+            store,
+            partial(_inventory, settings, connections),
+            partial(_why_dead, settings),
+            _remote(settings),
+            partial(wait_round, timeout=ROUND_TIMEOUT),
         )
         yield controlled, around, store
 

@@ -7,9 +7,9 @@ are native threads under os-ken, so what they share is changed under a lock, and
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vtrace_ovs.codecs.framing import Message
 from vtrace_ovs.codecs.ovsdb_rows import attach_obstacle
@@ -20,13 +20,19 @@ from vtrace_ovs.controller.mailbox import Mailbox
 from vtrace_ovs.controller.reception import Reception
 from vtrace_ovs.controller.seam import hub
 from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
+from vtrace_ovs.controller.settling import Settler
 from vtrace_ovs.errors import CodecError, OpenFlowError, VtraceError
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, ServiceController, Topology
 from vtrace_ovs.session.commands import Program
-from vtrace_ovs.session.events import BridgeDown, BridgeReleased, Event
+from vtrace_ovs.session.events import BridgeDown, BridgeReleased, Event, Programmed
+
+if TYPE_CHECKING:
+    from vtrace_ovs.model.flow import FlowMod
 
 REDIAL_INTERVAL = 0.25
 GREETING_DEADLINE = 2.0
+TOUCH = -1
+"""The batch number of touches: no transition has it, so nobody waits for their confirmation."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +57,9 @@ class Links:
         self._controller_id = settings.controller_id
         self._probe = surroundings.probe
         self._report = report
+        self._calls: Mailbox[Callable[[], None]] = Mailbox(lambda call: call())
+        self._settler = Settler(surroundings.wait_round, self._calls.post)
+        self._touches: dict[tuple[BridgeId, int], FlowMod] = {}
         self._declines: Mailbox[Declined] = Mailbox(self._declined)
         self._invitations = Invitations(
             surroundings.store, surroundings.remote, surroundings.probe, self._declines.post, failed
@@ -69,6 +78,7 @@ class Links:
 
     def start(self) -> None:
         """Start the hub thread that dials, and the native one that invites."""
+        self._calls.start()
         self._declines.start()
         self._invitations.start()
         self._dialer = hub.spawn(self._keep_dialing)
@@ -102,7 +112,27 @@ class Links:
         """Carry out ``Program``."""
         link = self._attached(command.bridge)
         if link is not None:
+            if command.touch is not None:
+                self._touches[command.bridge, command.batch] = command.touch
             link.conversation.program(command)
+
+    def _told(self, event: Event) -> None:
+        """Pass an event on; a program with a flow to touch is confirmed when the datapath follows."""
+        touch = self._touches.pop((event.bridge, event.batch), None) if isinstance(event, Programmed) else None
+        if not isinstance(event, Programmed) or touch is None or event.bridge not in self._bridges:
+            self._report(event)
+            return
+        again = Program(event.bridge, TOUCH, (touch,))
+        self._settler.settle(
+            self._bridges[event.bridge],
+            lambda: self._touch(again),
+            lambda: self._report(replace(event, at=time())),
+        )
+
+    def _touch(self, again: Program) -> None:
+        link = self._links.get(again.bridge)
+        if link is not None and link.conversation.attached:
+            link.conversation.program(again)
 
     def close(self) -> None:
         """End every conversation, and take every invitation back."""
@@ -114,6 +144,7 @@ class Links:
             link.connection.close()
         self._reception.close()
         self._declines.close()
+        self._calls.close()
 
     def _attached(self, bridge_id: BridgeId) -> Link | None:
         link = self._links.get(bridge_id)
@@ -214,7 +245,7 @@ class Links:
         connection = Connection(
             sock, lambda received: self._received(link, received), lambda why: self._lost(link, why)
         )
-        conversation = BridgeLink(name, self._controller_id, connection.send, self._report, identify)
+        conversation = BridgeLink(name, self._controller_id, connection.send, self._told, identify)
         link = Link(conversation, connection, monotonic())
         return link
 

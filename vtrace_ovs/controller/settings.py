@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from vtrace_ovs.controller.service_address import ServiceAddress
 from vtrace_ovs.instrumentation.plan import Settings
-from vtrace_ovs.session.boundary import InventorySource, LivenessProbe, RemoteAttachment, TaskStore
+from vtrace_ovs.session.boundary import InventorySource, LivenessProbe, RemoteAttachment, RoundWaiter, TaskStore
 from vtrace_ovs.session.settings import SessionSettings
 
 PRIVATE_CONTROLLER_ID = 0x5654
@@ -42,3 +42,4 @@ class Surroundings:
     inventory: InventorySource
     probe: LivenessProbe
     remote: RemoteAttachment
+    wait_round: RoundWaiter

@@ -23,7 +23,7 @@ def ofproto_trace(rundir: Path, bridge: str, flow: str, ct_next: str | None = No
 
 
 def _ask(rundir: Path, command: str, arguments: Sequence[str]) -> str:
-    paths = _control_sockets(rundir)
+    paths = control_sockets(rundir)
     for path in paths:
         code, client = UnixctlClient.create(str(path))
         if code:
@@ -41,7 +41,7 @@ def _ask(rundir: Path, command: str, arguments: Sequence[str]) -> str:
     )
 
 
-def _control_sockets(rundir: Path) -> tuple[Path, ...]:
+def control_sockets(rundir: Path) -> tuple[Path, ...]:
     """The socket of the running daemon first: ``ovs-vswitchd.PID.ctl``, or the name ``--unixctl`` gave it."""
     pidfile = rundir / "ovs-vswitchd.pid"
     own = rundir / f"ovs-vswitchd.{pidfile.read_text().strip()}.ctl" if pidfile.exists() else None

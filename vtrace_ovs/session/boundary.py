@@ -27,6 +27,11 @@ class RemoteAttachment(Protocol):
         """Remove our rows from one OVSDB (only those for ``target``, unless None); the bridges that had one."""
 
 
+RoundWaiter = Callable[[Bridge, Callable[[], None]], bool]
+"""Blocks while ovs-vswitchd brings its datapath in line once, calling the function when it was asked; False if it
+cannot be asked. Never raises."""
+
+
 class TaskStore(Protocol):
     """The database as a controller uses it; every call is one transaction and may raise StorageError."""
 

@@ -35,11 +35,15 @@ class EraseIntents:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Send these changes to a bridge in order, then a barrier; answered by ``Programmed`` or ``BridgeDown``."""
+    """Send these changes to a bridge in order, then a barrier; answered by ``Programmed`` or ``BridgeDown``.
+
+    With ``touch``, a flow of ours that is there by then, the answer comes only when the datapath follows the tables.
+    """
 
     bridge: BridgeId
     batch: int
     mods: tuple[FlowMod | MeterMod, ...]
+    touch: FlowMod | None = None
 
 
 @dataclass(frozen=True, slots=True)

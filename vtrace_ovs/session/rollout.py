@@ -44,13 +44,15 @@ def _mods(change: PlanChanges, phase: Phase) -> tuple[FlowMod | MeterMod, ...]:
 class Rollout:
     """One transition of all bridges. ``batch`` numbers its programs; ``errors`` collects refusals by bridge.
 
-    ``recolored`` is set once sources changed, and reset when packets of the old color have had time to arrive.
+    ``touches`` holds a sink of ours per bridge, there from its first phase to its last. ``recolored`` is set once
+    sources changed, and reset when packets of the old color have had time to arrive.
     """
 
     batch: int
     wanted: Mapping[BridgeId, BridgePlan | None]
     changes: dict[BridgeId, PlanChanges]
     remains: Mapping[BridgeId, tuple[BridgePlan, ...]]
+    touches: Mapping[BridgeId, FlowMod]
     phase: Phase | None = None
     waiting: set[BridgeId] = field(default_factory=set)
     recolored: bool = False
@@ -65,7 +67,9 @@ class Rollout:
     ) -> "Rollout":
         """The rollout that makes each bridge carry what is wanted of it, and nothing of what ``remains`` there."""
         planned = {bridge: changes(carried.get(bridge), plan) for bridge, plan in wanted.items()}
-        return Rollout(batch, wanted, planned, remains)
+        plans = {bridge: plan or carried.get(bridge) for bridge, plan in wanted.items()}
+        touches = {bridge: plan.sinks[0] for bridge, plan in plans.items() if plan is not None and plan.sinks}
+        return Rollout(batch, wanted, planned, remains, touches)
 
     @property
     def installs(self) -> bool:
@@ -86,9 +90,18 @@ class Rollout:
             return ()
         self.phase = phase
         self.recolored |= phase in (Phase.SOURCES_IN, Phase.SOURCES_OUT)
-        programs = tuple(Program(bridge, self.batch, mods) for bridge, mods in self._due(phase))
+        programs = tuple(Program(bridge, self.batch, mods, self._touch(bridge)) for bridge, mods in self._due(phase))
         self.waiting = {program.bridge for program in programs}
         return programs
+
+    def _touch(self, bridge: BridgeId) -> FlowMod | None:
+        """What to send again so that the datapath is waited for, not only the tables.
+
+        A cached flow that does not know a mark yet would carry it to the VM, and one that still colors would go on
+        after the sinks are gone.
+        """
+        recolors = self.phase is Phase.SOURCES_IN and any(self._due(Phase.SINKS_OUT))
+        return self.touches.get(bridge) if recolors or self.phase in (Phase.SINKS_IN, Phase.SOURCES_OUT) else None
 
     def _next(self) -> Phase | None:
         """The next phase in which any bridge is sent anything."""

@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def app(store: Store) -> VTraceApp:
     """Not started: what is reported waits in its inbox."""
-    surroundings = Surroundings(store, lambda: (Topology(), ()), lambda _: None, NoRemote())
+    surroundings = Surroundings(store, lambda: (Topology(), ()), lambda _: None, NoRemote(), lambda *_: True)
     return VTraceApp(settings=ControllerSettings(generation=7), surroundings=surroundings)
 
 

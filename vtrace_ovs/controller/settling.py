@@ -1,0 +1,39 @@
+"""Turns "the bridge confirmed our flows" into "its datapath follows them", on a native thread per bridge.
+
+A barrier says that the OpenFlow tables have changed. Packets follow the datapath's cached flows, which ovs-vswitchd
+brings in line a little later (its revalidators, ovs-vswitchd(8)): until then a colored packet would pass a VFD unseen,
+and reach its VM with our mark. So we wait for two whole rounds of the revalidators: one may have begun before our last
+change, and a cached flow made from the old tables may still be put in behind it. A round begins at once when a flow
+changes, so one of ours is sent again for each.
+"""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from time import sleep
+
+from vtrace_ovs.model.topology import Bridge
+from vtrace_ovs.session.boundary import RoundWaiter
+
+ROUNDS = 2
+BLIND_WAIT = 1.0
+"""Seconds that two rounds take when nothing is touched: ``other_config:max-revalidator`` is 500 ms by default."""
+
+
+class Settler:
+    """``wait_round`` blocks for one round; ``on_hub`` has a call made on a hub thread."""
+
+    def __init__(self, wait_round: RoundWaiter, on_hub: Callable[[Callable[[], None]], None]) -> None:
+        self._wait_round = wait_round
+        self._on_hub = on_hub
+
+    def settle(self, bridge: Bridge, touch: Callable[[], None], done: Callable[[], None]) -> None:
+        """Call ``done`` on the hub once the datapath follows; ``touch`` sends a flow of ours again."""
+        threading.Thread(target=self._work, args=(bridge, touch, done), name="vtrace-settling", daemon=True).start()
+
+    def _work(self, bridge: Bridge, touch: Callable[[], None], done: Callable[[], None]) -> None:
+        for _ in range(ROUNDS):
+            if not self._wait_round(bridge, partial(self._on_hub, touch)):
+                sleep(BLIND_WAIT)
+                break
+        self._on_hub(done)

@@ -1,0 +1,52 @@
+"""Turns one round of ovs-vswitchd's revalidators into a return, over its control socket (``revalidator/wait``).
+
+JSON-RPC over a Unix socket, as ovs-appctl(8) speaks it; python-ovs's client cannot say when a request has been sent.
+"""
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from vtrace_ovs.model.topology import Bridge, ManagementSocket
+from vtrace_ovs.ovsdb.ofproto_trace import control_sockets
+
+REQUEST = json.dumps({"id": 0, "method": "revalidator/wait", "params": []}).encode()
+RECEIVE_SIZE = 4096
+
+
+def wait_round(bridge: Bridge, begun: Callable[[], None], timeout: float) -> bool:
+    """Wait until the revalidators have been over all datapath flows once; ``begun`` is called when they are asked.
+
+    False when they cannot be asked within ``timeout`` seconds: a remote bridge, no permission, a daemon that hangs.
+    """
+    if not isinstance(bridge.attachment, ManagementSocket):
+        return False
+    return any(_asked(path, begun, timeout) for path in control_sockets(Path(bridge.attachment.path).parent))
+
+
+def _asked(path: Path, begun: Callable[[], None], timeout: float) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(timeout)
+            connection.connect(str(path))
+            connection.sendall(REQUEST)
+            begun()
+            answer = b""
+            while not (reply := _whole(answer)):
+                chunk = connection.recv(RECEIVE_SIZE)
+                if not chunk:
+                    return False
+                answer += chunk
+    except OSError:
+        return False
+    return reply == "done"
+
+
+def _whole(answer: bytes) -> str:
+    """``done`` or ``refused`` once the answer is whole, empty before."""
+    try:
+        reply = json.loads(answer)
+    except ValueError:
+        return ""
+    return "done" if isinstance(reply, dict) and reply.get("error") is None else "refused"
