@@ -37,6 +37,8 @@ _Edit = (
 def execute(run: Translation, operation: Operation, frame: Frame) -> None:  # noqa: C901, PLR0912  one arm per kind
     """Run one operation of the frame on top of the stack."""
     match operation:
+        case act.Resubmit():  # first, because it is what pipelines are made of
+            _resubmit(run, operation, frame)
         case (
             act.SetField()
             | act.Move()
@@ -55,8 +57,6 @@ def execute(run: Translation, operation: Operation, frame: Frame) -> None:  # no
             _edit(run, operation, frame)
         case act.Output():
             outputs.output(run, operation, frame)
-        case act.Resubmit():
-            _resubmit(run, operation, frame)
         case act.GotoTable():
             run.go(operation.table_id, None, frame)
         case act.OutputSubField():

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from vtrace_ovs.model.packet import Headers, Tunnel
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, NearMiss, Step
-from vtrace_ovs.model.wording import instructions_text
 from vtrace_ovs.walker import frame
 from vtrace_ovs.walker.near_miss import near_misses
 from vtrace_ovs.walker.network import BridgeView
@@ -114,6 +113,6 @@ def _step(found: Found, nearest: tuple[NearMiss, ...] = ()) -> Step:
     entry = found.entry
     if entry is None:
         return Step(found.table_id, None, None, "", found.ambiguous, nearest)
-    if entry.text is None:
-        entry.text = instructions_text(entry.flow.instructions)
-    return Step(found.table_id, entry.flow.key, entry.flow.cookie, entry.text, found.ambiguous, nearest)
+    if found.ambiguous or nearest:
+        return replace(entry.step, ambiguous=found.ambiguous, near_misses=nearest)
+    return entry.step

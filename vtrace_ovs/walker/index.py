@@ -6,6 +6,7 @@ Source: Srinivasan, Suri, Varghese, "Packet Classification using Tuple Space Sea
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vtrace_ovs.model.actions import Action as _Action
 from vtrace_ovs.model.actions import (
@@ -22,6 +23,8 @@ from vtrace_ovs.model.actions import (
 )
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.match import MaskedField
+from vtrace_ovs.model.trajectory import Step
+from vtrace_ovs.model.wording import instructions_text
 from vtrace_ovs.walker import layout
 
 Operation = _Action | WriteActions | ClearActions | WriteMetadata | GotoTable | UnknownInstruction
@@ -34,15 +37,23 @@ _INSTRUCTION_ORDER = (Meter, ApplyActions, ClearActions, WriteActions, WriteMeta
 class Entry:
     """A flow ready to be searched for and run.
 
-    ``value`` and ``mask`` are its match over a packed packet; ``operations`` and ``text`` (its actions in OVS's words)
-    are made on first use.
+    ``value`` and ``mask`` are its match over a packed packet; ``operations`` and ``told`` (``step``) are made on first
+    use.
     """
 
     flow: Flow
     value: int
     mask: int
     operations: tuple[Operation, ...] | None = None
-    text: str | None = None
+    told: Step | None = None
+
+    @property
+    def step(self) -> Step:
+        """The lookup that found this flow and no other of its priority, made on first use."""
+        if self.told is None:
+            flow = self.flow
+            self.told = Step(flow.table_id, flow.key, flow.cookie, instructions_text(flow.instructions))
+        return self.told
 
     @property
     def program(self) -> tuple[Operation, ...]:
@@ -69,17 +80,18 @@ class Subtable:
         return next(iter(self.entries.values()))[0].flow.match.fields
 
     def without(self, bits: int) -> dict[int, list[Entry]]:
-        """The best flow of each value, by the value without these bits."""
+        """The best flow of each value, by the value without these bits; highest priority first."""
         found = self.loosened.get(bits)
         if found is None:
             found = self.loosened[bits] = {}
             for value, entries in self.entries.items():
                 found.setdefault(value & ~bits, []).append(entries[0])
+            for alike in found.values():
+                alike.sort(key=_falling_priority)
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(NamedTuple):
     """The outcome of one search. ``undecided`` are flows of higher priority that unknown bits may or may not match."""
 
     entry: Entry | None
@@ -93,7 +105,7 @@ class TableIndex:
     ``levels`` are the flows that only satisfy conjunctions (ovs-fields(7), "Conjunctive Match Fields").
     """
 
-    __slots__ = ("_tested", "levels", "subtables")
+    __slots__ = ("_probes", "_tested", "levels", "subtables")
 
     def __init__(self, flows: Iterable[Flow]) -> None:
         by_mask: dict[int, Subtable] = {}
@@ -107,12 +119,17 @@ class TableIndex:
             if subtable is None:
                 subtable = by_mask[mask] = Subtable(mask, flow.priority, {})
             subtable.top = max(subtable.top, flow.priority)
-            subtable.entries.setdefault(value, []).append(Entry(flow, value, mask))
+            alike = subtable.entries.get(value)
+            if alike is None:
+                subtable.entries[value] = [Entry(flow, value, mask)]
+            else:
+                alike.append(Entry(flow, value, mask))
         for subtable in by_mask.values():
             for entries in subtable.entries.values():
                 if len(entries) > 1:
                     entries.sort(key=_falling_priority)
         self.subtables = tuple(sorted(by_mask.values(), key=lambda subtable: -subtable.top))
+        self._probes = tuple((each.top, each.mask, each.entries.get) for each in self.subtables)
         self._tested = 0
         for mask in by_mask:
             self._tested |= mask
@@ -154,10 +171,10 @@ class TableIndex:
         best: Entry | None = None
         ambiguous = False
         floor = -1
-        for subtable in self.subtables:
-            if subtable.top < floor:
+        for top, mask, find in self._probes:
+            if top < floor:
                 break
-            found = subtable.entries.get(packed & subtable.mask)
+            found = find(packed & mask)
             if found is None:
                 continue
             priority = found[0].flow.priority

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from heapq import nsmallest
+from itertools import islice, takewhile
 
 from vtrace_ovs.model.match import MaskedField
 from vtrace_ovs.model.notation import value_text
@@ -25,7 +26,7 @@ def near_misses(index: TableIndex, key: int, unknown: int, matched: Entry | None
     if wanted <= 0:
         return ()
     floor = -1 if matched is None else matched.flow.priority
-    nearest = nsmallest(wanted, _ranked(_one_field_away(index, key, unknown, floor), key, unknown))
+    nearest = nsmallest(wanted, _ranked(_one_field_away(index, key, unknown, floor, wanted), key, unknown))
     if len(nearest) < wanted and sum(len(each.entries) for each in index.subtables) <= SCANNED_WHOLE:
         every = (entry for entry in index.entries() if entry.flow.priority > floor)
         nearest = nsmallest(wanted, _ranked(every, key, unknown))
@@ -44,8 +45,11 @@ def _ranked(entries: Iterable[Entry], key: int, unknown: int) -> Iterator[_Candi
             yield (len(failing), sum(failing), -entry.flow.priority), order, entry
 
 
-def _one_field_away(index: TableIndex, key: int, unknown: int, floor: int) -> Iterator[Entry]:
-    """Flows above ``floor`` that differ in one field, by one hash lookup for each field of each mask."""
+def _one_field_away(index: TableIndex, key: int, unknown: int, floor: int, wanted: int) -> Iterator[Entry]:
+    """Flows above ``floor`` that differ in one field, by one hash lookup for each field of each mask.
+
+    Those that differ in the same field of the same mask are equally near but for their priority: the best are enough.
+    """
     for subtable in index.subtables:
         if subtable.top <= floor:
             return
@@ -53,9 +57,9 @@ def _one_field_away(index: TableIndex, key: int, unknown: int, floor: int) -> It
             continue  # hashed values cannot leave unknown bits open; a table small enough is scanned anyway
         for masked in subtable.fields():
             bits = layout.packed_match((masked,))[1]
-            for entry in subtable.without(bits).get(key & subtable.mask & ~bits, ()):
-                if entry.flow.priority > floor and (entry.value ^ key) & bits:
-                    yield entry
+            alike = subtable.without(bits).get(key & subtable.mask & ~bits, ())
+            above = takewhile(lambda entry: entry.flow.priority > floor, alike)
+            yield from islice((e for e in above if e.program and (e.value ^ key) & bits), wanted)
 
 
 def _differences(entry: Entry, key: int, unknown: int) -> tuple[tuple[str, str, str], ...]:

@@ -1,14 +1,14 @@
 """Turns what happens to a packet inside one bridge into nouns: searches, emissions, stops and recirculated copies."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.walker.index import Entry
 from vtrace_ovs.walker.state import PacketState
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One table search: where, which flow (None: no match), and the packed packet as the search saw it."""
 
     table_id: int
