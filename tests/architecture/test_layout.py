@@ -30,6 +30,7 @@ TESTED_ELSEWHERE = {
     "ovsdb/attachment.py": "tests/functional/test_attach_leaves_no_trace.py",
     "ovsdb/client.py": "tests/functional/test_ovsdb_inventory.py",
     "ovsdb/inventory.py": "tests/functional/test_ovsdb_inventory.py",
+    "ovsdb/ofproto_trace.py": "tests/functional/test_explain.py",
     "ovsdb/liveness.py": "tests/functional/test_ovsdb_liveness.py",
     "ovsdb/service_rows.py": "tests/functional/test_ovsdb_service_rows.py",
     "ovsdb/streams.py": "tests/functional/test_ovsdb_inventory.py",

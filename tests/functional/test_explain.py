@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from vtrace_ovs.cli.app import run
+from vtrace_ovs.errors import InfrastructureError
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.ovsdb.fingerprint import difference, fingerprint
+from vtrace_ovs.ovsdb.ofproto_trace import ofproto_trace
 
 PIPELINES = {
     "sw": """
@@ -142,3 +144,23 @@ def test_a_port_that_is_not_there_is_a_usage_error(explain: Explain) -> None:
     code, told = explain("tcp,nw_src=10.0.1.1,nw_dst=10.0.2.2", "--at", "s1/sw:vm9")
     assert code == 2
     assert "it has 1 (vm1), 2 (sw-rt), 3 (vm3)" in told["stderr"]
+
+
+def test_a_control_socket_of_any_name_answers(bridges: OvsInstance) -> None:
+    flow = "in_port=1,dl_type=0x0800,nw_dst=10.9.9.9"
+    answer = ofproto_trace(bridges.directory, "sw", flow)
+    assert "Datapath actions: drop" in answer
+    usual = bridges.directory / f"ovs-vswitchd.{bridges.pids['ovs-vswitchd']}.ctl"
+    (bridges.directory / "ovs-vswitchd.ctl").rename(usual)
+    (bridges.directory / "ovs-vswitchd.1.ctl").touch()
+    assert ofproto_trace(bridges.directory, "sw", flow) == answer
+    usual.rename(bridges.directory / "ovs-vswitchd.ctl")
+
+
+def test_what_open_vswitch_refuses_is_said_in_one_line(bridges: OvsInstance, tmp_path: Path) -> None:
+    with pytest.raises(InfrastructureError, match="br9"):
+        ofproto_trace(bridges.directory, "br9", "in_port=1")
+    with pytest.raises(InfrastructureError, match="ofproto/trace sw in_port=zz"):
+        ofproto_trace(bridges.directory, "sw", "in_port=zz")
+    with pytest.raises(InfrastructureError, match="no control socket"):
+        ofproto_trace(tmp_path / "nowhere", "sw", "in_port=1")
