@@ -8,15 +8,17 @@ dial. Blocking: runs where no hub does.
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from time import sleep
 
 from vtrace_ovs.codecs.ovsdb_rows import attach_obstacle
 from vtrace_ovs.controller.dialogue import Dialogue, dial
 from vtrace_ovs.controller.remote_cleaning import visit
 from vtrace_ovs.controller.service_address import NO_ADDRESS
 from vtrace_ovs.controller.settings import ControllerSettings
+from vtrace_ovs.controller.settling import BLIND_WAIT
 from vtrace_ovs.errors import InfrastructureError, OpenFlowError, OvsdbError
 from vtrace_ovs.instrumentation.changes import wipe
-from vtrace_ovs.instrumentation.cookies import is_ours
+from vtrace_ovs.instrumentation.cookies import colors, is_ours
 from vtrace_ovs.model.task import Intent, IntentKind
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, ServiceController, Topology
 from vtrace_ovs.session.boundary import RemoteAttachment, TaskStore
@@ -41,10 +43,14 @@ def clean_all(
     """
     intents = store.open_intents()
     rowless = _remove_rows(topology, intents, remote)
+    cleaner = _Cleaner(settings, remote, _meters(intents))
+    colored = [bridge for bridge in topology.vfds() if cleaner.stop_coloring(bridge)]
+    if colored:
+        sleep(BLIND_WAIT + settings.session.drain)
     cleaned = tuple(
         outcome
         for ovsdb, bridges in _by_server(topology).items()
-        for outcome in _clean_server(ovsdb, bridges, topology, _Cleaner(settings, remote, _meters(intents)))
+        for outcome in _clean_server(ovsdb, bridges, topology, cleaner)
     )
     clean = {str(outcome.bridge) for outcome in cleaned if outcome.problem is None}
     undone = (
@@ -63,6 +69,20 @@ class _Cleaner:
     settings: ControllerSettings
     remote: RemoteAttachment
     meters: dict[str, set[int]]
+
+    def stop_coloring(self, bridge: Bridge) -> bool:
+        """Remove the sources of a local bridge before any sink goes anywhere (trap T10); whether there were any."""
+        if not isinstance(bridge.attachment, ManagementSocket):
+            return False
+        try:
+            timeout = self.settings.bridge_timeout
+            with closing(dial(bridge, bridge.attachment.path, self.settings.controller_id, timeout)) as dialogue:
+                if not any(colors(flow.cookie) for flow in dialogue.read().tables.flows):
+                    return False
+                dialogue.program((wipe().sources_delete,))
+        except (OSError, OpenFlowError):
+            return False  # said when its turn comes
+        return True
 
     def local(self, bridge: Bridge, path: str) -> Cleaned:
         try:

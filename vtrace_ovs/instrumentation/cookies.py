@@ -58,6 +58,11 @@ def is_ours(value: int) -> bool:
     return value & PRODUCT_MASK == PRODUCT << PRODUCT_SHIFT
 
 
+def colors(value: int) -> bool:
+    """Whether a flow with this cookie is a source of this tool."""
+    return is_ours(value) and bool(value >> KIND_SHIFT & SOURCE_BIT)
+
+
 def all_of_ours() -> tuple[int, int]:
     """Cookie and mask that select every flow of ours."""
     return PRODUCT << PRODUCT_SHIFT, PRODUCT_MASK

@@ -1,6 +1,15 @@
 import pytest
 
-from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind, all_of_ours, all_sources, is_ours
+from vtrace_ovs.instrumentation.cookies import (
+    KIND_SHIFT,
+    SOURCE_BIT,
+    Cookie,
+    CookieKind,
+    all_of_ours,
+    all_sources,
+    colors,
+    is_ours,
+)
 
 SOURCES = {CookieKind.COLOR, CookieKind.UNCOLORED}
 
@@ -30,3 +39,10 @@ def test_kinds_of_a_newer_version_are_ours_but_unknown() -> None:
     newer = 0x5654 << 48 | 0x7F << 32
     assert is_ours(newer)
     assert Cookie.of(newer) is None
+
+
+def test_sources_are_told_by_one_bit() -> None:
+    assert colors(Cookie(7, CookieKind.COLOR, 3).value)
+    assert colors(Cookie(7, CookieKind.UNCOLORED, 3).value)
+    assert not colors(Cookie(7, CookieKind.MARK).value)
+    assert not colors(SOURCE_BIT << KIND_SHIFT), "somebody else's"
