@@ -21,6 +21,7 @@ from vtrace_ovs.model.actions import (
     WriteActions,
     WriteMetadata,
 )
+from vtrace_ovs.model.bulk import collector_paused
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.match import MaskedField
 from vtrace_ovs.model.trajectory import Step
@@ -108,22 +109,8 @@ class TableIndex:
     __slots__ = ("_probes", "_tested", "levels", "subtables")
 
     def __init__(self, flows: Iterable[Flow]) -> None:
-        by_mask: dict[int, Subtable] = {}
-        clauses = []
-        for flow in flows:
-            if _is_clause(flow):
-                clauses.append(flow)
-                continue
-            value, mask = layout.packed_match(flow.match.fields)
-            subtable = by_mask.get(mask)
-            if subtable is None:
-                subtable = by_mask[mask] = Subtable(mask, flow.priority, {})
-            subtable.top = max(subtable.top, flow.priority)
-            alike = subtable.entries.get(value)
-            if alike is None:
-                subtable.entries[value] = [Entry(flow, value, mask)]
-            else:
-                alike.append(Entry(flow, value, mask))
+        with collector_paused():
+            by_mask, clauses = _sorted_out(flows)
         for subtable in by_mask.values():
             for entries in subtable.entries.values():
                 if len(entries) > 1:
@@ -199,6 +186,27 @@ class TableIndex:
         floor = -1 if best is None else best.flow.priority
         ambiguous = len(certain) > 1 and certain[1].flow.priority == floor
         return Lookup(best, ambiguous, tuple(entry for entry in possible if entry.flow.priority > floor))
+
+
+def _sorted_out(flows: Iterable[Flow]) -> tuple[dict[int, Subtable], list[Flow]]:
+    """Flows by their mask, and those that are clauses of a conjunction."""
+    by_mask: dict[int, Subtable] = {}
+    clauses: list[Flow] = []
+    for flow in flows:
+        if _is_clause(flow):
+            clauses.append(flow)
+            continue
+        value, mask = layout.packed_match(flow.match.fields)
+        subtable = by_mask.get(mask)
+        if subtable is None:
+            subtable = by_mask[mask] = Subtable(mask, flow.priority, {})
+        subtable.top = max(subtable.top, flow.priority)
+        alike = subtable.entries.get(value)
+        if alike is None:
+            subtable.entries[value] = [Entry(flow, value, mask)]
+        else:
+            alike.append(Entry(flow, value, mask))
+    return by_mask, clauses
 
 
 _Clause = tuple[Entry, tuple[Conjunction, ...]]

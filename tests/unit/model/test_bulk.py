@@ -1,0 +1,25 @@
+import gc
+
+import pytest
+
+from vtrace_ovs.model.bulk import collector_paused
+
+
+def test_the_collector_rests_while_values_are_built_and_goes_on_after() -> None:
+    assert gc.isenabled()
+    with collector_paused():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_the_collector_goes_on_after_an_error() -> None:
+    with pytest.raises(ValueError, match="astray"), collector_paused():
+        raise ValueError("astray")
+    assert gc.isenabled()
+
+
+def test_a_collector_that_was_off_stays_off() -> None:
+    with collector_paused():
+        with collector_paused():
+            pass
+        assert not gc.isenabled()
