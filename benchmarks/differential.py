@@ -9,8 +9,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -34,9 +36,10 @@ class Tally:
     outputs: int = 0
     left_open: Counter[str] = field(default_factory=Counter)
     disagreements: list[str] = field(default_factory=list)
+    silences: list[str] = field(default_factory=list)
 
     def add(self, judge: Judge, flows: list[Flow], packets: list[Packet]) -> None:
-        """Compare these packets on these tables."""
+        """Compare these packets on these tables. Raises OSError when Open vSwitch hangs or dies."""
         for found in judge.compare(judge.install(flows), packets):
             self.cases += 1
             self.ambiguous += found.ambiguous
@@ -52,15 +55,43 @@ class Tally:
         print(f"{len(self.disagreements)} disagreements; {self.ambiguous} cases where OpenFlow leaves the order open")
         for name, times in self.left_open.most_common():
             print(f"{times:8} left open: {name}")
-        for text in self.disagreements[:SHOWN]:
+        if self.silences:
+            print(f"{len(self.silences)} table sets that Open vSwitch hung or died on, and that nobody could compare")
+        for text in (*self.disagreements[:SHOWN], *self.silences[:SHOWN]):
             print(text, file=sys.stderr)
+
+
+class Courts:
+    """One judge after another: a new Open vSwitch when the last one fell silent."""
+
+    judge: Judge
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._opened = 0
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.reopen()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def reopen(self) -> None:
+        """Begin with a fresh Open vSwitch."""
+        if self._opened:
+            self.judge.ovs.kill("ovs-vswitchd")
+        self._open.close()
+        self._opened += 1
+        self.judge = self._open.enter_context(judging(self._directory / str(self._opened)))
 
 
 def main(cases: int, number: int) -> int:
     """Compare about so many cases, and tell."""
     tally = Tally()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as directory, judging(Path(directory) / "ovs") as judge:
+    with tempfile.TemporaryDirectory() as directory, Courts(Path(directory)) as courts:
 
         @seed(number)
         @settings(
@@ -72,7 +103,11 @@ def main(cases: int, number: int) -> int:
         )
         @given(flows=tables(), packets=PACKETS)
         def compare(flows: list[Flow], packets: list[Packet]) -> None:
-            tally.add(judge, flows, packets)
+            try:
+                tally.add(courts.judge, flows, packets)
+            except OSError as error:
+                tally.silences.append("\n".join([*map(flow_line, flows), *map(str, packets), repr(error)]))
+                courts.reopen()
 
         print(f"seed {number}", flush=True)
         compare()

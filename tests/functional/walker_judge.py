@@ -241,13 +241,17 @@ class ControlSocket:
             try:
                 reply, end = json.JSONDecoder().raw_decode(self._rest)
             except json.JSONDecodeError:
-                chunk = self._socket.recv(1 << 16)
-                assert chunk, "ovs-vswitchd closed its control socket: see its log"
-                self._rest += chunk.decode()
+                self._rest += self._read()
                 continue
             self._rest = self._rest[end:].lstrip()
             assert reply["error"] is None, reply["error"]
             return str(reply["result"])
+
+    def _read(self) -> str:
+        chunk = self._socket.recv(1 << 16)
+        if not chunk:
+            raise ConnectionError("ovs-vswitchd closed its control socket: see its log")
+        return chunk.decode()
 
     def close(self) -> None:
         self._socket.close()
