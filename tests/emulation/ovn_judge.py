@@ -17,7 +17,7 @@ from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.walker.evaluation import evaluate
 from vtrace_ovs.walker.network import BridgeView
-from vtrace_ovs.walker.state import PacketState
+from vtrace_ovs.walker.state import CT_NEW, PacketState
 from vtrace_ovs.walker.visit import Found, Stop, Visit
 
 RECIRCULATIONS = 16
@@ -29,13 +29,15 @@ OPEN = frozenset({None, DropShape.UNSUPPORTED})
 class Tally:
     """How many packets were compared, and what the walker left open, by name.
 
-    ``claimed`` packets were answered whole, ``punted`` ones alike up to a controller.
+    ``claimed`` packets were answered whole, ``punted`` ones alike up to a controller; of ``hashed`` and ``simulated``
+    ones OVS itself does not tell the rest.
     """
 
     packets: int = 0
     claimed: int = 0
     punted: int = 0
     hashed: int = 0
+    simulated: int = 0
     longest: int = 0
     open: Counter[str] = field(default_factory=Counter)
 
@@ -44,6 +46,7 @@ class Tally:
         lines = [f"\n{title}: {self.packets} packets, {alike}; left open:"]
         lines += [f"  {count:5}  {name}" for name, count in self.open.most_common()]
         lines.append(f"  {self.hashed:5}  ofproto/trace itself ends at a select group")
+        lines.append(f"  {self.simulated:5}  ofproto/trace translates an established connection as if it were new")
         sys.stdout.write("\n".join([*lines, ""]))
 
 
@@ -82,6 +85,9 @@ class OvnBridge:
             known = certain(visit, undecided[0])
             same = (ours[:known], outputs) == (theirs.searches[:known], theirs.outputs[: len(outputs)])
             tally.punted += known == len(theirs.searches) and outputs == theirs.outputs
+        elif theirs.translated is not None and not packet.ct_state & CT_NEW:
+            tally.simulated += 1
+            same = ours[: theirs.translated] == theirs.searches[: theirs.translated]
         elif theirs.hashed:
             tally.hashed += 1
             same = ours[: len(theirs.searches)] == theirs.searches

@@ -18,16 +18,21 @@ Search = tuple[int, int | None, int, Match | None]
 
 _OUTPUT = re.compile(r" *output:(\d+)")
 _RULE = "=" * 79
+_REWRITTEN = "Modified flow: nw_src"
 _FORK = "A clone of the packet is forked to recirculate"
 
 
 @dataclass
 class Reading:
-    """``hashed`` means that OVS stopped before a select group: it would have to hash a real packet."""
+    """``hashed`` means that OVS stopped before a select group: it would have to hash a real packet.
+
+    ``translated`` is how many searches come before OVS first rewrites an address to simulate ``nat(…)``.
+    """
 
     searches: list[Search] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
     hashed: bool = False
+    translated: int | None = None
 
 
 def read(text: str, bridge: str) -> Reading:
@@ -35,7 +40,9 @@ def read(text: str, bridge: str) -> Reading:
     first, *rest = text.split(_RULE + "\n")
     reading = Reading()
     wanted = [True]
-    for body in (first, *rest[1::2]):
+    for heading, body in (("", first), *zip(rest[::2], rest[1::2], strict=True)):
+        if _REWRITTEN in heading and reading.translated is None:
+            reading.translated = len(reading.searches)
         kept = []
         keep = wanted.pop(0)
         for line, larger in _branches(body.splitlines()):

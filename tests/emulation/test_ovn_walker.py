@@ -39,7 +39,8 @@ def test_the_walker_and_open_vswitch_agree_on_packets_from(
     with capsys.disabled():
         tally.print(source)
     assert tally.open.keys() <= KNOWN.keys()
-    assert tally.claimed + tally.punted > 0.9 * tally.packets
+    assert tally.claimed + tally.punted + tally.simulated > 0.9 * tally.packets
+    assert tally.claimed > 0.6 * tally.packets
     assert tally.longest > 60  # resubmits of a whole logical pipeline
 
 
