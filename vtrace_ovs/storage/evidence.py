@@ -85,7 +85,7 @@ def _record_columns(record: PacketInRecord) -> Columns:
         "cookie": record.cookie,
         "flow": None if record.flow is None else _flow_text(record.flow),
         "ct_state": record.ct_state,
-        "headers": to_json(record.headers),
+        "headers": _headers_text(record.headers),
         "frame": record.frame,
     }
 
@@ -155,6 +155,12 @@ def _five_tuple(row: Row[Any], prefix: str) -> FiveTuple | None:
 def _flow_text(flow: FlowKey) -> str:
     """A few flows log many packets."""
     return to_json(flow)
+
+
+@lru_cache(maxsize=4096)
+def _headers_text(headers: Headers) -> str:
+    """A packet is logged about ten times on its way, and only the router changes its headers."""
+    return to_json(headers)
 
 
 @lru_cache(maxsize=4096)
