@@ -24,6 +24,7 @@ LOCATIONS = {
     ProbeKind.ERROR: Loc.ERROR,
     ProbeKind.MISS: Loc.ERROR,
 }
+_KINDS = {kind.value: kind for kind in ProbeKind}
 APART = frozenset({ProbeKind.UNCOLORED, ProbeKind.FOREIGN})
 
 
@@ -45,7 +46,7 @@ class UserData:
         if len(userdata) != _WIRE.size:
             return None
         version, kind, probe_id, meter_id = _WIRE.unpack(userdata)
-        known = next((entry for entry in ProbeKind if entry.value == kind), None)
+        known = _KINDS.get(kind)
         if version != USERDATA_VERSION or known is None:
             return None
         return UserData(known, probe_id, meter_id)

@@ -1,6 +1,7 @@
 """Turns model values that no database has a type for into column values: 64-bit unsigned numbers, enums, addresses."""
 
 from enum import Enum
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TypeVar
 
@@ -17,6 +18,11 @@ _MODULUS = 1 << 64
 
 # SQLite numbers rows itself only for a column declared exactly INTEGER.
 ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
+
+
+# A few endpoints are in many records.
+_text = lru_cache(maxsize=4096)(str)
+_address = lru_cache(maxsize=4096)(ip_address)
 
 
 class Unsigned64(TypeDecorator[int]):
@@ -72,8 +78,8 @@ class AddressText(TypeDecorator[IPAddress]):
 
     def process_bind_param(self, value: IPAddress | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's hook
         """The address as text."""
-        return None if value is None else str(value)
+        return None if value is None else _text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> IPAddress | None:  # noqa: ARG002 - SQLAlchemy's hook
         """The address."""
-        return None if value is None else ip_address(value)
+        return None if value is None else _address(value)
