@@ -6,7 +6,7 @@ Silence proves a loss only where no copy of that VFD is missing and its flows co
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.drops import drop_finding
-from vtrace_ovs.diagnosis.naming import counted
+from vtrace_ovs.diagnosis.naming import counted, place_name
 from vtrace_ovs.diagnosis.scene import MeterReading
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.records import Loc
@@ -91,18 +91,39 @@ def _rate_limited(case: Case, reading: MeterReading) -> Finding:
     hop, entry = case.hop, reading.entry
     unit = "packets/s" if entry.packets else "kbit/s"
     numbers = f"meter {entry.meter_id} dropped {counted(reading.packets_dropped, 'packet')}; limit {entry.rate} {unit}"
+    culprit = _metering_flow(case, entry.meter_id)
     return Finding(
         disposition=Disposition.DROPPED,
         code=CauseCode.METER_RATE_LIMIT,
         confidence=Confidence.CORROBORATED,
-        particulars=Particulars(place=str(hop.bridge), detail=numbers),
-        culprit=Culprit(hop.bridge.node, hop.bridge, meter_id=entry.meter_id),
+        particulars=Particulars(place=place_name(hop.bridge, culprit.table_id, culprit.table_name), detail=numbers),
+        culprit=culprit,
         drop=DropShape.METER,
         evidence=(
             _came_in(hop),
             seen(f"While the task ran, {numbers}."),
             deduced(f"The stored tables lead the packet through meter {entry.meter_id}."),
         ),
+    )
+
+
+def _metering_flow(case: Case, meter_id: int) -> Culprit:
+    """The flow that leads the packet through the meter, by the prediction; the bridge alone if none says so."""
+    hop, steps = case.hop, case.expected.steps if case.expected is not None else ()
+    step = next((step for step in steps if f"meter:{meter_id}" in step.actions.split(",")), None)
+    if step is None:
+        return Culprit(hop.bridge.node, hop.bridge, meter_id=meter_id)
+    profile = case.scene.profile(hop.bridge)
+    role = profile.table(step.table_id)
+    return Culprit(
+        node=hop.bridge.node,
+        bridge=hop.bridge,
+        table_id=step.table_id,
+        table_name=None if role is None else role.name,
+        flow=step.flow,
+        cookie=step.cookie,
+        owner=None if step.cookie is None else profile.owner(step.cookie),
+        meter_id=meter_id,
     )
 
 
