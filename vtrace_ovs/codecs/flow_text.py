@@ -10,6 +10,8 @@ from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.oxm import IP_PROTO
 
 _DEFAULT_PRIORITY = 32768
+_GREATEST_PRIORITY = (1 << 31) - 1
+_GREATEST_COOKIE = (1 << 64) - 1
 _ACTIONS = re.compile(r"(?:^|[ ,])actions=")
 _FLAGS = {"send_flow_rem": 1, "check_overlap": 2, "reset_counts": 4, "no_packet_counts": 8, "no_byte_counts": 16}
 _ABOUT = frozenset(
@@ -49,10 +51,10 @@ def parse_flow(line: str, names: PortNames) -> Flow:
     protocol = match.get(IP_PROTO)
     return Flow(
         table_id=table_number(about.get("table", about.get("table_id", "0"))),
-        priority=number(about.get("priority", str(_DEFAULT_PRIORITY))),
+        priority=number(about.get("priority", str(_DEFAULT_PRIORITY)), _GREATEST_PRIORITY),
         match=match,
         instructions=parse_instructions(line[found.end() :], names, None if protocol is None else protocol.value),
-        cookie=number(about.get("cookie", "0")),
+        cookie=number(about.get("cookie", "0"), _GREATEST_COOKIE),
         idle_timeout=number(about.get("idle_timeout", "0")),
         hard_timeout=number(about.get("hard_timeout", "0")),
         flags=flags,

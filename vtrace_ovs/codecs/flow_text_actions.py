@@ -21,6 +21,8 @@ _ALGORITHMS = {"ftp": 21, "tftp": 69}
 _RESERVED = {name.lower() for name in RESERVED_PORTS.values()}
 _NEUTRAL = frozenset({"set_queue", "pop_queue", "fin_timeout", "sample"})
 _ALL_BYTES = 0xFFFF
+_ALL_32 = (1 << 32) - 1
+_ALL_64 = (1 << 64) - 1
 
 
 class Word(NamedTuple):
@@ -230,7 +232,7 @@ def _learn(word: Word, _: Reading) -> _Found:
 
 
 def _conjunction(word: Word, _: Reading) -> _Found:
-    found = re.fullmatch(r"(\d+),\s*(\d+)/(\d+)", word.value)
+    found = re.fullmatch(r"(\d{1,10}),\s*(\d{1,3})/(\d{1,3})", word.value)
     if found is None:
         return None
     conjunction_id, clause, n_clauses = map(int, found.groups())
@@ -296,7 +298,7 @@ _PARSERS: dict[str, Callable[[Word, Reading], _Found]] = {
     "enqueue": _enqueue,
     "set_field": _set_field,
     "load": lambda word, reading: setters.load(word.value, reading.names),
-    "group": lambda word, _: (act.Group(number(word.value)),),
+    "group": lambda word, _: (act.Group(number(word.value, _ALL_32)),),
     "meter": lambda word, _: (act.Meter(number(word.value)),),
     "push_vlan": lambda word, _: (act.PushVlan(number(word.value, 0xFFFF)),),
     "pop_vlan": lambda *_: (act.PopVlan(),),
@@ -307,8 +309,8 @@ _PARSERS: dict[str, Callable[[Word, Reading], _Found]] = {
     "multipath": lambda word, _: choices.multipath(word.value),
     "bundle": lambda word, reading: choices.bundle(word.value, reading.names, loads=False),
     "bundle_load": lambda word, reading: choices.bundle(word.value, reading.names, loads=True),
-    "set_tunnel": lambda word, _: (act.SetTunnelId(number(word.value)),),
-    "set_tunnel64": lambda word, _: (act.SetTunnelId(number(word.value)),),
+    "set_tunnel": lambda word, _: (act.SetTunnelId(number(word.value, _ALL_64)),),
+    "set_tunnel64": lambda word, _: (act.SetTunnelId(number(word.value, _ALL_64)),),
     "note": lambda word, _: (act.Note(_octets(word.value)),),
     "exit": lambda *_: (act.Exit(),),
     **dict.fromkeys(_NEUTRAL, _neutral),

@@ -72,6 +72,8 @@ def transport_field(name: str, protocol: int | None) -> Field:
 
 def _take(merged: dict[Field, MaskedField], *found: MaskedField) -> None:
     for part in Match.of(*found).taken_apart().fields:
+        if not part.mask:
+            continue  # matches everything
         old = merged.get(part.field, MaskedField(part.field, 0, 0))
         merged[part.field] = MaskedField(part.field, part.value | old.value, part.mask | old.mask)
 

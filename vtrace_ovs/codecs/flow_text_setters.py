@@ -74,6 +74,6 @@ def modify(name: str, text: str, names: PortNames, protocol: int | None) -> tupl
 def _written(wanted: MaskedField) -> SetField:
     """A field that lies in another one (``vlan_vid``, ``nw_tos``) is written there, as actions off the wire are."""
     if len(components(wanted.field)) == 1:
-        (part,) = Match.of(wanted).taken_apart().fields
-        return SetField(part.field, part.value, part.mask)
+        for part in Match.of(wanted).taken_apart().fields:
+            return SetField(part.field, part.value, part.mask)
     return SetField(wanted.field, wanted.value, wanted.mask)

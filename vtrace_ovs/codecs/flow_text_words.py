@@ -28,9 +28,12 @@ _SET_BITS_ONLY = frozenset(
 )
 """Of these, OVS matches only the bits that are set in the value, and prints no mask (tried)."""
 _SIGNED_FLAG = re.compile(r"([+-])([a-z]+|\[[0-9a-f]+\])")
-_SUB_FIELD = re.compile(r"(\w+)(?:\[(?:(\d+)(?:\.\.(\d+))?)?\])?")
+_SUB_FIELD = re.compile(r"(\w+)(?:\[(?:(\d{1,4})(?:\.\.(\d{1,4}))?)?\])?")
 _BY_NXM = {entry.nxm: entry for entry in CATALOGUE if entry.nxm}
 _PORT_BITS = 16
+_GREATEST_PORT = 0xFFFFFFFF
+_GREATEST = (1 << 992) - 1
+"""No field is wider than a tunnel option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class PortNames:
         """The OpenFlow port number of a number, a reserved name or a port name. Raises CodecError for another."""
         name = unquoted(text)
         if name.isdecimal() and not text.startswith('"'):
-            return port32(number(name))
+            return port32(number(name, _GREATEST_PORT))
         reserved = _RESERVED.get(name.upper())
         if reserved is not None and not text.startswith('"'):
             return reserved
@@ -101,13 +104,13 @@ def unquoted(text: str) -> str:
     return name
 
 
-def number(text: str, most: int | None = None) -> int:
+def number(text: str, most: int = _GREATEST) -> int:
     """A decimal or hexadecimal number from 0 to ``most``. Raises CodecError for anything else."""
     try:
         value = int(text, 0)
     except ValueError:
         raise CodecError(f"{shown(text)} is not a number") from None
-    if value < 0 or (most is not None and value > most):
+    if not 0 <= value <= most:
         raise CodecError(f"{shown(text)} is out of range")
     return value
 

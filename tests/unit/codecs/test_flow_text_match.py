@@ -39,6 +39,10 @@ def test_overlapping_fields_are_taken_apart() -> None:
     assert parsed("dl_vlan=65535") == parsed("vlan_tci=0")
 
 
+def test_a_mask_of_nothing_matches_everything() -> None:
+    assert parsed("ip,nw_src=0.0.0.0/0,nw_tos=0/0") == parsed("ip")
+
+
 def test_a_field_of_a_newer_open_vswitch_is_kept_by_name() -> None:
     (found,) = parsed("future=0x5/0xf").fields
     assert (found.field.name, found.value, found.mask) == ("future", 5, 0xF)

@@ -48,3 +48,7 @@ def test_the_ingress_port_is_written_whole_in_either_notation() -> None:
 def test_loads_are_placed() -> None:
     assert load("0x5->NXM_NX_REG0[4..7]", NAMES) == (SetField(field("reg0"), 0x50, 0xF0),)
     assert load("5", NAMES) is None
+
+
+def test_writing_no_bit_is_writing_nothing() -> None:
+    assert set_field("5/0->vlan_vid", NAMES) == (SetField(field("vlan_vid"), 0, 0),)
