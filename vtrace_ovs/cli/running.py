@@ -1,6 +1,6 @@
 """Wires adapters to the session: inventory, database and controller in this process, for one task or for all.
 
-The only module that imports ``controller``; the framework must be chosen before the app is imported.
+The only module that imports the controller's app: the framework must be chosen before that.
 """
 
 import importlib
