@@ -125,7 +125,7 @@ IPV4_MATCHES = st.sampled_from(((0x0A000000, 0xFFFFFFFC), (0x0A000002, 0xFFFFFFF
 TRANSLATIONS = st.sampled_from((
     (), (), (),
     (act.Nat(False, True, "10.0.0.2:2"),), (act.Nat(False, True, "10.0.0.3"),), (act.Nat(True, False, "10.0.0.2:1"),),
-    (act.Nat(False, False),),
+    (act.Nat(False, False),), (act.Nat(False, True, "10.0.0.2-10.0.0.3"),),
     (act.SetField(field("ct_mark"), 1, 0xFFFFFFFF),),
 ))  # fmt: skip
 
@@ -137,7 +137,7 @@ def protocol_part(
     """The protocol a flow asks for, and the actions that allows."""
     kind = draw(st.sampled_from(("any", "any", "tcp", "tcp", "tcp", "arp", "label")))
     if kind == "tcp":
-        matched = {**TCP, "ipv4_dst": draw(IPV4_MATCHES)}
+        matched = {**TCP, **({} if draw(st.booleans()) else {"ipv4_dst": draw(IPV4_MATCHES)})}
         if draw(RARE):
             matched |= {"tcp_dst": draw(SMALL)}
         return matched, ANYWHERE | NESTED | ON_IP
@@ -179,7 +179,7 @@ def _track(draw: st.DrawFn, wanted: dict[str, int | tuple[int, int]], actions: l
         actions.insert(0, act.Resubmit(None, draw(st.integers(table_id + 1, LAST_TABLE)), with_conntrack=True))
     elif draw(RARE):
         wanted["ct_state"] = draw(st.sampled_from(((0x21, 0x21), (0x22, 0x22), (0x20, 0x20))))
-    elif draw(st.booleans()):
+    elif draw(st.integers(0, 3)):
         wanted["ct_state"] = (0, 0x20)  # or else ofproto/trace recirculates for ever
         target = draw(st.integers(1, LAST_TABLE))
         actions.insert(0, act.Conntrack(True, False, draw(SMALL), target, draw(TRANSLATIONS)))
@@ -226,14 +226,44 @@ def conjunctions(draw: st.DrawFn, scope: Scope, number: int) -> list[Flow]:
     return made
 
 
+TELLTALES = (
+    *({**IP, "ipv4_dst": 0x0A000000 | low} for low in (1, 2, 3)),
+    *({**TCP, "tcp_dst": port} for port in (1, 2, 3)),
+    *({**IP, "nw_ttl": ttl} for ttl in (1, 62, 63)),
+    *({"reg0": value} for value in (1, 2, 3)),
+    {**IP, "ct_mark": 1},
+    {**IP, "ct_state": (0x21, 0x21)},
+    {**IP, "ct_state": (0, 0x20)},
+    {"eth_type": 0x8847, "mpls_label": 2},
+    {"eth_type": 0x8847, "mpls_ttl": 63},
+    {"eth_type": 0x8848, "mpls_bos": 0},
+    {**ARP, "arp_tpa": 0x0A000001},
+)
+
+
+@st.composite
+def telltales(draw: st.DrawFn, scope: Scope) -> list[Flow]:
+    """Flows that turn what earlier actions did to the packet into a port."""
+    return [
+        flow(
+            scope.table_id,
+            7 + at,
+            match(**draw(st.sampled_from(TELLTALES))),
+            act.ApplyActions((act.Output(draw(st.integers(1, 4))), *draw(st.lists(ANYWHERE, max_size=1)))),
+        )
+        for at in range(draw(st.integers(0, 3)))
+    ]
+
+
 @st.composite
 def tables(draw: st.DrawFn) -> list[Flow]:
     """Four tables of a few flows each; no two flows have the same key."""
-    mode = draw(st.sampled_from((*Mode, Mode.ACTION_SETS)))
+    mode = draw(st.sampled_from((*Mode, Mode.ACTION_SETS, Mode.TRACKING, Mode.TRACKING)))
     made: list[Flow] = []
     for table_id in range(LAST_TABLE + 1):
         scope = Scope(table_id, mode)
         made += [draw(flows(at + 1, scope)) for at in range(draw(st.integers(1, 4)))]
+        made += draw(telltales(scope)) if table_id else []
         for number in range(draw(st.sampled_from((0, 0, 0, 1, 2)))):
             made += draw(conjunctions(scope, number + 1))
         if draw(st.booleans()):
