@@ -5,11 +5,21 @@ An action this version does not know, or knows in another form, becomes an Unkno
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from vtrace_ovs.codecs import flow_text_choices as choices
 from vtrace_ovs.codecs import flow_text_setters as setters
-from vtrace_ovs.codecs.flow_text_words import PortNames, known_field, masked, number, split, sub_field, table_number
+from vtrace_ovs.codecs.flow_text_words import (
+    REMEMBERED,
+    PortNames,
+    known_field,
+    masked,
+    number,
+    split,
+    sub_field,
+    table_number,
+)
 from vtrace_ovs.errors import CodecError
 from vtrace_ovs.model import actions as act
 from vtrace_ovs.model.notation import RESERVED_PORTS
@@ -44,6 +54,7 @@ class Reading(NamedTuple):
 _Found = tuple[act.Action, ...] | None
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parse_instructions(text: str, names: PortNames, protocol: int | None = None) -> tuple[act.Instruction, ...]:
     """The instructions behind ``actions=``, consecutive actions as one ApplyActions.
 

@@ -6,7 +6,16 @@ from functools import lru_cache
 from vtrace_ovs.codecs.flow_text_words import PortNames, known_field, masked, number, shown
 from vtrace_ovs.errors import CodecError
 from vtrace_ovs.model.match import MaskedField, Match
-from vtrace_ovs.model.oxm import ETH_TYPE, EXPERIMENTER_CLASS, IP_PROTO, VLAN_TCI, Field, Notation, field
+from vtrace_ovs.model.oxm import (
+    ETH_TYPE,
+    EXPERIMENTER_CLASS,
+    IP_PROTO,
+    OVERLAPPING,
+    VLAN_TCI,
+    Field,
+    Notation,
+    field,
+)
 
 _IPV4, _IPV6 = 0x0800, 0x86DD
 PROTOCOL_WORDS = {
@@ -71,7 +80,8 @@ def transport_field(name: str, protocol: int | None) -> Field:
 
 
 def _take(merged: dict[Field, MaskedField], *found: MaskedField) -> None:
-    for part in Match.of(*found).taken_apart().fields:
+    whole = found if OVERLAPPING.isdisjoint(part.field for part in found) else Match.of(*found).taken_apart().fields
+    for part in whole:
         if not part.mask:
             continue  # matches everything
         old = merged.get(part.field, MaskedField(part.field, 0, 0))

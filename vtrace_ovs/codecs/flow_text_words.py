@@ -31,14 +31,18 @@ _SIGNED_FLAG = re.compile(r"([+-])([a-z]+|\[[0-9a-f]+\])")
 _SUB_FIELD = re.compile(r"(\w+)(?:\[(?:(\d{1,4})(?:\.\.(\d{1,4}))?)?\])?")
 _BY_NXM = {entry.nxm: entry for entry in CATALOGUE if entry.nxm}
 _PORT_BITS = 16
+REMEMBERED = 1 << 16
 _GREATEST_PORT = 0xFFFFFFFF
 _GREATEST = (1 << 992) - 1
 """No field is wider than a tunnel option."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PortNames:
-    """What turns the port names of a dump into numbers; without them a dump must have been made with --no-names."""
+    """What turns the port names of a dump into numbers; without them a dump must have been made with --no-names.
+
+    Compared by identity, so that readings can be remembered: the words of a dump repeat.
+    """
 
     numbers: Mapping[str, int] = field(default_factory=dict)
 
@@ -122,6 +126,7 @@ def table_number(text: str) -> int:
     return number(text, 0xFF)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def masked(entry: Field, text: str, names: PortNames) -> MaskedField:
     """A value, or value and mask, in the notation OVS prints for this field. Raises CodecError for another text."""
     match entry.notation:
