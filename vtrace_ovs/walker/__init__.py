@@ -1,8 +1,9 @@
 """Turns stored flow tables and one packet into its predicted Trajectory (design D7). Pure, and held against OVS itself.
 
-Reading order: ``walk`` (bridge after bridge), ``evaluation`` (one bridge), ``state`` and ``layout`` (the packet as one
-integer), ``index`` (tuple-space search), ``network`` (what a walk may know), ``hops`` and ``near_miss`` (what
-it tells).
+Reading order: ``walk`` (bridge after bridge), ``evaluation`` (one bridge: ``translation`` is one pass, ``execution`` one
+action of it, ``outputs``, ``groups``, ``conntrack`` and ``learning_switch`` the larger ones), ``state`` and ``layout``
+(the packet as one integer), ``index`` (tuple-space search), ``network`` (what a walk may know), ``hops``, ``near_miss``
+and ``examined`` (what it tells).
 
 ``Network.build(topology, tables, ignore)`` once per reading of the tables, then ``walk(network, start, settings)`` per
 packet. One bridge on its own: ``evaluate(BridgeView(tables), frame.packed_state(headers, in_port, tunnel), …)``. What

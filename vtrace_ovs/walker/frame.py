@@ -129,8 +129,10 @@ def enter_tunnel(state: PacketState, tunnel: Tunnel) -> None:
             state.packed |= layout.placed(name, int(address))
 
 
-def headers_of(packed: int, before: int, headers: Headers) -> Headers:
-    """The headers of a packet that was ``headers`` (packed: ``before``) and is now ``packed``."""
+def headers_of(packed: int, before: int, headers: Headers, unknown: int = 0) -> Headers:
+    """The headers of a packet that was ``headers`` (packed: ``before``) and is now ``packed``, less ``unknown`` bits."""
+    if unknown & _ADDRESSES and headers.five_tuple is not None:
+        headers = replace(headers, five_tuple=_known(headers.five_tuple, unknown))
     if not (packed ^ before) & FRAME:
         return headers
     tci = layout.read(packed, "vlan_tci")
@@ -149,6 +151,18 @@ def headers_of(packed: int, before: int, headers: Headers) -> Headers:
         ttl=None if headers.ttl is None else layout.read(packed, "nw_ttl"),
         icmp_type=None if headers.icmp_type is None else layout.read(packed, "tcp_src"),
         icmp_code=None if headers.icmp_code is None else layout.read(packed, "tcp_dst"),
+    )
+
+
+def _known(tuple_: FiveTuple, unknown: int) -> FiveTuple | None:
+    """What is left of a five-tuple that was translated to something unknown: nothing without both addresses."""
+    version = tuple_.source.version
+    if unknown & layout.bits_of(f"ipv{version}_src", f"ipv{version}_dst"):
+        return None
+    return replace(
+        tuple_,
+        source_port=None if unknown & layout.bits_of("tcp_src") else tuple_.source_port,
+        destination_port=None if unknown & layout.bits_of("tcp_dst") else tuple_.destination_port,
     )
 
 

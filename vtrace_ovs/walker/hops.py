@@ -8,6 +8,7 @@ from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, NearMiss, Step
 from vtrace_ovs.walker import frame
 from vtrace_ovs.walker.near_miss import near_misses
 from vtrace_ovs.walker.network import BridgeView
+from vtrace_ovs.walker.state import PacketState
 from vtrace_ovs.walker.visit import Emission, Found, Stop, Visit
 
 _UNDECIDED = frozenset({None, DropShape.UNSUPPORTED})
@@ -69,7 +70,7 @@ def output_hop(
         arrived_by=arrival.tunnel,
         left_by=left_by,
         headers_in=arrival.headers,
-        headers_out=_cut(frame.headers_of(emission.state.packed, arrival.packed, arrival.headers), emission.max_len),
+        headers_out=_cut(_headers(arrival, emission.state), emission.max_len),
         changes=frame.changes(arrival.packed, emission.state.packed),
         steps=tuple(_step(found) for found in emission.found),
         meters=emission.meters,
@@ -88,7 +89,7 @@ def stopped_hop(arrival: Arrival, stop: Stop, wanted: int) -> Hop:
         out_port=stop.port,
         arrived_by=arrival.tunnel,
         headers_in=arrival.headers,
-        headers_out=frame.headers_of(stop.state.packed, arrival.packed, arrival.headers),
+        headers_out=_headers(arrival, stop.state),
         changes=frame.changes(arrival.packed, stop.state.packed),
         steps=tuple(_step(found, nearest if at == stop.step else ()) for at, found in enumerate(stop.found)),
         drop=stop.shape,
@@ -98,6 +99,10 @@ def stopped_hop(arrival: Arrival, stop: Stop, wanted: int) -> Hop:
         deciding=stop.step,
         note=stop.detail if stop.shape is None else stop.note,
     )
+
+
+def _headers(arrival: Arrival, state: PacketState) -> Headers:
+    return frame.headers_of(state.packed, arrival.packed, arrival.headers, state.unknown)
 
 
 def _cut(headers: Headers, max_len: int) -> Headers:

@@ -84,3 +84,12 @@ def test_of_a_frame_cut_short_before_its_addresses_nothing_is_known() -> None:
     state = packed_state(Headers("", "", 0, 9, payload=bytes(9)), 1, None)
     assert state.unknown & FRAME == FRAME
     assert read(state.packed, "in_port") == [1]
+
+
+def test_what_a_translation_leaves_unknown_is_not_shown_as_it_was(headers: Callable[..., Headers]) -> None:
+    before = headers()
+    packed = packed_state(before, 1, None).packed
+    port = headers_of(packed, packed, before, layout.bits_of("tcp_src")).five_tuple
+    assert port is not None
+    assert (port.source_port, port.destination_port) == (None, 443)
+    assert headers_of(packed, packed, before, layout.bits_of("ipv4_src")).five_tuple is None
