@@ -1,6 +1,6 @@
 """Turns stored flow tables and one packet into its predicted Trajectory (design D7). Pure, and held against OVS itself.
 
-Reading order: ``walk`` (bridge after bridge), ``evaluation`` (one bridge: ``translation`` is one pass, ``execution`` one
+Reading order: ``walk`` (bridge after bridge), ``evaluation`` (one bridge: ``translation`` is a pass, ``execution`` one
 action of it, ``outputs``, ``groups``, ``conntrack`` and ``learning_switch`` the larger ones), ``state`` and ``layout``
 (the packet as one integer), ``index`` (tuple-space search), ``network`` (what a walk may know), ``hops``, ``near_miss``
 and ``examined`` (what it tells).

@@ -130,7 +130,7 @@ def enter_tunnel(state: PacketState, tunnel: Tunnel) -> None:
 
 
 def headers_of(packed: int, before: int, headers: Headers, unknown: int = 0) -> Headers:
-    """The headers of a packet that was ``headers`` (packed: ``before``) and is now ``packed``, less ``unknown`` bits."""
+    """The headers of a packet that was ``headers`` (``before``) and is now ``packed``, less what is ``unknown``."""
     if unknown & _ADDRESSES and headers.five_tuple is not None:
         headers = replace(headers, five_tuple=_known(headers.five_tuple, unknown))
     if not (packed ^ before) & FRAME:
