@@ -1,4 +1,3 @@
-
 from vtrace_ovs.model.actions import Action, Conntrack, DecTtl, Nat, SetField
 from vtrace_ovs.model.oxm import SubField, field
 from vtrace_ovs.walker import layout
