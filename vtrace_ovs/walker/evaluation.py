@@ -51,7 +51,10 @@ def _translate(run: Translation) -> None:
     while run.frames:
         frame = run.frames[-1]
         if frame.at == len(frame.operations) or run.exiting:
-            _finish(run, frame)
+            if frame.end is End.NOTHING:
+                run.frames.pop()
+            else:
+                _finish(run, frame)
         else:
             frame.at += 1
             execute(run, frame.operations[frame.at - 1], frame)

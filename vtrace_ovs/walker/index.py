@@ -130,6 +130,8 @@ class TableIndex:
 
     def search(self, packed: int, unknown: int) -> Lookup:
         """The flow of highest priority that a packet matches. OpenFlow leaves equal priorities open: ``ambiguous``."""
+        if not self.levels and not self._tested & unknown:
+            return self._search_known(packed)
         found = self._search(packed, unknown)
         return self._with_conjunctions(found, packed, unknown) if self.levels else found
 
@@ -153,8 +155,9 @@ class TableIndex:
         return hard
 
     def _search(self, packed: int, unknown: int) -> Lookup:
-        if self._tested & unknown:
-            return self._search_in_doubt(packed, unknown)
+        return self._search_in_doubt(packed, unknown) if self._tested & unknown else self._search_known(packed)
+
+    def _search_known(self, packed: int) -> Lookup:
         best: Entry | None = None
         ambiguous = False
         floor = -1

@@ -70,15 +70,15 @@ class Translation:
         """Search a table for the packet, or for ``shown`` in its place, and enter the flow that is found."""
         state = shown or self.state
         key = state.lookup_key(in_port)
-        lookup = self.view.table(table_id).search(key, state.unknown)
-        self.found.append(Found(table_id, None if lookup.undecided else lookup.entry, lookup.ambiguous, key))
-        if lookup.undecided:
-            self.leave_open(unknown_fields(lookup.undecided, state.unknown), len(self.found) - 1)
-        elif lookup.entry is None:
+        entry, ambiguous, undecided = self.view.table(table_id).search(key, state.unknown)
+        self.found.append(Found(table_id, None if undecided else entry, ambiguous, key))
+        if undecided:
+            self.leave_open(unknown_fields(undecided, state.unknown), len(self.found) - 1)
+        elif entry is None:
             self.stop(DropShape.NO_MATCH)
         else:
             self.resubmits += 1
-            self.frames.append(Frame(lookup.entry.program, table_id, depth, len(self.found) - 1))
+            self.frames.append(Frame(entry.operations or entry.program, table_id, depth, len(self.found) - 1))
 
     def within_limits(self, frame: Frame) -> bool:
         """Whether one more search or group is allowed from here; if not, everything ends."""
@@ -92,7 +92,7 @@ class Translation:
 
     def go(self, table_id: int, in_port: int | None, frame: Frame, shown: PacketState | None = None) -> None:
         """Search another table from a flow, if the limits allow it. Only a step back deepens the recursion."""
-        if self.within_limits(frame):
+        if (frame.depth < MAX_DEPTH and self.resubmits <= MAX_RESUBMITS) or self.within_limits(frame):
             self.search(table_id, in_port, frame.depth + (table_id <= frame.table_id), shown)
 
     def stop(
