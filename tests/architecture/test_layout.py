@@ -18,7 +18,18 @@ WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
 # Edges are judged by what they talk to: Open vSwitch, Ryu, Mininet, a shell.
 TESTED_ELSEWHERE = {
+    "__init__.py": "tests/unit/test_package.py",
     "__main__.py": "tests/functional/test_command_line.py",
+    "cli/demo.py": "tests/emulation/test_demo.py",
+    "cli/running.py": "tests/emulation/test_tracing_frameworks.py",
+    "cli/tracing.py": "tests/emulation/test_tracing_bad_input.py",
+    "controller/cleaning.py": "tests/functional/test_controller_remote_bridges.py",
+    "controller/dialogue.py": "tests/functional/test_controller_remote_bridges.py",
+    "controller/links.py": "tests/functional/test_controller_remote_bridges.py",
+    "controller/listener.py": "tests/functional/test_controller_remote_bridges.py",
+    "controller/reception.py": "tests/functional/test_controller_remote_bridges.py",
+    "controller/remote_cleaning.py": "tests/functional/test_controller_remote_bridges.py",
+    "controller/settings.py": "tests/unit/controller/test_app.py",
     "lab/daemons.py": "tests/functional/test_ovs_sandbox.py",
     "lab/injection.py": "tests/emulation/test_lab_faults.py",
     "lab/keeper.py": "tests/emulation/test_lab_lifecycle.py",
@@ -32,8 +43,10 @@ TESTED_ELSEWHERE = {
     "ovsdb/inventory.py": "tests/functional/test_ovsdb_inventory.py",
     "ovsdb/ofproto_trace.py": "tests/functional/test_explain.py",
     "ovsdb/liveness.py": "tests/functional/test_ovsdb_liveness.py",
+    "ovsdb/revalidation.py": "tests/functional/test_ovsdb_revalidation.py",
     "ovsdb/service_rows.py": "tests/functional/test_ovsdb_service_rows.py",
     "ovsdb/streams.py": "tests/functional/test_ovsdb_inventory.py",
+    "pytest_plugin.py": "tests/emulation/test_verdicts.py",
 }
 """Modules whose test is not their mirror: module → the test that covers it."""
 

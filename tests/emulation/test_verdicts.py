@@ -152,6 +152,15 @@ def test_a_dropping_flow_is_named_by_cookie_match_and_owner(lab: Lab, vtrace: Tr
     assert culprit.owner == "security group db, rule 7"
 
 
+def test_short_traces_one_after_another_never_miss_a_hop(lab: Lab, vtrace: Tracer) -> None:
+    """Cached datapath flows of the trace before must not carry packets past a VFD (design D3, trap T39)."""
+    with sending(lab, TrafficProtocol.TCP):
+        for _ in range(8):
+            result = vtrace.assert_delivered(wanted(TrafficProtocol.TCP), source_vm=SOURCE)
+            assert len(result.groups) == 1
+            assert len(result.groups[0].example.hops) == 5
+
+
 def test_traffic_that_is_never_sent_is_unseen(vtrace: Tracer) -> None:
     verdict = vtrace.trace("udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=9", trace_time=1, source_vm=SOURCE).verdict
     assert (verdict.disposition, verdict.code) == (Disposition.UNSEEN, CauseCode.NOT_SENT)

@@ -1,0 +1,42 @@
+import threading
+from collections.abc import Callable
+
+from vtrace_ovs.controller.settling import ROUNDS, Settler
+from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket
+
+BRIDGE = Bridge(BridgeId("s1", "br-int"), 1, BridgeRole.VSWITCH, (), ManagementSocket("/run/br-int.mgmt"))
+DEADLINE = 5.0
+
+
+def settled(wait_round: Callable[[Bridge, Callable[[], None]], bool]) -> list[str]:
+    """What happens, in order, until the datapath is said to follow."""
+    happened: list[str] = []
+    done = threading.Event()
+
+    def finish() -> None:
+        happened.append("done")
+        done.set()
+
+    Settler(wait_round, lambda call: call()).settle(BRIDGE, lambda: happened.append("touch"), finish)
+    assert done.wait(DEADLINE)
+    return happened
+
+
+def test_a_flow_is_touched_for_each_of_two_rounds_before_it_is_done() -> None:
+    def round_of(bridge: Bridge, begun: Callable[[], None]) -> bool:
+        assert bridge is BRIDGE
+        begun()
+        return True
+
+    assert settled(round_of) == ["touch"] * ROUNDS + ["done"]
+
+
+def test_a_daemon_that_cannot_be_asked_is_waited_for_blindly() -> None:
+    asked: list[Bridge] = []
+
+    def deaf(bridge: Bridge, _: Callable[[], None]) -> bool:
+        asked.append(bridge)
+        return False
+
+    assert settled(deaf) == ["done"]
+    assert asked == [BRIDGE]
