@@ -1,6 +1,6 @@
 """Turns copies and readings into records, decisions and results of every running task."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from vtrace_ovs.diagnosis.conclusion import conclude
@@ -9,6 +9,7 @@ from vtrace_ovs.instrumentation.cookies import GENERATION_SHIFT, is_ours
 from vtrace_ovs.instrumentation.reading import LogReading, read_log
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.records import Loc
+from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import Disposition
 from vtrace_ovs.session.bridges import BridgeState, Fleet, same_tables
@@ -180,7 +181,7 @@ class Collection:
     def _decide_late(self, run: TaskRun, group: PacketGroup, at: float) -> tuple[Command, ...]:
         """No final record came in time: look at the bridges concerned once more, then say what happened."""
         since = group.last_at + self._settings.short_buffer
-        bridges = {observed.last.bridge for observed in group.waiting if observed.last is not None}
+        bridges = {bridge for observed in group.waiting for bridge in self._witnesses(observed)}
         unread = [b for b in bridges if (state := self._fleet.states.get(b)) and state.up and state.read_at < since]
         if unread:
             return self._fleet.ask((bridge for bridge in unread if self._fleet.states[bridge].asked_at < since), at)
@@ -191,6 +192,18 @@ class Collection:
                 way for way in group.waiting if not self._settle(run, group, way, only_if_sure=not patience_over)
             )
         return ()
+
+    def _witnesses(self, way: Trajectory) -> Iterator[BridgeId]:
+        """The VFD that saw the packet last, and those it may have reached since.
+
+        Copies and readings come in order: after a reading, no older copy is still on its way to us.
+        """
+        if way.last is None:
+            return
+        yield way.last.bridge
+        if way.last.out_port is not None:
+            onward = self._stitcher.places.onward(way.last.bridge, way.last.out_port, way.last.left_by)
+            yield from (bridge for bridge, _ in onward.arrivals)
 
     def _settle(self, run: TaskRun, group: PacketGroup, observed: Trajectory, *, only_if_sure: bool = False) -> bool:
         """Judge a packet; whether that decided it."""
