@@ -72,7 +72,7 @@ def _set_field(action: SetField) -> str:
         value, mask = value >> shift, mask >> shift
     offset = (mask & -mask).bit_length() - 1
     width = mask.bit_length() - offset
-    if mask != target.full_mask and mask == ((1 << width) - 1) << offset:
+    if mask not in (0, target.full_mask) and mask == ((1 << width) - 1) << offset:
         return f"load:{hexadecimal(value >> offset)}->{sub_field_text(SubField(target, offset, width))}"
     return f"set_field:{value_text(target, value, mask)}->{_OVS_NAMES.get(target.name, target.name)}"
 

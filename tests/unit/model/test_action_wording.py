@@ -92,3 +92,8 @@ def test_instructions_read_in_one_line() -> None:
     assert text == (
         "meter:1,output:1,clear_actions,write_actions(output:2),write_metadata:0x1/0xf,goto_table:9,instruction 77"
     )
+
+
+def test_a_set_field_of_no_bits_is_worded_as_one() -> None:
+    assert action_text(SetField(field("reg0"), 0, 0)) == "set_field:0/0->reg0"
+    assert action_text(SetField(field("ipv4_src"), 0, 0)).startswith("set_field:")
