@@ -28,8 +28,8 @@ class RemoteAttachment(Protocol):
 
 
 RoundWaiter = Callable[[Bridge, Callable[[], None]], bool]
-"""Blocks while ovs-vswitchd brings its datapath in line once, calling the function when it was asked; False if it
-cannot be asked. Never raises."""
+"""Blocks while ovs-vswitchd brings its datapath in line once, calling the function (which changes a flow) until it has;
+False if it cannot be asked. Never raises."""
 
 
 class TaskStore(Protocol):
