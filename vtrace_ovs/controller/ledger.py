@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from time import time
+from time import monotonic, time
 from typing import assert_never
 
 from vtrace_ovs.model.task import Intent, TaskState
@@ -34,7 +34,11 @@ LedgerCommand = (
     | EraseIntents
 )
 
-POLL_INTERVAL = 0.01
+LOOK_INTERVAL = 0.005
+POLL_INTERVAL = 0.25
+"""Seconds between queries when nothing seems to have been written, and no file tells."""
+FRESH = 0.05
+"""Seconds of queries after a write: file times are coarse, so one more write may hide behind the last."""
 
 
 def merged(jobs: Sequence[LedgerCommand]) -> Iterator[LedgerCommand]:
@@ -69,6 +73,8 @@ class Ledger:
         self._running: set[int] = set()
         self._accepting = threading.Event()
         self._closing = threading.Event()
+        self._stamp: tuple[int, ...] | None = None
+        self._fresh_until = self._polled_at = 0.0
         self._thread = threading.Thread(target=self._work, name="vtrace-ledger", daemon=True)
 
     def start(self) -> None:
@@ -107,7 +113,7 @@ class Ledger:
                     self._carry_out(job)
                 if self._snapshots and self._jobs.empty():
                     self._save_snapshot(self._snapshots.popleft())
-                if not self._closing.is_set():
+                if not self._closing.is_set() and self._news():
                     self._poll()
         except Exception as error:  # noqa: BLE001 - a ledger that stops silently would lose what was traced
             self._failed(error)
@@ -115,11 +121,21 @@ class Ledger:
     def _waiting_jobs(self) -> list[LedgerCommand]:
         jobs: list[LedgerCommand] = []
         try:
-            jobs.append(self._jobs.get(timeout=0 if self._snapshots else POLL_INTERVAL))
+            jobs.append(self._jobs.get(timeout=0 if self._snapshots else LOOK_INTERVAL))
             while True:
                 jobs.append(self._jobs.get_nowait())
         except queue.Empty:
             return jobs
+
+    def _news(self) -> bool:
+        """Whether somebody may have written to the database since the last poll."""
+        now, stamp = monotonic(), self._store.stamp()
+        if stamp != self._stamp:
+            self._stamp, self._fresh_until = stamp, now + FRESH
+        if now >= self._fresh_until and now < self._polled_at + POLL_INTERVAL:
+            return False
+        self._polled_at = now
+        return True
 
     def _poll(self) -> None:
         for task in self._store.claim_new_tasks() if self._accepting.is_set() else ():

@@ -7,9 +7,9 @@ are native threads under os-ken, so what they share is changed under a lock, and
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vtrace_ovs.codecs.framing import Message
 from vtrace_ovs.codecs.ovsdb_rows import attach_obstacle
@@ -26,9 +26,6 @@ from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Servic
 from vtrace_ovs.session.commands import Program
 from vtrace_ovs.session.events import BridgeDown, BridgeReleased, Event, Programmed
 
-if TYPE_CHECKING:
-    from vtrace_ovs.model.flow import FlowMod
-
 REDIAL_INTERVAL = 0.25
 GREETING_DEADLINE = 2.0
 TOUCH = -1
@@ -42,6 +39,15 @@ class Link:
     conversation: BridgeLink
     connection: Connection
     since: float
+
+
+@dataclass(slots=True)
+class Awaited:
+    """The programs of one batch on one server: who has not confirmed, who has, and what to touch then."""
+
+    bridges: set[BridgeId] = field(default_factory=set)
+    confirmed: list[Programmed] = field(default_factory=list)
+    touch: Program | None = None
 
 
 class Links:
@@ -59,7 +65,7 @@ class Links:
         self._report = report
         self._calls: Mailbox[Callable[[], None]] = Mailbox(lambda call: call())
         self._settler = Settler(surroundings.wait_round, self._calls.post)
-        self._touches: dict[tuple[BridgeId, int], FlowMod] = {}
+        self._awaited: dict[tuple[str, int], Awaited] = {}
         self._declines: Mailbox[Declined] = Mailbox(self._declined)
         self._invitations = Invitations(
             surroundings.store, surroundings.remote, surroundings.probe, self._declines.post, failed
@@ -113,21 +119,57 @@ class Links:
         link = self._attached(command.bridge)
         if link is not None:
             if command.touch is not None:
-                self._touches[command.bridge, command.batch] = command.touch
+                awaited = self._awaited.setdefault((command.bridge.node, command.batch), Awaited())
+                awaited.bridges.add(command.bridge)
+                awaited.touch = Program(command.bridge, TOUCH, (command.touch,))
             link.conversation.program(command)
 
     def _told(self, event: Event) -> None:
-        """Pass an event on; a program with a flow to touch is confirmed when the datapath follows."""
-        touch = self._touches.pop((event.bridge, event.batch), None) if isinstance(event, Programmed) else None
-        if not isinstance(event, Programmed) or touch is None or event.bridge not in self._bridges:
+        """Pass an event on; programs with a flow to touch are confirmed when the server's datapath follows."""
+        if not isinstance(event, Programmed):
             self._report(event)
             return
-        again = Program(event.bridge, TOUCH, (touch,))
-        self._settler.settle(
-            self._bridges[event.bridge],
-            lambda: self._touch(again),
-            lambda: self._report(replace(event, at=time())),
-        )
+        place = (event.bridge.node, event.batch)
+        with self._lock:
+            awaited = self._awaited.get(place)
+            if awaited is None or event.bridge not in awaited.bridges:
+                awaited = None
+            else:
+                awaited.confirmed.append(event)
+                awaited.bridges.discard(event.bridge)
+                if awaited.bridges:
+                    return
+                del self._awaited[place]
+        if awaited is None:
+            self._report(event)
+        else:
+            self._settle(awaited)
+
+    def _settle(self, awaited: Awaited) -> None:
+        """One wait serves all bridges of a server: they share its ovs-vswitchd."""
+        touch, confirmed = awaited.touch, tuple(awaited.confirmed)
+        bridge = None if touch is None else self._bridges.get(touch.bridge)
+
+        def done() -> None:
+            for event in confirmed:
+                self._report(replace(event, at=time()))
+
+        if touch is None or bridge is None:
+            done()
+        else:
+            self._settler.settle(bridge, lambda: self._touch(touch), done)
+
+    def _forget_awaited(self, bridge_id: BridgeId) -> None:
+        """A bridge that is gone confirms nothing; the others of its server need not wait for it."""
+        with self._lock:
+            ready = []
+            for place, awaited in tuple(self._awaited.items()):
+                if bridge_id in awaited.bridges:
+                    awaited.bridges.discard(bridge_id)
+                    if not awaited.bridges:
+                        ready.append(self._awaited.pop(place))
+        for awaited in ready:
+            self._settle(awaited)
 
     def _touch(self, again: Program) -> None:
         link = self._links.get(again.bridge)
@@ -277,6 +319,7 @@ class Links:
             local = bridge is not None and isinstance(bridge.attachment, ManagementSocket)
             reason = (self._probe(bridge) if local and bridge is not None else None) or reason
         self._down(bridge_id, reason if str(bridge_id) in reason else f"{bridge_id}: {reason}")
+        self._forget_awaited(bridge_id)
 
     def _down(self, bridge_id: BridgeId, reason: str) -> None:
         if self._open and self._reported_down.get(bridge_id) != reason:

@@ -35,6 +35,9 @@ False if it cannot be asked. Never raises."""
 class TaskStore(Protocol):
     """The database as a controller uses it; every call is one transaction and may raise StorageError."""
 
+    def stamp(self) -> tuple[int, ...] | None:
+        """Cheap to ask often: differs once somebody may have written; None where only a query can tell."""
+
     def task(self, task_id: int) -> Task | None:
         """The task of this number."""
 

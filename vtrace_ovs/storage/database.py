@@ -45,6 +45,13 @@ class Database:
             yield session
             session.commit()
 
+    def stamp(self) -> tuple[int, ...] | None:
+        """What differs once somebody may have written (file times and sizes); None where only a query can tell."""
+        url = self._engine.url
+        if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith("file:"):
+            return None
+        return tuple(fact for suffix in ("", "-wal") for fact in _file_facts(Path(url.database + suffix)))
+
     def close(self) -> None:
         """Give back every connection."""
         self._engine.dispose()
@@ -58,6 +65,14 @@ class Database:
             raise storage_error(error, self.place) from error
         except CodecError as error:
             raise StorageError(f"database {self.place}: {error}") from error
+
+
+def _file_facts(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
 
 
 def open_database(url_or_path: str | Path, *, create: bool = True, busy_timeout: float = BUSY_TIMEOUT) -> Database:

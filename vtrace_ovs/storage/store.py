@@ -40,6 +40,10 @@ class Store:
         """The path, or the URL without its password."""
         return self._database.place
 
+    def stamp(self) -> tuple[int, ...] | None:
+        """Cheap to ask often: differs once somebody may have written; None where only a query can tell."""
+        return self._database.stamp()
+
     def close(self) -> None:
         """Give the connections back."""
         self._database.close()
