@@ -164,8 +164,20 @@ class OvsdbClient:
                 raise self._unreachable(-sent)
 
     def _message(self) -> Json:
-        """The next JSON value. A value is tried only when the bytes could end it, so large answers stay cheap."""
+        """The next JSON value. A value is tried only when the bytes could end it, so large answers stay cheap.
+
+        Several may have come at once (a notification and the answer behind it): what is left over is looked at first.
+        """
         while True:
+            if self._received.endswith(b"}"):
+                try:
+                    value: Json
+                    value, end = _decoder.raw_decode(self._received.decode())
+                except ValueError:
+                    pass
+                else:
+                    self._received = self._received.decode()[end:].lstrip().encode()
+                    return value
             code, chunk = self._stream.recv(RECEIVE_SIZE)
             if code == errno.EAGAIN:
                 self._wait(select.POLLIN)
@@ -175,14 +187,6 @@ class OvsdbClient:
             self._received += chunk
             if not self._received.lstrip().startswith(b"{"):
                 raise self._no_ovsdb(self._received[:32])
-            if chunk.endswith(b"}"):
-                try:
-                    value: Json
-                    value, end = _decoder.raw_decode(self._received.decode())
-                except ValueError:
-                    continue
-                self._received = self._received.decode()[end:].encode()
-                return value
 
     def _wait(self, events: int) -> None:
         poll = select.poll()
