@@ -109,10 +109,6 @@ class Places:
             if near.remote is None or self.node_of_vtep(near.remote) == bridge_id.node
         )
 
-    def tunnel_ports(self, node: str) -> tuple[tuple[BridgeId, Port], ...]:
-        """The tunnel ports of a server's VFDs."""
-        return tuple(self._arrivals.get(node, ()))
-
     def onward(self, bridge_id: BridgeId, out_port: int, tunnel: Tunnel | None) -> Onward:
         """Where an output of a VFD leads. ``tunnel`` is the tunnel it leaves by, as far as it is known."""
         key = (bridge_id, out_port, tunnel)

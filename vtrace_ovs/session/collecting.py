@@ -78,7 +78,7 @@ def record_of(
         flow=probe.flow,
         cookie=probe.cookie,
         msg=_msg(reading),
-        ct_state=metadata.get(oxm.field("ct_state"), 0),
+        ct_state=metadata.get(oxm.CT_STATE, 0),
         frame=event.packet_in.frame,
     )
 
@@ -120,14 +120,14 @@ def _address(metadata: dict[oxm.Field, int], which: oxm.Field) -> IPAddress | No
 
 def _nat_key(metadata: dict[oxm.Field, int], headers: Headers) -> FiveTuple | None:
     """The original-direction five-tuple of a translated, tracked packet (design D5). All zeros is no key (T21)."""
-    source, destination = _address(metadata, oxm.field("ct_nw_src")), _address(metadata, oxm.field("ct_nw_dst"))
+    source, destination = _address(metadata, oxm.CT_NW_SRC), _address(metadata, oxm.CT_NW_DST)
     if source is None or destination is None or headers.five_tuple is None:
         return None
     original = FiveTuple(
-        metadata.get(oxm.field("ct_nw_proto"), headers.five_tuple.protocol),
+        metadata.get(oxm.CT_NW_PROTO, headers.five_tuple.protocol),
         source,
         destination,
-        metadata.get(oxm.field("ct_tp_src")) if headers.five_tuple.source_port is not None else None,
-        metadata.get(oxm.field("ct_tp_dst")) if headers.five_tuple.destination_port is not None else None,
+        metadata.get(oxm.CT_TP_SRC) if headers.five_tuple.source_port is not None else None,
+        metadata.get(oxm.CT_TP_DST) if headers.five_tuple.destination_port is not None else None,
     )
     return None if original in (headers.five_tuple, headers.five_tuple.reversed()) else original
