@@ -1,13 +1,16 @@
 """Turns a path or URL into an open database of ours: created on first use, migrated when older, refused otherwise."""
 
+import sqlite3
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -97,7 +100,7 @@ def open_database(url_or_path: str | Path, *, create: bool = True, busy_timeout:
             bring_up_to_date(session.connection(), place, create=create)
         if sqlite:
             with engine.connect() as connection:
-                _use_write_ahead_log(connection)
+                _use_write_ahead_log(connection, busy_timeout)
     except SQLAlchemyError as error:
         database.close()
         raise storage_error(error, place) from error
@@ -166,12 +169,21 @@ def _sqlite_engine(url: URL, busy_timeout: float) -> Engine:
     return engine
 
 
-def _use_write_ahead_log(connection: Connection) -> None:
-    """Let readers go on while the controller writes. The mode stays in the file, so mostly there is nothing to do."""
+def _use_write_ahead_log(connection: Connection, busy_timeout: float) -> None:
+    """Let readers go on while the controller writes. The mode stays in the file, so mostly there is nothing to do.
+
+    SQLite does not wait when it cannot have the file to itself for the change, whatever its busy timeout: we do.
+    """
     driver = connection.connection.driver_connection
     if driver is None:
         return
-    cursor = driver.cursor()
-    if cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.close()
+    deadline = time.monotonic() + busy_timeout
+    pause = threading.Event()
+    with closing(driver.cursor()) as cursor:
+        while cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            try:
+                cursor.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise DBAPIError("PRAGMA journal_mode = WAL", None, error) from error
+                pause.wait(0.01)

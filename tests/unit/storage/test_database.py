@@ -1,5 +1,7 @@
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,35 @@ def test_a_locked_database_is_refused_after_the_busy_timeout(path: Path) -> None
     other.execute("ROLLBACK")
     other.close()
     open_database(path).close()
+
+
+@pytest.fixture
+def reader_before_wal(path: Path) -> Iterator[sqlite3.Connection]:
+    """Another process in the middle of reading a database that was created, but not yet switched to WAL."""
+    open_database(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM tasks").fetchone()
+        yield other
+
+
+def test_a_reader_at_the_moment_of_the_first_opening_is_waited_for(
+    path: Path, reader_before_wal: sqlite3.Connection
+) -> None:
+    release = threading.Timer(0.1, reader_before_wal.execute, ["ROLLBACK"])
+    release.start()
+    open_database(path, busy_timeout=5.0).close()
+    release.join()
+    with closing(sqlite3.connect(path)) as later:
+        assert later.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_reader_that_stays_at_the_first_opening_is_a_storage_error(
+    path: Path, reader_before_wal: sqlite3.Connection
+) -> None:
+    assert reader_before_wal.in_transaction
+    assert "is locked by another process" in refused(path)
 
 
 def test_a_database_locked_while_in_use_is_a_storage_error(path: Path, request_for_tcp: TraceRequest) -> None:
