@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "functional"))
 from walker_generator import PACKETS, PER_TABLE_SET, tables  # found by the line before
 from walker_judge import Judge, Packet, flow_line, judging
 
+from vtrace_ovs.errors import InfrastructureError
 from vtrace_ovs.model.flow import Flow
 
 SHOWN = 3
@@ -39,7 +40,7 @@ class Tally:
     silences: list[str] = field(default_factory=list)
 
     def add(self, judge: Judge, flows: list[Flow], packets: list[Packet]) -> None:
-        """Compare these packets on these tables. Raises OSError when Open vSwitch hangs or dies."""
+        """Compare these packets on these tables. Raises InfrastructureError or OSError when Open vSwitch dies."""
         for found in judge.compare(judge.install(flows), packets):
             self.cases += 1
             self.ambiguous += found.ambiguous
@@ -105,7 +106,7 @@ def main(cases: int, number: int) -> int:
         def compare(flows: list[Flow], packets: list[Packet]) -> None:
             try:
                 tally.add(courts.judge, flows, packets)
-            except OSError as error:
+            except (OSError, InfrastructureError) as error:
                 tally.silences.append("\n".join([*map(flow_line, flows), *map(str, packets), repr(error)]))
                 courts.reopen()
 

@@ -6,9 +6,7 @@ a wrong answer ends the benchmark.
 """
 
 import gc
-import json
 import re
-import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -28,10 +26,12 @@ from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.flow import BridgeTables, Flow
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
 from vtrace_ovs.model.trajectory import Ending
+from vtrace_ovs.ovsdb.ofproto_trace import ofproto_trace
 from vtrace_ovs.walker.network import Network
 from vtrace_ovs.walker.walk import WalkStart, walk
 
 PACKETS = 400
+TRACE_TIMEOUT = 60.0
 ROUNDS = 5
 LOAD_BAR, WALK_BAR, RATIO_BAR = 2.0, 100e-6, 5.0
 MEMORIES = (decode_action, decode_instructions, decode_match, decode_tlv)
@@ -166,19 +166,7 @@ def _walked(network: Network, bridge: BigBridge, packet: Packet) -> list[int]:
 
 def _trace(ovs: OvsInstance, bridge: BigBridge, packet: Packet) -> str:
     """What ofproto/trace answers, over a connection of its own."""
-    request = {"id": 0, "method": "ofproto/trace", "params": [bridge.name, packet.trace_text]}
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(ovs.directory / "ovs-vswitchd.ctl"))
-        connection.sendall(json.dumps(request).encode())
-        answer = b""
-        while chunk := connection.recv(1 << 18):
-            answer += chunk
-            if answer.endswith(b"}"):
-                break
-    reply = json.loads(answer)
-    if reply["error"]:
-        raise SystemExit(f"ofproto/trace {bridge.name} {packet.trace_text}: {reply['error']}")
-    return str(reply["result"])
+    return ofproto_trace(ovs.directory, bridge.name, packet.trace_text, TRACE_TIMEOUT)
 
 
 def _resident() -> int:

@@ -46,6 +46,7 @@ TESTED_ELSEWHERE = {
     "ovsdb/revalidation.py": "tests/functional/test_ovsdb_revalidation.py",
     "ovsdb/service_rows.py": "tests/functional/test_ovsdb_service_rows.py",
     "ovsdb/streams.py": "tests/functional/test_ovsdb_inventory.py",
+    "ovsdb/unixctl.py": "tests/functional/test_ovsdb_unixctl.py",
     "pytest_plugin.py": "tests/emulation/test_verdicts.py",
 }
 """Modules whose test is not their mirror: module → the test that covers it."""

@@ -1,7 +1,5 @@
 """Turns a running OVN into what the walker reads of its bridges, and asks Open vSwitch itself about packets."""
 
-import json
-import socket
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,12 +13,12 @@ from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.lab.ovn import INTEGRATION_BRIDGE
 from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.trajectory import DropShape
+from vtrace_ovs.ovsdb.ofproto_trace import ofproto_trace
 from vtrace_ovs.walker.evaluation import evaluate
 from vtrace_ovs.walker.network import BridgeView
 from vtrace_ovs.walker.state import CT_NEW, PacketState
 from vtrace_ovs.walker.visit import Found, Stop, Visit
 
-RECIRCULATIONS = 16
 DEADLINE = 10.0
 OPEN = frozenset({None, DropShape.UNSUPPORTED})
 
@@ -68,8 +66,7 @@ class OvnBridge:
 
     def trace(self, text: str, ct_state: int) -> tuple[Reading, str]:
         """Open vSwitch's own answer, read and as it was printed."""
-        words = [INTEGRATION_BRIDGE, text, *["--ct-next", CT_STATES[ct_state]] * RECIRCULATIONS]
-        answer = ask(self.ovs, "ofproto/trace", words)
+        answer = ofproto_trace(self.ovs.directory, INTEGRATION_BRIDGE, text, DEADLINE, CT_STATES[ct_state])
         return read(answer, INTEGRATION_BRIDGE), answer
 
     def compare(self, packet: Packet, text: str, state: PacketState, tally: Tally) -> Visit:
@@ -113,20 +110,6 @@ def certain(visit: Visit, stop: Stop) -> int:
     """How many of the searches come before the first the walker leaves open."""
     at = next(at for at, found in enumerate(visit.searches) if found is stop.found[-1])
     return at if visit.searches[at].entry is None else at + 1
-
-
-def ask(ovs: OvsInstance, command: str, words: list[str]) -> str:
-    """What ``ovs-appctl`` would print, without a process for each question (JSON-RPC, ovs-appctl(8))."""
-    with socket.socket(socket.AF_UNIX) as control:
-        control.settimeout(DEADLINE)
-        control.connect(str(ovs.directory / "ovs-vswitchd.ctl"))
-        control.sendall(json.dumps({"id": 0, "method": command, "params": words}).encode())
-        received = ""
-        while not received.endswith("}"):
-            received += control.recv(1 << 20).decode()
-    reply = json.loads(received)
-    assert not reply["error"], reply["error"]
-    return str(reply["result"])
 
 
 def bridge_of(ovs: OvsInstance) -> OvnBridge:

@@ -38,6 +38,7 @@ PIPELINES = {
 }
 PORTS = {"sw": ("vm1", "sw-rt", "vm3"), "rt": ("rt-sw", "out")}
 PEERS = {"sw-rt": "rt-sw", "rt-sw": "sw-rt"}
+TIMEOUT = 10.0
 MACS = "dl_src=00:00:00:00:00:01,dl_dst=00:00:00:00:00:02"
 CASES = {
     "delivery across a patch port": ("10.0.2.2", 443, (), 0, "DELIVERED"),
@@ -148,19 +149,19 @@ def test_a_port_that_is_not_there_is_a_usage_error(explain: Explain) -> None:
 
 def test_a_control_socket_of_any_name_answers(bridges: OvsInstance) -> None:
     flow = "in_port=1,dl_type=0x0800,nw_dst=10.9.9.9"
-    answer = ofproto_trace(bridges.directory, "sw", flow)
+    answer = ofproto_trace(bridges.directory, "sw", flow, TIMEOUT)
     assert "Datapath actions: drop" in answer
     usual = bridges.directory / f"ovs-vswitchd.{bridges.pids['ovs-vswitchd']}.ctl"
     (bridges.directory / "ovs-vswitchd.ctl").rename(usual)
     (bridges.directory / "ovs-vswitchd.1.ctl").touch()
-    assert ofproto_trace(bridges.directory, "sw", flow) == answer
+    assert ofproto_trace(bridges.directory, "sw", flow, TIMEOUT) == answer
     usual.rename(bridges.directory / "ovs-vswitchd.ctl")
 
 
 def test_what_open_vswitch_refuses_is_said_in_one_line(bridges: OvsInstance, tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="br9"):
-        ofproto_trace(bridges.directory, "br9", "in_port=1")
+        ofproto_trace(bridges.directory, "br9", "in_port=1", TIMEOUT)
     with pytest.raises(InfrastructureError, match="ofproto/trace sw in_port=zz"):
-        ofproto_trace(bridges.directory, "sw", "in_port=zz")
+        ofproto_trace(bridges.directory, "sw", "in_port=zz", TIMEOUT)
     with pytest.raises(InfrastructureError, match="no control socket"):
-        ofproto_trace(tmp_path / "nowhere", "sw", "in_port=1")
+        ofproto_trace(tmp_path / "nowhere", "sw", "in_port=1", TIMEOUT)

@@ -1,11 +1,9 @@
 """Turns tables and packets into two answers, ``ofproto/trace`` on a real ovs-vswitchd and the walker, and compares."""
 
-import json
 import re
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -30,6 +28,7 @@ from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.oxm import field as oxm_field
 from vtrace_ovs.model.packet import FiveTuple, Headers
 from vtrace_ovs.model.wording import actions_text, flow_text, instructions_text
+from vtrace_ovs.ovsdb.unixctl import ControlSocket, control_socket
 from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.evaluation import evaluate
 from vtrace_ovs.walker.frame import packed_state
@@ -219,45 +218,6 @@ def compared(view: BridgeView, packet: Packet, text: str) -> Comparison:
 
 
 @dataclass
-class ControlSocket:
-    """A connection to the unixctl socket of ovs-vswitchd: many commands in one go, answers in order."""
-
-    path: Path
-    _socket: socket.socket = field(init=False)
-    _rest: str = ""
-
-    def __post_init__(self) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(ANSWER_DEADLINE)
-        self._socket.connect(str(self.path))
-
-    def run(self, *commands: tuple[str, ...]) -> list[str]:
-        requests = ({"id": at, "method": name, "params": rest} for at, (name, *rest) in enumerate(commands))
-        self._socket.sendall("".join(map(json.dumps, requests)).encode())
-        return [self._answer() for _ in commands]
-
-    def _answer(self) -> str:
-        while True:
-            try:
-                reply, end = json.JSONDecoder().raw_decode(self._rest)
-            except json.JSONDecodeError:
-                self._rest += self._read()
-                continue
-            self._rest = self._rest[end:].lstrip()
-            assert reply["error"] is None, reply["error"]
-            return str(reply["result"])
-
-    def _read(self) -> str:
-        chunk = self._socket.recv(1 << 16)
-        if not chunk:
-            raise ConnectionError("ovs-vswitchd closed its control socket: see its log")
-        return chunk.decode()
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-@dataclass
 class Judge:
     """One bridge of a real OVS; the dummy datapath numbers its ports like OpenFlow, and LOCAL 100."""
 
@@ -323,7 +283,7 @@ def judging(directory: Path) -> Iterator[Judge]:
         for entry in LEARNED.entries:
             ovs.appctl("fdb/add", "br0", f"p{entry.port}", str(entry.vlan), entry.mac.to_bytes(6).hex(":"))
         peer = OpenFlowPeer(ovs.management_socket("br0"))
-        control = ControlSocket(ovs.directory / "ovs-vswitchd.ctl")
+        control = control_socket(ovs.directory, ANSWER_DEADLINE)
         yield Judge(ovs, peer, control)
         control.close()
         peer.close()

@@ -29,6 +29,8 @@ from vtrace_ovs.ovsdb.ofproto_trace import ofproto_trace
 from vtrace_ovs.storage.store import Store
 from vtrace_ovs.walker import WalkSettings, WalkStart, walk
 
+TRACE_TIMEOUT = 10.0
+"""Seconds for one answer of ``ofproto/trace``: large tables on a busy machine take far less than one."""
 _PACKET_ID = "not sent"
 _MOST_LISTED = 10
 
@@ -234,7 +236,7 @@ def _against_ovs(visit: ServerVisit, topology: Topology, ct_state: int | None) -
     flow = trace_flow(entry.headers_in, entry.in_port, entry.arrived_by)
     states = None if ct_state is None else ct_next(ct_state)
     try:
-        answer = ofproto_trace(Path(bridge.attachment.path).parent, entry.bridge.name, flow, states)
+        answer = ofproto_trace(Path(bridge.attachment.path).parent, entry.bridge.name, flow, TRACE_TIMEOUT, states)
         trace = parse_trace(answer, names)
     except (InfrastructureError, OSError) as error:
         return Agreement(entry.bridge, None, f"could not be asked: {error}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from vtrace_ovs.codecs.ovsdb_json import Json
 from vtrace_ovs.errors import OpenFlowError, OvsdbError
 from vtrace_ovs.ovsdb.client import OvsdbClient
-from vtrace_ovs.ovsdb.streams import UnixctlClient
+from vtrace_ovs.ovsdb.unixctl import control_socket
 
 # Columns ovs-vswitchd writes on its own, and row identities (ovs-vswitchd.conf.db(5)).
 VOLATILE_COLUMNS = frozenset(
@@ -51,7 +51,7 @@ class Fingerprint:
 def fingerprint(rundir: Path, bridge: str, timeout: float) -> Fingerprint:
     """The snapshot of ``bridge`` of the Open vSwitch in ``rundir``; ``timeout`` (seconds) bounds each reading.
 
-    Raises OvsdbError or OpenFlowError when a part cannot be read.
+    Raises InfrastructureError when a part cannot be read.
     """
     management = f"unix:{rundir / f'{bridge}.mgmt'}"
     rows = _rows(rundir, bridge, timeout)
@@ -59,7 +59,7 @@ def fingerprint(rundir: Path, bridge: str, timeout: float) -> Fingerprint:
         flows=_openflow("dump-flows", management, timeout),
         groups=_openflow("dump-groups", management, timeout),
         meters=_openflow("dump-meters", management, timeout),
-        hidden_flows=_hidden_flows(rundir, bridge),
+        hidden_flows=_hidden_flows(rundir, bridge, timeout),
         controllers=rows["Controller"],
         bridge=rows["Bridge"],
         mirrors=rows["Mirror"],
@@ -99,25 +99,9 @@ def _openflow(command: str, management: str, timeout: float) -> tuple[str, ...]:
     return tuple(sorted(line.strip() for line in joined.splitlines() if line.strip() and " reply (" not in line))
 
 
-def _control_socket(rundir: Path) -> Path:
-    plain = rundir / "ovs-vswitchd.ctl"
-    pidfile = rundir / "ovs-vswitchd.pid"
-    return (
-        plain if plain.exists() or not pidfile.exists() else rundir / f"ovs-vswitchd.{pidfile.read_text().strip()}.ctl"
-    )
-
-
-def _hidden_flows(rundir: Path, bridge: str) -> tuple[str, ...]:
-    path = _control_socket(rundir)
-    code, client = UnixctlClient.create(str(path))
-    if code:
-        raise OvsdbError(f"{path}: cannot talk to ovs-vswitchd; check that it runs, and run as root")
-    try:
-        code, refusal, text = client.transact("bridge/dump-flows", [bridge])
-    finally:
-        client.close()
-    if code or refusal:
-        raise OvsdbError(f"{path}: bridge/dump-flows {bridge}: {str(refusal or code).strip()}")
+def _hidden_flows(rundir: Path, bridge: str, timeout: float) -> tuple[str, ...]:
+    with control_socket(rundir, timeout) as control:
+        (text,) = control.run(("bridge/dump-flows", bridge))
     return tuple(sorted(line for line in (_COUNTERS.sub("", flow) for flow in text.splitlines()) if _hidden(line)))
 
 

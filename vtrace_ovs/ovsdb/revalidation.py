@@ -1,22 +1,14 @@
-"""Turns one round of ovs-vswitchd's revalidators into a return, over its control socket (``revalidator/wait``).
+"""Turns one round of ovs-vswitchd's revalidators into a return, over its control socket (``revalidator/wait``)."""
 
-JSON-RPC over a Unix socket, as ovs-appctl(8) speaks it; python-ovs's client cannot say when a request has been sent.
-"""
-
-import json
-import socket
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
+from vtrace_ovs.errors import InfrastructureError
 from vtrace_ovs.model.topology import Bridge, ManagementSocket
-from vtrace_ovs.ovsdb.ofproto_trace import control_sockets
+from vtrace_ovs.ovsdb.unixctl import control_socket
 
-REQUEST = json.dumps({"id": 0, "method": "revalidator/wait", "params": []}).encode()
-RECEIVE_SIZE = 4096
 NUDGE_INTERVAL = 0.004
-NOTHING = b'{"error": "closed"}'
 
 
 def wait_round(bridge: Bridge, nudge: Callable[[], None], timeout: float) -> bool:
@@ -28,32 +20,14 @@ def wait_round(bridge: Bridge, nudge: Callable[[], None], timeout: float) -> boo
     """
     if not isinstance(bridge.attachment, ManagementSocket):
         return False
-    return any(
-        _asked(path, nudge, monotonic() + timeout) for path in control_sockets(Path(bridge.attachment.path).parent)
-    )
-
-
-def _asked(path: Path, nudge: Callable[[], None], deadline: float) -> bool:
+    deadline = monotonic() + timeout
     try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(max(NUDGE_INTERVAL, deadline - monotonic()))
-            connection.connect(str(path))
-            connection.sendall(REQUEST)
-            connection.settimeout(NUDGE_INTERVAL)
-            answer = b""
-            while not (reply := _whole(answer)) and monotonic() < deadline:
+        with control_socket(Path(bridge.attachment.path).parent, timeout) as control:
+            control.send(("revalidator/wait",))
+            answered = False
+            while not answered and monotonic() < deadline:
                 nudge()
-                with suppress(TimeoutError):
-                    answer += connection.recv(RECEIVE_SIZE) or NOTHING
-    except OSError:
+                answered = control.answer(NUDGE_INTERVAL) is not None
+    except InfrastructureError:
         return False
-    return reply == "done"
-
-
-def _whole(answer: bytes) -> str:
-    """``done`` or ``refused`` once the answer is whole, empty before."""
-    try:
-        reply = json.loads(answer)
-    except ValueError:
-        return ""
-    return "done" if isinstance(reply, dict) and reply.get("error") is None else "refused"
+    return answered

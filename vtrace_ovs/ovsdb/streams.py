@@ -1,4 +1,4 @@
-"""Turns python-ovs into the two classes used here, ``Stream`` and ``UnixctlClient``; the only module that imports it.
+"""Turns python-ovs into the one class used here, ``Stream``; the only module that imports it.
 
 python-ovs imports eventlet if it can, only to learn whether ``select`` is monkey-patched. Nobody here patches anything
 (design D10), so eventlet is hidden meanwhile: it would cost every command half a second and a deprecation warning.
@@ -24,6 +24,5 @@ def _without(package: str) -> Iterator[None]:
 
 with _without("eventlet"):
     from ovs.stream import Stream
-    from ovs.unixctl.client import UnixctlClient
 
-__all__ = ["Stream", "UnixctlClient"]
+__all__ = ["Stream"]

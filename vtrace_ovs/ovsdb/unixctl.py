@@ -1,0 +1,127 @@
+"""Turns commands for ovs-vswitchd into its answers, over its control socket: ovs-appctl(8) without a process.
+
+JSON-RPC over a Unix socket. python-ovs has a client too, which waits for ever, one command at a time.
+"""
+
+import json
+import socket
+from codecs import getincrementaldecoder
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from vtrace_ovs.errors import InfrastructureError
+
+RECEIVE_SIZE = 1 << 17
+_json = json.JSONDecoder()
+
+
+class ControlSocket:
+    """One connection to one ovs-vswitchd. Answers come in the order of the commands."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        """Connect. ``timeout`` is in seconds, for every answer. Raises InfrastructureError when nobody listens."""
+        self.path = path
+        self.timeout = timeout
+        self._sent: list[str] = []
+        self._received = ""
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(timeout)
+        try:
+            self._socket.connect(str(path))
+        except OSError as error:
+            self._socket.close()
+            raise self._failed(f"cannot be asked: {error.strerror or error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up; answers that were not read are lost."""
+        self._socket.close()
+
+    def run(self, *commands: tuple[str, ...]) -> list[str]:
+        """The answer to each command (a name and its arguments), asked in one go.
+
+        Raises InfrastructureError for the first that ovs-vswitchd refuses, or does not answer in time.
+        """
+        self.send(*commands)
+        return [self._expected() for _ in commands]
+
+    def send(self, *commands: tuple[str, ...]) -> None:
+        """Only ask; ``answer`` gives what comes back. Raises InfrastructureError."""
+        requests = [{"id": at, "method": name, "params": words} for at, (name, *words) in enumerate(commands)]
+        self._sent += [" ".join(command) for command in commands]
+        self._socket.settimeout(self.timeout)
+        try:
+            self._socket.sendall("".join(map(json.dumps, requests)).encode())
+        except OSError as error:
+            raise self._failed(f"does not listen: {error.strerror or error}") from error
+
+    def answer(self, timeout: float) -> str | None:
+        """The next answer, None when ``timeout`` seconds did not bring it. Raises InfrastructureError for a refusal."""
+        deadline = monotonic() + timeout
+        while True:
+            try:
+                reply, end = _json.raw_decode(self._received)
+            except ValueError:
+                if not self._receive(deadline - monotonic()):
+                    return None
+                continue
+            self._received = self._received[end:].lstrip()
+            asked = self._sent.pop(0)
+            if reply["error"] is not None:
+                raise self._failed(f"refuses {asked}: {' '.join(str(reply['error']).split())}")
+            return str(reply["result"])
+
+    def _expected(self) -> str:
+        found = self.answer(self.timeout)
+        if found is None:
+            raise self._failed(f"gave no answer to {self._sent[0]} within {self.timeout:g} s: it is busy or hangs")
+        return found
+
+    def _receive(self, seconds: float) -> bool:
+        """Take in what came, for up to so many seconds; whether anything did."""
+        if seconds <= 0:
+            return False
+        self._socket.settimeout(seconds)
+        try:
+            chunk = self._socket.recv(RECEIVE_SIZE)
+        except TimeoutError:
+            return False
+        except OSError as error:
+            raise self._failed(f"does not answer: {error.strerror or error}") from error
+        if not chunk:
+            raise self._failed(f"hung up at {self._sent[0]}; see its log")
+        self._received += self._decoder.decode(chunk)
+        return True
+
+    def _failed(self, why: str) -> InfrastructureError:
+        return InfrastructureError(f"{self.path}: ovs-vswitchd {why}")
+
+
+def control_socket(rundir: Path, timeout: float) -> ControlSocket:
+    """A connection to the ovs-vswitchd that runs in ``rundir``. Raises InfrastructureError when none can be asked."""
+    for path in control_sockets(rundir):
+        try:
+            return ControlSocket(path, timeout)
+        except InfrastructureError:
+            continue
+    raise InfrastructureError(
+        f"no control socket of ovs-vswitchd answers in {rundir}: check that it runs, and run as root"
+    )
+
+
+def control_sockets(rundir: Path) -> tuple[Path, ...]:
+    """The socket of the running daemon first: ``ovs-vswitchd.PID.ctl``, or the name ``--unixctl`` gave it."""
+    pidfile = rundir / "ovs-vswitchd.pid"
+    own = rundir / f"ovs-vswitchd.{pidfile.read_text().strip()}.ctl" if pidfile.exists() else None
+    found = sorted(rundir.glob("ovs-vswitchd*.ctl"))
+    return tuple(sorted(found, key=lambda path: path != own))
