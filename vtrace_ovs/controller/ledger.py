@@ -138,6 +138,8 @@ class Ledger:
         return True
 
     def _poll(self) -> None:
+        if not self._store.requests_wait():
+            return
         for task in self._store.claim_new_tasks() if self._accepting.is_set() else ():
             self._running.add(task.id)
             self._post(TaskClaimed(time(), task))

@@ -25,6 +25,11 @@ class CookieKind(Enum):
     COLOR = 0x81
     UNCOLORED = 0x82
 
+    @property
+    def is_source(self) -> bool:
+        """Whether flows of this kind make packets traced."""
+        return bool(self.value & SOURCE_BIT)
+
 
 @dataclass(frozen=True, slots=True)
 class Cookie:

@@ -1,7 +1,6 @@
 """Turns one bridge's stored tables and the armed tasks into the plan of that bridge."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import combinations
 from math import ceil
 
@@ -13,7 +12,7 @@ from vtrace_ovs.instrumentation.outlets import outlet_flows, told_apart
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
 from vtrace_ovs.instrumentation.probes import ProbeBook
 from vtrace_ovs.instrumentation.reach import Reach, all_rewrites, filter_match, reach, rewrites
-from vtrace_ovs.instrumentation.site import Site
+from vtrace_ovs.instrumentation.site import Lifetimes, Site
 from vtrace_ovs.instrumentation.spare import spare_field, spare_meters, spare_tables
 from vtrace_ovs.instrumentation.splice import Splicer
 from vtrace_ovs.instrumentation.walk import nested
@@ -51,6 +50,7 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         state=spare_field(production, tables.groups, None if installed is None else installed.state),
         tables=spare_tables(production, tables.groups, None if installed is None else installed.tables),
         book=ProbeBook(settings, meters),
+        lifetimes=_lifetimes(tasks, settings, now),
     )
     _refuse_twins(site)
     groups = {group.group_id: group for group in tables.groups}
@@ -65,8 +65,6 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
     total = len(sinks) + len(sources)
     if total > settings.max_flows:
         raise RefusedError(f"{bridge.id} would need {total} flows, more than {settings.max_flows}; narrow the filter")
-    deadline = max(task.deadline for task in tasks) + settings.sink_margin
-    by_slot = {task.slot: task.deadline + settings.source_margin for task in tasks}
     return BridgePlan(
         bridge=bridge.id,
         dpid=tables.dpid,
@@ -74,11 +72,19 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         tables=site.tables,
         meter_ids=meters,
         meters=_meters(settings, meters, tasks),
-        sinks=tuple(replace(flow, hard_timeout=_timeout(deadline - now)) for flow in sinks),
-        sources=tuple(replace(flow, hard_timeout=_timeout(by_slot[flow.cookie & 0xFFFF] - now)) for flow in sources),
+        sinks=sinks,
+        sources=sources,
         probes=site.book.all(),
         unlogged=cloned.unlogged,
-        sink_deadline=deadline,
+        sink_deadline=max(task.deadline for task in tasks) + settings.sink_margin,
+    )
+
+
+def _lifetimes(tasks: tuple[ArmedTask, ...], settings: Settings, now: float) -> Lifetimes:
+    last = max(task.deadline for task in tasks)
+    return Lifetimes(
+        _timeout(last + settings.sink_margin - now),
+        {task.slot: _timeout(task.deadline + settings.source_margin - now) for task in tasks},
     )
 
 

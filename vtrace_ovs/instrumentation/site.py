@@ -1,5 +1,6 @@
 """The nouns shared by the parts of one bridge's plan, and what every flow of ours looks like."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
@@ -13,6 +14,18 @@ from vtrace_ovs.model.topology import Bridge
 
 
 @dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """Hard timeouts in seconds: of every sink, and of each task's sources by its slot."""
+
+    sinks: int
+    sources: Mapping[int, int]
+
+    def of(self, kind: CookieKind, slot: int) -> int:
+        """How long a flow of this kind stays when nobody removes it."""
+        return self.sources[slot] if kind.is_source else self.sinks
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One bridge while its plan is made."""
 
@@ -23,6 +36,7 @@ class Site:
     state: StateField
     tables: PrivateTables
     book: ProbeBook
+    lifetimes: Lifetimes
 
     def flow(
         self,
@@ -32,9 +46,10 @@ class Site:
         instructions: tuple[Instruction, ...],
         slot: int = 0,
     ) -> FlowMod:
-        """A flow of ours at ``place`` (table, priority); its hard timeout is set when the plan is complete."""
+        """A flow of ours at ``place`` (table, priority)."""
         cookie = Cookie(self.settings.generation, kind, slot).value
-        return FlowMod(FlowModCommand.ADD, *place, match, cookie, instructions=instructions)
+        lifetime = self.lifetimes.of(kind, slot)
+        return FlowMod(FlowModCommand.ADD, *place, match, cookie, instructions=instructions, hard_timeout=lifetime)
 
 
 def apply(*actions: Action) -> tuple[Instruction, ...]:

@@ -44,6 +44,9 @@ class TaskStore(Protocol):
     def unfinished(self) -> tuple[Task, ...]:
         """Tasks in no final state."""
 
+    def requests_wait(self) -> bool:
+        """Whether a task is new, or asked to be cancelled and has not ended. Cheap to ask often."""
+
     def claim_new_tasks(self) -> tuple[Task, ...]:
         """Every new task, now analyser ready."""
 

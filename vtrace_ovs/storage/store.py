@@ -98,6 +98,11 @@ class Store:
         with self._database.writing() as session:
             return tasks.request_cancel(session, task_id)
 
+    def requests_wait(self) -> bool:
+        """Whether a task is new, or asked to be cancelled and has not ended. Cheap to ask often."""
+        with self._database.looking() as connection:
+            return tasks.requests_wait(connection)
+
     def claim_new_tasks(self) -> tuple[Task, ...]:
         """Every new task, now analyser ready, oldest first; a task is claimed once, whoever else asks.
 

@@ -2,13 +2,24 @@
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import select
+from sqlalchemy import Connection, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from vtrace_ovs.codecs.documents import from_json, to_json
 from vtrace_ovs.errors import StorageError
 from vtrace_ovs.model.task import FINAL_STATES, Intent, IntentDraft, Task, TaskState, TraceRequest
 from vtrace_ovs.storage.schema import IntentRow, TaskRow
+
+_WAITING = (
+    select(TaskRow.__table__.c.id)
+    .where(
+        or_(
+            TaskRow.state == TaskState.NEW,
+            and_(TaskRow.cancel_requested.is_(True), TaskRow.state.not_in(FINAL_STATES)),
+        )
+    )
+    .limit(1)
+)
 
 
 def add_task(session: Session, request: TraceRequest, at: float) -> Task:
@@ -85,6 +96,11 @@ def request_cancel(session: Session, task_id: int) -> Task:
     return _task(row)
 
 
+def requests_wait(connection: Connection) -> bool:
+    """Whether a task is new, or asked to be cancelled and has not ended."""
+    return connection.execute(_WAITING).first() is not None
+
+
 def any_new_task(session: Session) -> bool:
     """Whether there is something to claim."""
     return session.scalar(select(TaskRow.id).where(TaskRow.state == TaskState.NEW).limit(1)) is not None
@@ -119,11 +135,11 @@ def write_intents(session: Session, drafts: Iterable[IntentDraft], at: float) ->
 
 def intents_undone(session: Session, intent_ids: Iterable[int], at: float) -> None:
     """Close these intents. Raises StorageError when there is none of some number."""
-    for intent_id in intent_ids:
-        row = session.get(IntentRow, intent_id)
-        if row is None:
-            raise StorageError(f"there is no intent {intent_id}: it belongs to another database")
-        row.undone_at = at
+    wanted = set(intent_ids)
+    closing = update(IntentRow).where(IntentRow.id.in_(wanted)).values(undone_at=at).returning(IntentRow.id)
+    missing = wanted - set(session.scalars(closing.execution_options(synchronize_session=False)))
+    if missing:
+        raise StorageError(f"there is no intent {min(missing)}: it belongs to another database")
 
 
 def open_intents(session: Session) -> tuple[Intent, ...]:

@@ -8,7 +8,7 @@ import pytest
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.plan import ArmedTask, PrivateMeters, PrivateTables, Scene, Settings, SourcePorts
 from vtrace_ovs.instrumentation.probes import ProbeBook
-from vtrace_ovs.instrumentation.site import Site
+from vtrace_ovs.instrumentation.site import Lifetimes, Site
 from vtrace_ovs.instrumentation.state import StateField
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.oxm import REGISTERS
@@ -77,4 +77,5 @@ def settings() -> Settings:
 @pytest.fixture
 def site(bridge: Bridge, scene: Scene, task: ArmedTask, settings: Settings) -> Site:
     book = ProbeBook(settings, PrivateMeters(1, 2))
-    return Site(bridge, (task,), scene, settings, StateField(REGISTERS[15]), PrivateTables(253, 252, 251), book)
+    tables = PrivateTables(253, 252, 251)
+    return Site(bridge, (task,), scene, settings, StateField(REGISTERS[15]), tables, book, Lifetimes(40, {5: 30}))

@@ -119,6 +119,18 @@ def test_claiming_does_not_wait_for_a_writer_when_there_is_nothing_new(path: Pat
         other.close()
 
 
+def test_what_waits_for_a_controller_is_a_new_task_or_a_wish_to_cancel(store: Store) -> None:
+    assert not store.requests_wait()
+    task = store.add_task(TraceRequest(Filter("tcp", protocol=6)), 1.0)
+    assert store.requests_wait()
+    store.claim_new_tasks()
+    assert not store.requests_wait()
+    store.request_cancel(task.id)
+    assert store.requests_wait()
+    store.set_state(task.id, TaskState.CANCELLED, 2.0)
+    assert not store.requests_wait()
+
+
 def test_an_intent_is_open_until_its_undo_is_confirmed(store: Store, task: Task) -> None:
     flows, meter = store.write_intents(intents(task.id), at=2.0)
     assert flows == Intent(flows.id, task.id, IntentKind.FLOWS, "s1/br0", "unix:/run/db.sock", "", 2.0)
