@@ -27,6 +27,7 @@ from vtrace_ovs.session.commands import (
     EraseIntents,
     Program,
     ReadBridge,
+    ReportFault,
     SaveRecords,
     SaveResult,
     SaveSamples,
@@ -134,6 +135,8 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
                 self._links.read(bridge)
             case Program():
                 self._links.program(command)
+            case ReportFault(task_id, error):
+                self.logger.error("task %d: an error of vtrace itself", task_id, exc_info=error)
             case (
                 SaveTaskState()
                 | SaveSnapshot()

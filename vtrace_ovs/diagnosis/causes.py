@@ -35,6 +35,7 @@ CATEGORIES = {
     CauseCode.NOT_SENT: CauseCategory.TENANT_VM,
     CauseCode.EVIDENCE_LOST: CauseCategory.UNKNOWN,
     CauseCode.UNSUPPORTED: CauseCategory.UNSUPPORTED_ACTION,
+    CauseCode.INTERNAL_ERROR: CauseCategory.UNKNOWN,
     CauseCode.UNKNOWN: CauseCategory.UNKNOWN,
 }
 

@@ -23,6 +23,13 @@ def diagnose(observed: Trajectory, predicted: Trajectory | None, scene: Scene) -
     return verdict_of(_rule_for(observed.ending)(case), case)
 
 
+def not_judged(fault: str) -> Verdict:
+    """The verdict on a packet that this tool failed to judge; ``fault`` says in words how it failed."""
+    particulars = Particulars(place="", detail=fault)
+    finding = Finding(Disposition.INCONCLUSIVE, CauseCode.INTERNAL_ERROR, Confidence.UNDECIDED, particulars)
+    return verdict_of(finding, None)
+
+
 def _rule_for(ending: Ending) -> Callable[[Case], Finding]:
     match ending:
         case Ending.HANDED_TO_PORT:

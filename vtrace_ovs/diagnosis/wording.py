@@ -174,6 +174,11 @@ WORDINGS = {
         "Your traffic meets a function of our network that the test cannot look into; it should be looked at by hand.",
         "Follow the packet by hand from there: `ovs-appctl ofproto/trace`.",
     ),
+    CauseCode.INTERNAL_ERROR: Wording(
+        "This tool failed while judging it, a fault of its own: {detail}.",
+        "The test failed before it could tell what became of your traffic; it should be looked at by hand.",
+        "Report the error with the controller's log; follow the packet by hand: `ovs-appctl ofproto/trace`.",
+    ),
     CauseCode.UNKNOWN: Wording(
         "What became of it at {place} cannot be told{detail}.",
         "The test could not tell what became of your traffic; it should be repeated or looked at by hand.",

@@ -73,6 +73,7 @@ class CauseCode(Enum):
     NOT_SENT = "not-sent"
     EVIDENCE_LOST = "evidence-lost"
     UNSUPPORTED = "unsupported"
+    INTERNAL_ERROR = "internal-error"
     UNKNOWN = "unknown"
 
 

@@ -24,6 +24,7 @@ from vtrace_ovs.session.commands import (
 )
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import BridgeRead, PacketInReceived
+from vtrace_ovs.session.faults import confined, unjudged
 from vtrace_ovs.session.judging import judge, samples_of, scene_of
 from vtrace_ovs.session.runs import Stage, TaskRun
 from vtrace_ovs.session.settings import SessionSettings
@@ -81,8 +82,9 @@ class Collection:
         commands: list[Command] = []
         for run in runs:
             if run.stage in JUDGED_STAGES:
-                commands.append(SaveSamples(samples_of(run.task.id, event, ours)))
-                commands.extend(self._follow(run, state))
+                with confined(run):
+                    commands.append(SaveSamples(samples_of(run.task.id, event, ours)))
+                    commands.extend(self._follow(run, state))
         return tuple(commands)
 
     def _follow(self, run: TaskRun, state: BridgeState) -> tuple[Command, ...]:
@@ -138,11 +140,13 @@ class Collection:
     def _record(
         self, run: TaskRun, event: PacketInReceived, reading: LogReading, state: BridgeState
     ) -> tuple[Command, ...]:
-        record = record_of(event, reading, state.bridge, self._fleet.topology, run.task.id, run.sequence)
-        entering = record.loc is Loc.IN and record.dscp_mark == 1
-        if entering and record.in_port not in run.traffic.ofports(record.bridge):
-            return ()
-        return (SaveRecords((record,)),) if run.keep(record, event.at) else ()
+        with confined(run):
+            record = record_of(event, reading, state.bridge, self._fleet.topology, run.task.id, run.sequence)
+            entering = record.loc is Loc.IN and record.dscp_mark == 1
+            here = not entering or record.in_port in run.traffic.ofports(record.bridge)
+            if here and run.keep(record, event.at):
+                return (SaveRecords((record,)),)
+        return ()
 
     def progress(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         """Decide what can be decided now, ask for the readings the rest needs, and publish news."""
@@ -210,7 +214,10 @@ class Collection:
         scene = self._scene(run)
         if not self._fleet.copies_scarce(group.first_at):
             scene = run.calm_scene or scene
-        packet = judge(observed, group.records, run.network, scene)
+        try:
+            packet = judge(observed, group.records, run.network, scene)
+        except Exception as error:  # noqa: BLE001 - the other packets, and the other tasks, are judged all the same
+            packet = unjudged(run, observed, error)
         if only_if_sure and packet.verdict.disposition is Disposition.INCONCLUSIVE:
             return False
         group.decisions[observed.occurrence] = packet

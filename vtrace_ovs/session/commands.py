@@ -96,6 +96,14 @@ class SaveResult:
     final: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ReportFault:
+    """Log a fault of this tool, with where it happened; it was confined to this task."""
+
+    task_id: int
+    error: Exception
+
+
 Command = (
     ReadBridge
     | WriteIntents
@@ -107,4 +115,5 @@ Command = (
     | SaveSamples
     | SaveTrajectories
     | SaveResult
+    | ReportFault
 )

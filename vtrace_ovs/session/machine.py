@@ -12,7 +12,7 @@ from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.session.bridges import BridgeState, Fleet
 from vtrace_ovs.session.collection import Collection
-from vtrace_ovs.session.commands import Command, EraseIntents, SaveTaskState
+from vtrace_ovs.session.commands import Command, EraseIntents, ReportFault, SaveTaskState
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import (
     BridgeDown,
@@ -28,6 +28,7 @@ from vtrace_ovs.session.events import (
     TaskClaimed,
     Tick,
 )
+from vtrace_ovs.session.faults import confined
 from vtrace_ovs.session.runs import Stage, TaskRun
 from vtrace_ovs.session.scope import resolve
 from vtrace_ovs.session.settings import SessionSettings
@@ -151,11 +152,25 @@ class Session:
     def _progress(self, at: float) -> tuple[Command, ...]:
         commands: list[Command] = []
         for run in tuple(self.runs.values()):
-            commands.extend(self._move(run, at))
+            with confined(run):
+                commands.extend(self._move(run, at))
+            commands.extend(self._faults(run))
         if self.deployment.stale and self.deployment.idle:
             commands.extend(self.deployment.begin(self.runs.values(), at, reread=self._reread))
             self._reread = False
         return tuple(commands)
+
+    def _faults(self, run: TaskRun) -> tuple[Command, ...]:
+        """Log what went wrong in here with a task; one that failed over it is taken out of the network.
+
+        What goes wrong with ending it would do so for ever: that ends the controller, which cleans the bridges.
+        """
+        found, run.faults = tuple(run.faults), []
+        if found and run.stage in (Stage.REMOVING, Stage.ENDED):
+            raise found[0]
+        if found and run.failure is not None:
+            run.stage, self.deployment.stale = Stage.REMOVING, True
+        return tuple(ReportFault(run.task.id, error) for error in found)
 
     def _move(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         match run.stage:

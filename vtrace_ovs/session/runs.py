@@ -41,6 +41,7 @@ class TaskRun:
     ``promised_until`` is the deadline its flows are told (they expire a margin later), fixed when its transition
     begins. ``open`` are the groups with an undecided packet; ``concluded`` tells that the final result has everything;
     ``mistakable`` that a tenant sends one of our marks itself.
+    ``faults`` are errors of this tool's own that are not logged yet.
     """
 
     task: Task
@@ -65,6 +66,7 @@ class TaskRun:
     notes: list[str] = field(default_factory=list)
     cancelled: bool = False
     failure: str | None = None
+    faults: list[Exception] = field(default_factory=list)
     result: TaskResult | None = None
     saved_at: float = 0.0
     dirty: bool = False

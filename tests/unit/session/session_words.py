@@ -7,6 +7,7 @@ from vtrace_ovs.session.commands import (
     EraseIntents,
     Program,
     ReadBridge,
+    ReportFault,
     SaveRecords,
     SaveResult,
     SaveSamples,
@@ -47,6 +48,8 @@ def words(command: Command) -> str:
             return "samples"
         case SaveTrajectories(task_id):
             return f"trajectories {task_id}"
+        case ReportFault(task_id, error):
+            return f"fault {task_id} {type(error).__name__}"
         case SaveResult(result, final):
             return f"{'final' if final else 'interim'} {result.task_id} {result.verdict.disposition.value}"
 

@@ -1,0 +1,112 @@
+from collections.abc import Sequence
+
+import pytest
+from session_world import CS1, CS2, World, headers, tcp_to_db
+
+from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
+from vtrace_ovs.diagnosis.scene import Scene
+from vtrace_ovs.model.records import PacketInRecord
+from vtrace_ovs.model.task import TaskState
+from vtrace_ovs.model.trajectory import Trajectory
+from vtrace_ovs.model.verdict import CauseCode, Disposition
+from vtrace_ovs.session import collection
+from vtrace_ovs.session.commands import ReportFault
+from vtrace_ovs.session.judging import judge
+from vtrace_ovs.trajectories.stitch import Stitcher
+from vtrace_ovs.walker.network import Network
+
+POISON = 666
+
+
+class PoisonedError(Exception):
+    """What a packet must not be able to make us raise, and does here."""
+
+
+@pytest.fixture
+def two(world: World) -> World:
+    """Two tasks side by side, on ports 443 and 80."""
+    world.claim(tcp_to_db(packet_count=2), 1)
+    world.claim(tcp_to_db(80, packet_count=2), 2)
+    world.told()
+    return world
+
+
+def poisoned_judge(
+    observed: Trajectory, records: Sequence[PacketInRecord], network: Network | None, scene: Scene
+) -> DiagnosedPacket:
+    if records[0].headers.ip_id == POISON:
+        raise PoisonedError("boom\nboom")
+    return judge(observed, records, network, scene)
+
+
+def test_a_packet_that_breaks_the_judge_is_inconclusive_and_the_others_are_judged(
+    two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "judge", poisoned_judge)
+    for number in (POISON, 1):
+        two.feed_all(two.whole_way(headers(number)))
+        two.feed_all(two.whole_way(headers(number + 1, port=80), slot=1))
+    two.wait(6.0)
+    broken, fine = two.results(1)[-1], two.results(2)[-1]
+    fates = {group.verdict.code: group.verdict.disposition for group in broken.groups}
+    assert fates == {CauseCode.INTERNAL_ERROR: Disposition.INCONCLUSIVE, CauseCode.NONE: Disposition.DELIVERED}
+    assert any("PoisonedError: boom boom" in note for note in broken.notes)
+    assert (fine.verdict.disposition, fine.packets) == (Disposition.DELIVERED, 2)
+    assert two.told(ReportFault) == ["fault 1 PoisonedError"]
+    assert two.clean
+
+
+@pytest.mark.parametrize("stage", ["joining", "reading"])
+def test_an_error_in_the_work_for_one_task_fails_that_task_alone(
+    two: World, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise PoisonedError
+
+    two.feed_all(two.whole_way(headers(3, port=80), slot=1))
+    with monkeypatch.context() as patched:
+        if stage == "joining":
+            patched.setattr(Stitcher, "stitch", broken)
+            two.feed(two.entering(headers()))
+        else:
+            patched.setattr(collection, "record_of", broken)
+            two.feed(two.entering(headers()))
+    two.feed_all(two.whole_way(headers(4, port=80), slot=1))
+    two.wait(1.0)
+    assert two.states(1)[-1] is TaskState.FAILED
+    reason = next(saved.reason for saved in two.saved() if saved.task_id == 1 and saved.state is TaskState.FAILED)
+    assert reason is not None
+    assert reason.startswith("an error of vtrace itself ended the task: PoisonedError")
+    assert two.states(2)[-1] is TaskState.DONE
+    assert two.results(2)[-1].packets == 2
+    assert two.told(ReportFault) == ["fault 1 PoisonedError"]
+    assert two.clean
+
+
+def test_a_task_that_breaks_when_bridges_are_read_anew_fails_alone(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = Network.build
+    calls: list[object] = []
+
+    def once_broken(*arguments: object) -> Network:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise PoisonedError
+        return built(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Network, "build", once_broken)
+    two.rewrite(CS2, *two.production[CS2][1:])
+    two.feed(two.reading(CS2))
+    two.wait(0.5)
+    assert two.states(1)[-1] is TaskState.FAILED
+    assert two.states(2)[-1] is TaskState.ARMED
+    assert two.sources(CS1)
+
+
+def test_an_error_in_ending_a_task_is_not_swallowed(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise PoisonedError
+
+    monkeypatch.setattr(type(two.session), "_ended", broken)
+    two.cancel(1)
+    with pytest.raises(PoisonedError):
+        two.wait(5.0)
