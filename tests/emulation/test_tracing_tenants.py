@@ -14,7 +14,7 @@ from vtrace_program import FrameSender, Vtrace, pauses
 
 from vtrace_ovs.lab.faults import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
-from vtrace_ovs.lab.numbering import VXLAN_OFPORT, patch_ofport, vm_ofport
+from vtrace_ovs.lab.numbering import TUNNEL_OFPORT, patch_ofport, vm_ofport
 from vtrace_ovs.model.overlay import OverlaySubnet
 from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition, PathGroup, TaskResult
@@ -66,11 +66,11 @@ def whole_way(lab: Lab, tenant: str) -> Way:
     at_web, at_db = (patch_ofport(lab.base, subnet) for subnet in (web, db))
     source, destination = (vm_ofport(lab.base, lab.base.vm(f"{tenant}-{vm}")) for vm in ("web1", "db2"))
     return [
-        ("cs1/br-int", source, None, VXLAN_OFPORT, web.vni),
-        ("gw1/br-int", VXLAN_OFPORT, web.vni, at_web, None),
+        ("cs1/br-int", source, None, TUNNEL_OFPORT, web.vni),
+        ("gw1/br-int", TUNNEL_OFPORT, web.vni, at_web, None),
         (f"gw1/vr-{tenant}", at_web, None, at_db, None),
-        ("gw1/br-int", at_db, None, VXLAN_OFPORT, db.vni),
-        ("cs3/br-int", VXLAN_OFPORT, db.vni, destination, None),
+        ("gw1/br-int", at_db, None, TUNNEL_OFPORT, db.vni),
+        ("cs3/br-int", TUNNEL_OFPORT, db.vni, destination, None),
     ]
 
 

@@ -9,6 +9,7 @@ from vtrace_ovs.codecs.toml_places import Place
 from vtrace_ovs.errors import CodecError, UsageError
 from vtrace_ovs.model.overlay import (
     Direction,
+    Encapsulation,
     Overlay,
     OverlayRoute,
     OverlayServer,
@@ -60,7 +61,8 @@ def parse_overlay(text: str, source: str = "overlay") -> Overlay:
 
 
 def _underlay(place: Place) -> Underlay:
-    place.table(frozenset({"prefix", "switches", "links"}))
+    place.table(frozenset({"prefix", "switches", "links", "encapsulation"}))
+    encapsulation = place.optional("encapsulation")
     links: list[tuple[str, str]] = []
     for item in place.require("links").array():
         ends = [end.text() for end in item.array()]
@@ -71,6 +73,7 @@ def _underlay(place: Place) -> Underlay:
         prefix=place.require("prefix").network(),
         switches=tuple(switch.text() for switch in place.require("switches").array()),
         links=tuple(links),
+        encapsulation=Encapsulation.VXLAN if encapsulation is None else encapsulation.member(Encapsulation),
     )
 
 

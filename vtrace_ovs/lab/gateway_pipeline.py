@@ -8,7 +8,7 @@ A destination without a route is an OpenFlow table-miss in the vRouter's table 1
 
 from collections.abc import Iterator
 
-from vtrace_ovs.lab.numbering import VXLAN_OFPORT, CookieKind, cookie, patch_ofport
+from vtrace_ovs.lab.numbering import TUNNEL_OFPORT, CookieKind, cookie, patch_ofport
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine
 from vtrace_ovs.model.overlay import Overlay, OverlayRoute, OverlaySubnet, Tenant
 
@@ -31,13 +31,13 @@ def _gateway_subnet(overlay: Overlay, tenant: Tenant, subnet: OverlaySubnet) -> 
     vni, patch = subnet.vni, patch_ofport(overlay, subnet)
     classify, forward = cookie(CookieKind.CLASSIFY, vni), cookie(CookieKind.FORWARDING, vni)
     onward = f"set_field:{vni:#x}->reg1,goto_table:{FORWARDING}"
-    yield FlowLine(CLASSIFY, PRIORITY, f"in_port={VXLAN_OFPORT},tun_id={vni:#x}", onward, classify)
+    yield FlowLine(CLASSIFY, PRIORITY, f"in_port={TUNNEL_OFPORT},tun_id={vni:#x}", onward, classify)
     yield FlowLine(CLASSIFY, PRIORITY, f"in_port={patch}", onward, classify)
     yield FlowLine(FORWARDING, PRIORITY, f"reg1={vni:#x},dl_dst={subnet.gateway_mac}", f"output:{patch}", forward)
     for vm in tenant.vms:
         if vm.subnet == subnet.name:
             vtep = overlay.server(vm.server).vtep
-            actions = f"set_field:{vni:#x}->tun_id,set_field:{vtep}->tun_dst,output:{VXLAN_OFPORT}"
+            actions = f"set_field:{vni:#x}->tun_id,set_field:{vtep}->tun_dst,output:{TUNNEL_OFPORT}"
             yield FlowLine(FORWARDING, PRIORITY, f"reg1={vni:#x},dl_dst={vm.mac}", actions, forward)
 
 

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 
 from vtrace_ovs.model.overlay import Overlay, OverlaySubnet, OverlayVm
 
-VXLAN_OFPORT = 1
+TUNNEL_OFPORT = 1
 UPLINK_OFPORT = 1
 FIRST_VM_OFPORT = 10
 FIRST_PATCH_OFPORT = 100

@@ -9,7 +9,7 @@
 
 from collections.abc import Iterator
 
-from vtrace_ovs.lab.numbering import VXLAN_OFPORT, CookieKind, cookie, meter_id, vm_ofport
+from vtrace_ovs.lab.numbering import TUNNEL_OFPORT, CookieKind, cookie, meter_id, vm_ofport
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine, MeterLine
 from vtrace_ovs.lab.security_flows import security_flows
 from vtrace_ovs.model.overlay import Overlay, OverlaySubnet, OverlayVm
@@ -69,9 +69,9 @@ def _subnet_flows(overlay: Overlay, server: str, subnet: OverlaySubnet) -> Itera
     yield FlowLine(
         CLASSIFY,
         PRIORITY,
-        f"in_port={VXLAN_OFPORT},tun_id={vni:#x}",
+        f"in_port={TUNNEL_OFPORT},tun_id={vni:#x}",
         f"set_field:{vni:#x}->reg1,goto_table:{FORWARDING}",
-        cookie(CookieKind.CLASSIFY, VXLAN_OFPORT),
+        cookie(CookieKind.CLASSIFY, TUNNEL_OFPORT),
     )
     yield _arp_responder(vni, str(subnet.gateway), subnet.gateway_mac)
     yield _to_tunnel(overlay, vni, subnet.gateway_mac, overlay.gateway().name)
@@ -93,7 +93,7 @@ def _to_port(vni: int, mac: str, port: int) -> FlowLine:
 
 def _to_tunnel(overlay: Overlay, vni: int, mac: str, server: str) -> FlowLine:
     vtep = overlay.server(server).vtep
-    actions = f"set_field:{vni:#x}->tun_id,set_field:{vtep}->tun_dst,output:{VXLAN_OFPORT}"
+    actions = f"set_field:{vni:#x}->tun_id,set_field:{vtep}->tun_dst,output:{TUNNEL_OFPORT}"
     return FlowLine(FORWARDING, PRIORITY, f"reg1={vni:#x},dl_dst={mac}", actions, cookie(CookieKind.FORWARDING, vni))
 
 

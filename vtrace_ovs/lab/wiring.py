@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from vtrace_ovs.lab.numbering import (
     INTEGRATION_BRIDGE,
     PHYSICAL_BRIDGE,
+    TUNNEL_OFPORT,
     UPLINK_OFPORT,
-    VXLAN_OFPORT,
     datapath_id,
     patch_name,
     patch_ofport,
@@ -18,7 +18,6 @@ from vtrace_ovs.lab.numbering import (
 from vtrace_ovs.model.overlay import Overlay, OverlayServer, OverlaySubnet, OverlayVm, ServerRole, Tenant
 
 UPLINK = "uplink"
-TUNNEL_PORT = "vxlan0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,8 @@ def server_wiring(overlay: Overlay, server: OverlayServer, options: WiringOption
         "vswitch",
         options.profile("lab-gateway" if gateway else "lab-vswitch"),
     )
-    words += _port(INTEGRATION_BRIDGE, TUNNEL_PORT, VXLAN_OFPORT, "type=vxlan", "options:key=flow")
+    kind = overlay.underlay.encapsulation.value
+    words += _port(INTEGRATION_BRIDGE, f"{kind}0", TUNNEL_OFPORT, f"type={kind}", "options:key=flow")
     words += ["options:remote_ip=flow", f"options:local_ip={server.vtep}"]
     words += _bridge(overlay, server.name, PHYSICAL_BRIDGE, "netdev", "underlay")
     words += [f'other_config:hwaddr="{vtep_mac(server.vtep)}"', "fail_mode=standalone"]

@@ -26,6 +26,14 @@ class OverlayServer:
     switch: str
 
 
+class Encapsulation(Enum):
+    """How overlay packets cross the underlay, in the words of ``type`` of an Open vSwitch tunnel interface."""
+
+    VXLAN = "vxlan"
+    GENEVE = "geneve"
+    GRE = "gre"
+
+
 @dataclass(frozen=True, slots=True)
 class Underlay:
     """The physical network: its switches (PFDs), the cables between them (a tree) and the prefix of all VTEPs."""
@@ -33,6 +41,7 @@ class Underlay:
     prefix: IPv4Network
     switches: tuple[str, ...]
     links: tuple[tuple[str, str], ...] = ()
+    encapsulation: Encapsulation = Encapsulation.VXLAN
 
 
 class Direction(Enum):

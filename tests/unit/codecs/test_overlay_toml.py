@@ -6,6 +6,7 @@ from vtrace_ovs.codecs.overlay_toml import parse_overlay
 from vtrace_ovs.errors import CodecError, UsageError
 from vtrace_ovs.model.overlay import (
     Direction,
+    Encapsulation,
     OverlayRoute,
     OverlayServer,
     OverlayVm,
@@ -46,10 +47,18 @@ b1 = { packets_per_second = 100, burst = 10 }
 """
 
 
+def test_the_encapsulation_is_one_that_open_vswitch_has() -> None:
+    geneve = TEXT.replace('links = [["p1", "p2"]]', 'links = [["p1", "p2"]]\nencapsulation = "geneve"')
+    assert parse_overlay(geneve).underlay.encapsulation is Encapsulation.GENEVE
+    with pytest.raises(CodecError, match=r"underlay\.encapsulation.*vxlan.*geneve.*gre"):
+        parse_overlay(geneve.replace("geneve", "stt"))
+
+
 def test_every_noun_of_the_text_is_in_the_overlay() -> None:
     overlay = parse_overlay(TEXT)
     assert overlay.name == "small"
     assert overlay.underlay.links == (("p1", "p2"),)
+    assert overlay.underlay.encapsulation is Encapsulation.VXLAN
     assert overlay.server("gw1") == OverlayServer("gw1", ServerRole.GATEWAY, IPv4Address("172.31.0.21"), "p2")
     assert overlay.tenant("blue").group("web").rules == (
         SecurityRule(1, Direction.INGRESS, RuleAction.PERMIT, "tcp", 443, IPv4Network("10.0.0.0/8")),

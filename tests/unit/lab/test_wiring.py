@@ -1,5 +1,7 @@
+from dataclasses import replace
+
 from vtrace_ovs.lab.wiring import WiringOptions, server_wiring, switch_ports, switch_wiring
-from vtrace_ovs.model.overlay import Overlay
+from vtrace_ovs.model.overlay import Encapsulation, Overlay
 
 
 def commands(words: list[str]) -> list[str]:
@@ -25,6 +27,13 @@ def test_a_vms_port_says_whose_it_is(overlay: Overlay) -> None:
 def test_a_tunnel_takes_key_and_remote_from_the_flow(overlay: Overlay) -> None:
     text = " ".join(server_wiring(overlay, overlay.server("cs1"), WiringOptions()))
     assert "type=vxlan options:key=flow options:remote_ip=flow options:local_ip=172.31.0.11" in text
+
+
+def test_the_tunnel_is_of_the_overlays_encapsulation(overlay: Overlay) -> None:
+    over_gre = replace(overlay, underlay=replace(overlay.underlay, encapsulation=Encapsulation.GRE))
+    words = commands(server_wiring(over_gre, overlay.server("cs1"), WiringOptions()))
+    assert "add-port br-int gre0" in words
+    assert any(word.startswith("set Interface gre0 ofport_request=1 type=gre options:key=flow") for word in words)
 
 
 def test_bridges_say_their_role_and_profile(overlay: Overlay) -> None:
