@@ -13,11 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scapy.layers.inet import IP, UDP
-from scapy.layers.l2 import Ether
+from scapy.layers.l2 import Dot1Q, Ether
 
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.task import Intent, Task, TaskState
@@ -46,6 +46,7 @@ class Overlay:
 
     directory: Path
     remote: str = ""
+    production: Mapping[str, str] = field(default_factory=lambda: PRODUCTION)
 
     @property
     def ovs(self) -> OvsInstance:
@@ -59,7 +60,7 @@ class Overlay:
             ovs.vsctl("add-port", name, vm, "--", "set", "interface", vm, "type=dummy", "ofport_request=1", *ids)
             patch = ("type=patch", f"options:peer=to-{name}", "ofport_request=2")
             ovs.vsctl("add-port", name, f"to-{peer}", "--", "set", "interface", f"to-{peer}", *patch)
-            ovs.ofctl("add-flows", name, "-", stdin=PRODUCTION[name])
+            ovs.ofctl("add-flows", name, "-", stdin=self.production[name])
 
     def fingerprints(self) -> tuple[Fingerprint, ...]:
         return tuple(fingerprint(self.directory / "ovs", name, DEADLINE) for name in BRIDGES)
@@ -121,15 +122,13 @@ class Overlay:
         with Store.open(str(self.directory / "vtrace.db")) as store:
             return store.open_intents()
 
-    def send(self, ovs: OvsInstance, destination: str, packets: int) -> None:
-        """UDP packets from vm1, told apart by their IP id."""
+    def send(self, ovs: OvsInstance, destination: str, packets: int, vlan: int | None = None) -> None:
+        """UDP packets from vm1, told apart by their IP id; in frames tagged with this VLAN, if any."""
         for number in range(1, packets + 1):
-            frame = (
-                Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
-                / IP(src="10.0.0.1", dst=destination, id=number)
-                / UDP(sport=4000, dport=53)
-                / f"packet {number}".encode()
-            )
+            ethernet = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+            link = ethernet if vlan is None else ethernet / Dot1Q(vlan=vlan)
+            packet = IP(src="10.0.0.1", dst=destination, id=number) / UDP(sport=4000, dport=53)
+            frame = link / packet / f"packet {number}".encode()
             ovs.appctl("netdev-dummy/receive", "vm1", bytes(frame).hex())
 
 
