@@ -23,7 +23,7 @@ from vtrace_ovs.model.flow import (
     GroupType,
     PortDescription,
 )
-from vtrace_ovs.model.mac_table import AccessPort, MacEntry, MacTable
+from vtrace_ovs.model.mac_table import MacEntry, MacTable, SwitchPort, VlanMode
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.oxm import field as oxm_field
 from vtrace_ovs.model.packet import FiveTuple, Headers
@@ -60,7 +60,7 @@ GROUPS = (
         Bucket(1, 77, ANY, (act.Output(2),)), Bucket(1, 3, ANY, (act.Output(3),)),
     )),
 )  # fmt: skip
-LEARNED = MacTable((MacEntry(2, 0, 2), MacEntry(3, 5, 3), MacEntry(4, 5, 4)), (AccessPort(4, 5),))
+LEARNED = MacTable((MacEntry(2, 0, 2), MacEntry(3, 5, 3), MacEntry(4, 5, 4)), (SwitchPort(4, VlanMode.ACCESS, 5),))
 _KINDS = {GroupType.ALL: "all", GroupType.SELECT: "select", GroupType.INDIRECT: "indirect"}
 
 
@@ -276,7 +276,7 @@ def judging(directory: Path) -> Iterator[Judge]:
         for port in PORTS:
             request = f"ofport_request={port}"
             ovs.vsctl("add-port", "br0", f"p{port}", "--", "set", "interface", f"p{port}", "type=dummy", request)
-        for access in LEARNED.access_ports:
+        for access in LEARNED.ports:
             ovs.vsctl("set", "port", f"p{access.port}", f"tag={access.vlan}")
         for group in GROUPS:
             ovs.ofctl("add-group", "br0", group_line(group))

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vtrace_ovs.cli.settings import Settings
 from vtrace_ovs.codecs.dump_text import DumpFile, bridge_name, tables_of
 from vtrace_ovs.codecs.profiles import load_profile
 from vtrace_ovs.controller.dialogue import dial
+from vtrace_ovs.controller.flood_ports import read_no_flood_ports
 from vtrace_ovs.controller.settings import PRIVATE_CONTROLLER_ID
-from vtrace_ovs.errors import CodecError, OpenFlowError, OvsdbError, UsageError
+from vtrace_ovs.errors import CodecError, InfrastructureError, OpenFlowError, OvsdbError, UsageError
 from vtrace_ovs.instrumentation.cookies import is_ours
 from vtrace_ovs.model.flow import BridgeTables, Flow
+from vtrace_ovs.model.mac_table import MacTable
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.records import PacketInRecord
 from vtrace_ovs.model.topology import (
@@ -26,6 +28,7 @@ from vtrace_ovs.model.topology import (
     Topology,
 )
 from vtrace_ovs.ovsdb.inventory import read_inventory
+from vtrace_ovs.ovsdb.mac_table import read_mac_table
 from vtrace_ovs.storage.store import Store
 from vtrace_ovs.walker import Network
 
@@ -42,10 +45,11 @@ class Known:
     tables: dict[BridgeId, BridgeTables]
     problems: tuple[str, ...] = ()
     profiles: dict[BridgeId, PipelineProfile] = field(default_factory=dict)
+    mac_tables: dict[BridgeId, MacTable] = field(default_factory=dict)
 
     def network(self) -> Network:
         """Indexed for walking, without any flow of our own."""
-        return Network.build(self.topology, self.tables, _ours)
+        return Network.build(self.topology, self.tables, _ours, self.mac_tables)
 
     def carries_ours(self) -> bool:
         """Whether a trace is running, or left something: Open vSwitch sees flows that a walk leaves out."""
@@ -64,13 +68,15 @@ def live_tables(settings: Settings, connections: tuple[str, ...]) -> Known:
         places = ", ".join(connections)
         raise OvsdbError(f"no bridge to walk through in {places}: name the servers of the overlay with --ovsdb")
     tables: dict[BridgeId, BridgeTables] = {}
+    mac_tables: dict[BridgeId, MacTable] = {}
     problems = list(inventory.problems)
     for bridge in topology.vfds():
         try:
             tables[bridge.id] = _read(bridge)
-        except (OSError, OpenFlowError) as error:
+            mac_tables[bridge.id] = _learned(bridge, topology)
+        except (OSError, InfrastructureError) as error:
             problems.append(f"{bridge.id} cannot be read: {error}")
-    return Known(topology, tables, tuple(problems), _profiles(topology))
+    return Known(topology, tables, tuple(problems), _profiles(topology), mac_tables)
 
 
 def _read(bridge: Bridge) -> BridgeTables:
@@ -78,6 +84,16 @@ def _read(bridge: Bridge) -> BridgeTables:
         raise OpenFlowError("it is remote, and explaining attaches to nothing; run vtrace explain on its server")
     with closing(dial(bridge, bridge.attachment.path, PRIVATE_CONTROLLER_ID, BRIDGE_TIMEOUT)) as dialogue:
         return dialogue.read().tables
+
+
+def _learned(bridge: Bridge, topology: Topology) -> MacTable:
+    """What output to NORMAL and FLOOD depend on, of a bridge that ``_read`` could read."""
+    node = topology.node(bridge.id.node)
+    if node is None or not isinstance(bridge.attachment, ManagementSocket):
+        raise OpenFlowError("its server is not known")
+    socket = Path(bridge.attachment.path)
+    learned = read_mac_table(bridge.id.name, node.ovsdb, socket.parent, BRIDGE_TIMEOUT)
+    return replace(learned, no_flood=read_no_flood_ports(str(socket), BRIDGE_TIMEOUT))
 
 
 def stored_tables(

@@ -82,13 +82,14 @@ def _alive(run: Translation, port: int) -> bool:
 
 
 def _flood(run: Translation, name: str, frame: Frame) -> None:
-    """Every other port. OpenFlow 1.3 does not tell ``no-flood`` apart, so a port set so counts as any other."""
+    """Every other port; of FLOOD only those that take floods, as far as the MAC table tells: OpenFlow 1.3 does not."""
     ports = run.view.flooded()
     if ports is None:
         run.leave_open(Unknown(f"{name} goes to ports that were not stored with the tables"), frame.step)
         return
+    table = run.view.mac_table if name == "FLOOD" else None
     for port in ports:
-        if port != run.state.in_port:
+        if port != run.state.in_port and (table is None or table.floods_to(port)):
             _emit(run, port, frame)
 
 

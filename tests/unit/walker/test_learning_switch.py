@@ -4,14 +4,17 @@ import pytest
 
 from vtrace_ovs.model.actions import OFPP_LOCAL
 from vtrace_ovs.model.flow import BridgeTables
-from vtrace_ovs.model.mac_table import AccessPort, MacEntry, MacTable
+from vtrace_ovs.model.mac_table import MacEntry, MacTable, SwitchPort, VlanMode
 from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.learning_switch import switched
 from vtrace_ovs.walker.network import BridgeView
 from vtrace_ovs.walker.state import PacketState
 from vtrace_ovs.walker.undecided import Unknown
 
-LEARNED = MacTable((MacEntry(2, 0, 2), MacEntry(2, 5, 9), MacEntry(3, 0, 1)), (AccessPort(8, 5), AccessPort(9, 5)))
+LEARNED = MacTable(
+    (MacEntry(2, 0, 2), MacEntry(2, 5, 9), MacEntry(3, 0, 1)),
+    (SwitchPort(8, VlanMode.ACCESS, 5), SwitchPort(9, VlanMode.ACCESS, 5)),
+)
 Switch = Callable[..., list[tuple[int, int]]]
 
 
@@ -53,3 +56,9 @@ def test_without_a_mac_table_the_ports_it_may_use_are_named(tables: Callable[...
     assert found == Unknown("NORMAL forwards by the MAC table, which is not known; it may use the ports 2, LOCAL")
     unknown = PacketState(0, layout.bits_of("eth_dst"))
     assert isinstance(switched(BridgeView(tables(), mac_table=LEARNED), unknown), Unknown)
+
+
+def test_what_else_normal_depends_on_is_named(tables: Callable[..., BridgeTables]) -> None:
+    view = BridgeView(tables(down=tuple(range(3, 10))), mac_table=MacTable(unmodelled="bond0 is a bond"))
+    found = switched(view, PacketState(layout.placed("in_port", 1)))
+    assert found == Unknown("NORMAL is not predicted here, because bond0 is a bond; it may use 2, LOCAL")
