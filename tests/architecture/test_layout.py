@@ -42,6 +42,7 @@ TESTED_ELSEWHERE = {
     "ovsdb/attachment.py": "tests/functional/test_attach_leaves_no_trace.py",
     "ovsdb/client.py": "tests/functional/test_ovsdb_inventory.py",
     "ovsdb/inventory.py": "tests/functional/test_ovsdb_inventory.py",
+    "ovsdb/observation.py": "tests/functional/test_ovsdb_observation.py",
     "ovsdb/ofproto_trace.py": "tests/functional/test_explain.py",
     "ovsdb/mac_table.py": "tests/functional/test_explain_switching.py",
     "ovsdb/liveness.py": "tests/functional/test_ovsdb_liveness.py",

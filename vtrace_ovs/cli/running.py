@@ -28,6 +28,7 @@ from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.ovsdb.attachment import ServiceAttachment
 from vtrace_ovs.ovsdb.inventory import read_inventory
 from vtrace_ovs.ovsdb.liveness import probe
+from vtrace_ovs.ovsdb.observation import observe
 from vtrace_ovs.ovsdb.revalidation import wait_round
 from vtrace_ovs.session.dry_run import plan_all
 from vtrace_ovs.session.scope import resolve
@@ -40,6 +41,7 @@ OVSDB_TIMEOUT = 5.0
 BRIDGE_TIMEOUT = 2.0
 PROBE_TIMEOUT = 0.5
 ROUND_TIMEOUT = 2.0
+OBSERVATION_TIMEOUT = 0.5
 GENERATIONS = 256
 
 
@@ -151,6 +153,7 @@ def _controller(
             partial(_why_dead, settings),
             _remote(settings),
             partial(wait_round, timeout=ROUND_TIMEOUT),
+            partial(observe, timeout=OBSERVATION_TIMEOUT, tls=settings.tls),
         )
         yield controlled, around, store
 

@@ -4,7 +4,14 @@ from dataclasses import dataclass, field
 
 from vtrace_ovs.controller.service_address import ServiceAddress
 from vtrace_ovs.instrumentation.plan import Settings
-from vtrace_ovs.session.boundary import InventorySource, LivenessProbe, RemoteAttachment, RoundWaiter, TaskStore
+from vtrace_ovs.session.boundary import (
+    InventorySource,
+    LivenessProbe,
+    RemoteAttachment,
+    RoundWaiter,
+    ServerObserver,
+    TaskStore,
+)
 from vtrace_ovs.session.settings import SessionSettings
 
 PRIVATE_CONTROLLER_ID = 0x5654
@@ -43,3 +50,4 @@ class Surroundings:
     probe: LivenessProbe
     remote: RemoteAttachment
     wait_round: RoundWaiter
+    observe: ServerObserver

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from vtrace_ovs.model.cost import ServerCost
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import DropShape, NearMiss, Trajectory
@@ -144,7 +145,8 @@ class PathGroup:
 class TaskResult:
     """Everything a task found out. ``verdict`` is the task's own: the worst proven loss, or delivery, or why unknown.
 
-    ``packets`` is the number of packets traced; ``copies_lost`` the copies known to have been lost on the way to us.
+    ``packets`` is the number of packets traced; ``copies_lost`` the copies known to have been lost on the way to us;
+    ``costs`` what it cost each server, once that is known.
     """
 
     task_id: int
@@ -153,3 +155,4 @@ class TaskResult:
     packets: int
     copies_lost: int = 0
     notes: tuple[str, ...] = ()
+    costs: tuple[ServerCost, ...] = ()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 from vtrace_ovs.model.agreement import Agreement
+from vtrace_ovs.model.cost import ServerCost, ServerReading
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.packet import FiveTuple, Headers, Tunnel
 from vtrace_ovs.model.task import Task
@@ -29,6 +30,7 @@ def result_document(result: TaskResult, task: Task | None = None, agreements: Se
         "verdict": _verdict(result.verdict),
         "groups": [_group(group) for group in result.groups],
         "notes": list(result.notes),
+        "costs": [_cost(cost) for cost in result.costs],
     }
     if agreements:
         document["against_ovs"] = [_agreement(one) for one in agreements]
@@ -37,7 +39,7 @@ def result_document(result: TaskResult, task: Task | None = None, agreements: Se
 
 def task_document(task: Task) -> str:
     """A task without a result: the same keys, ``verdict`` null and no groups."""
-    return _dump({"schema": SCHEMA, "task": _task(task), "verdict": None, "groups": [], "notes": []})
+    return _dump({"schema": SCHEMA, "task": _task(task), "verdict": None, "groups": [], "notes": [], "costs": []})
 
 
 def tasks_document(tasks: Sequence[Task]) -> str:
@@ -212,6 +214,32 @@ def _headers(headers: Headers | None) -> Json | None:
         "tcp_flags": headers.tcp_flags,
         "icmp_type": headers.icmp_type,
         "icmp_code": headers.icmp_code,
+    }
+
+
+def _cost(cost: ServerCost) -> Json:
+    return {
+        "node": cost.node,
+        "copies": cost.copies,
+        "megaflows": cost.megaflows,
+        "masks": cost.masks,
+        "upcalls": cost.upcalls,
+        "cpu_share": cost.cpu_share,
+        "before": _reading(cost.before),
+        "during": _reading(cost.during),
+        "after": _reading(cost.after),
+    }
+
+
+def _reading(reading: ServerReading | None) -> Json | None:
+    if reading is None:
+        return None
+    return {
+        "at": reading.at,
+        "megaflows": reading.megaflows,
+        "masks": reading.masks,
+        "upcalls": reading.upcalls,
+        "cpu_seconds": reading.cpu_seconds,
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import Disposition, PathGroup, TaskResult, Verdict
 from vtrace_ovs.model.wording import flow_text
+from vtrace_ovs.rendering.costs import cost_lines
 from vtrace_ovs.rendering.lines import Line, Span, Style, line, tree
 from vtrace_ovs.rendering.path import near_miss_line, origin_phrase, path_branches, route_phrase
 from vtrace_ovs.rendering.phrases import (
@@ -37,6 +38,9 @@ def result_lines(result: TaskResult, detail: int = 0) -> Iterator[Line]:
         for near in result.verdict.near_misses:
             yield Line((Span("  "), *near_miss_line(near).spans))
     yield from _notes(result)
+    if result.costs:
+        yield _BLANK
+        yield from cost_lines(result.costs, detail)
 
 
 def verdict_line(verdict: Verdict) -> Line:

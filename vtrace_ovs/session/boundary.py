@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from vtrace_ovs.model.cost import ServerReading
 from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.records import CounterSample, PacketInRecord
 from vtrace_ovs.model.task import Intent, IntentDraft, Task, TaskState
@@ -30,6 +31,10 @@ class RemoteAttachment(Protocol):
 RoundWaiter = Callable[[Bridge, Callable[[], None]], bool]
 """Blocks while ovs-vswitchd brings its datapath in line once, calling the function (which changes a flow) until it has;
 False if it cannot be asked. Never raises."""
+
+
+ServerObserver = Callable[[Bridge], ServerReading | None]
+"""Reads a bridge's server, blocking: its datapaths and processor time; None if it says nothing. Never raises."""
 
 
 class TaskStore(Protocol):

@@ -110,6 +110,8 @@ class Collection:
             return ()
         state.took_copy(plan, event.at)
         owner = next((run for run in runs if run.slot == reading.slot), None)
+        if owner is not None:
+            owner.observation.copy(event.bridge.node)
         if not reading.traced:
             return self._untraced(owner, event)
         if owner is None or owner.stage not in EVIDENCE_STAGES:
@@ -232,6 +234,15 @@ class Collection:
             notes = (*notes, f"{run.extra_packets} more {packets} colored before coloring ended")
         run.result = conclude(run.task.id, run.task.request, run.decisions, self._scene(run), notes)
         return SaveResult(run.result, final)
+
+    @staticmethod
+    def with_costs(run: TaskRun) -> tuple[Command, ...]:
+        """The result again, with what the trace cost each server, if it has one and that is known."""
+        costs = run.observation.costs()
+        if run.result is None or not costs:
+            return ()
+        run.result = replace(run.result, costs=costs)
+        return (SaveResult(run.result, final=True),)
 
     def finish(self, run: TaskRun) -> tuple[Command, ...]:
         """Everything that is kept of a decided task, unless it is kept already: every packet's ways, and the result."""

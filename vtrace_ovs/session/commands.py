@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from vtrace_ovs.model.cost import Moment
 from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod
 from vtrace_ovs.model.records import CounterSample, PacketInRecord
 from vtrace_ovs.model.task import IntentDraft, TaskState
-from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.topology import Bridge, BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import TaskResult
 
@@ -44,6 +45,18 @@ class Program:
     batch: int
     mods: tuple[FlowMod | MeterMod, ...]
     touch: FlowMod | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveServers:
+    """Read what the servers of these bridges (one each) carry; answered by ``ServerObserved`` for each, some time.
+
+    Nothing waits for it but the end of the task, and that not for long.
+    """
+
+    task_id: int
+    moment: Moment
+    bridges: tuple[Bridge, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,7 @@ Command = (
     | WriteIntents
     | EraseIntents
     | Program
+    | ObserveServers
     | SaveTaskState
     | SaveSnapshot
     | SaveRecords

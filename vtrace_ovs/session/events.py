@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from vtrace_ovs.model.cost import Moment, ServerReading
 from vtrace_ovs.model.flow import BridgeTables, MeterCounters
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.records import PacketIn
@@ -89,6 +90,17 @@ class Programmed:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerObserved:
+    """What one server of an ``ObserveServers`` said; ``reading`` is None when it could not be asked."""
+
+    at: float
+    task_id: int
+    moment: Moment
+    node: str
+    reading: ServerReading | None
+
+
+@dataclass(frozen=True, slots=True)
 class PacketInReceived:
     """A copy arrived from a bridge; ``headers`` are those of its frame."""
 
@@ -115,6 +127,7 @@ Event = (
     | BridgeRead
     | IntentsWritten
     | Programmed
+    | ServerObserved
     | PacketInReceived
     | Tick
 )

@@ -7,12 +7,13 @@ from typing import assert_never
 from vtrace_ovs.errors import InfrastructureError, RefusedError, VtraceError
 from vtrace_ovs.instrumentation.plan import Settings
 from vtrace_ovs.instrumentation.scope import armed_task
+from vtrace_ovs.model.cost import Moment
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.session.bridges import BridgeState, Fleet
 from vtrace_ovs.session.collection import Collection
-from vtrace_ovs.session.commands import Command, EraseIntents, ReportFault, SaveTaskState
+from vtrace_ovs.session.commands import Command, EraseIntents, ObserveServers, ReportFault, SaveTaskState
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import (
     BridgeDown,
@@ -25,6 +26,7 @@ from vtrace_ovs.session.events import (
     InventoryRead,
     PacketInReceived,
     Programmed,
+    ServerObserved,
     TaskClaimed,
     Tick,
 )
@@ -75,9 +77,8 @@ class Session:
                 self._bridge_released(bridge)
             case TaskClaimed(at, task):
                 self.runs[task.id] = TaskRun(task, self._free_slot(at), claimed_at=at)
-            case CancelRequested(_, task_id):
-                if task_id in self.runs:
-                    self.runs[task_id].cancelled = True
+            case CancelRequested() | ServerObserved():
+                self._told_of_a_run(event)
             case BridgeRead(at, bridge):
                 self._revive(bridge, at)
                 return (
@@ -96,6 +97,13 @@ class Session:
             case _:
                 assert_never(event)
         return ()
+
+    def _told_of_a_run(self, event: CancelRequested | ServerObserved) -> None:
+        run = self.runs.get(event.task_id)
+        if run is not None and isinstance(event, CancelRequested):
+            run.cancelled = True
+        elif run is not None and isinstance(event, ServerObserved):
+            run.observation.take(event.node, event.moment, event.reading)
 
     def _inventory_read(self, topology: Topology, problems: tuple[str, ...], at: float) -> tuple[Command, ...]:
         named = {bridge.id for bridge in topology.vfds()}
@@ -185,7 +193,9 @@ class Session:
             case Stage.DRAINING:
                 return self._drain(run, at)
             case Stage.REMOVING:
-                return self._ended(run, at) if self.deployment.settled else ()
+                return self._removed(run, at) if self.deployment.settled else ()
+            case Stage.OBSERVING:
+                return self._observed(run, at)
             case Stage.ENDED:
                 return ()
             case _:
@@ -209,7 +219,7 @@ class Session:
             return self._ended(run, at)
         run.armed_traffic, run.promised_until = traffic, deadline
         run.stage, self.deployment.stale, self._reread = Stage.ARMING, True, True
-        return (SaveTaskState(run.task.id, TaskState.ARMING, at, slot=run.slot),)
+        return (SaveTaskState(run.task.id, TaskState.ARMING, at, slot=run.slot), *self._observe(run, Moment.BEFORE))
 
     def _require_one_of(self, sources: Sequence[BridgeId]) -> None:
         """Traffic that no bridge up could color would only seem to be missing."""
@@ -236,7 +246,7 @@ class Session:
             run.note(f"the bridges could not be instrumented anew while the trace ran: {problem}")
         if run.full or run.cancelled or at >= run.deadline:
             run.stage, self.deployment.stale = Stage.CLOSING, True
-            looks = self.fleet.ask(self.fleet.live(), at)
+            looks = (*self.fleet.ask(self.fleet.live(), at), *self._observe(run, Moment.DURING))
             return (*commands, SaveTaskState(run.task.id, TaskState.DRAINING, at), *looks)
         return commands
 
@@ -254,6 +264,22 @@ class Session:
             return commands
         run.stage, self.deployment.stale = Stage.REMOVING, True
         return (*commands, *self.collection.finish(run))
+
+    def _removed(self, run: TaskRun, at: float) -> tuple[Command, ...]:
+        if run.result is None or run.cancelled:
+            return self._ended(run, at)
+        run.stage, run.observe_until = Stage.OBSERVING, at + self.settings.observation_deadline
+        return self._observe(run, Moment.AFTER)
+
+    def _observed(self, run: TaskRun, at: float) -> tuple[Command, ...]:
+        """Whoever has not said by now what the trace cost it is not waited for."""
+        if run.observation.awaited and at < run.observe_until:
+            return ()
+        return (*self.collection.with_costs(run), *self._ended(run, at))
+
+    def _observe(self, run: TaskRun, moment: Moment) -> tuple[Command, ...]:
+        bridges = run.observation.ask((self.fleet.states[live].bridge for live in self.fleet.live()), moment)
+        return (ObserveServers(run.task.id, moment, bridges),) if bridges else ()
 
     def _ended(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         run.stage = Stage.ENDED

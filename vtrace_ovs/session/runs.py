@@ -13,6 +13,7 @@ from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.session.collecting import PacketGroup
+from vtrace_ovs.session.observing import Observation
 from vtrace_ovs.walker.network import Network
 
 
@@ -20,7 +21,7 @@ class Stage(Enum):
     """WAITING: for the inventory and bridges to be known. ARMING: flows on their way. COLLECTING: coloring.
 
     CLOSING: coloring ends, late packets are judged. DRAINING: nothing is colored any more, packets may be in flight.
-    REMOVING: the last flows are on their way out. ENDED.
+    REMOVING: the last flows are on their way out. OBSERVING: servers are asked what the trace cost them. ENDED.
     """
 
     WAITING = "waiting"
@@ -29,6 +30,7 @@ class Stage(Enum):
     CLOSING = "closing"
     DRAINING = "draining"
     REMOVING = "removing"
+    OBSERVING = "observing"
     ENDED = "ended"
 
 
@@ -61,6 +63,7 @@ class TaskRun:
     claimed_at: float = 0.0
     armed_at: float = 0.0
     drained_at: float = 0.0
+    observe_until: float = 0.0
     sequence: int = 0
     extra_packets: int = 0
     notes: list[str] = field(default_factory=list)
@@ -72,6 +75,7 @@ class TaskRun:
     dirty: bool = False
     concluded: bool = False
     mistakable: bool = False
+    observation: Observation = field(default_factory=Observation)
 
     @property
     def traffic(self) -> ArmedTask:

@@ -10,7 +10,8 @@ class SessionSettings:
     ``short_buffer`` and ``long_buffer`` are the two waits of design D6; the paper's are 12 s and 24 s, for a global
     log service. ``drain`` is how long packets may be in flight after coloring ends, ``answer_deadline`` how long a
     bridge may take to answer, ``slot_quarantine`` how long a task number rests, ``inventory_deadline`` how long a task
-    waits for bridges to be known. Interim results are at least ``interim_interval`` apart.
+    waits for bridges to be known. Interim results are at least ``interim_interval`` apart. The end of a task waits
+    ``observation_deadline`` for servers to tell what the trace cost them.
     """
 
     short_buffer: float = 1.0
@@ -20,3 +21,4 @@ class SessionSettings:
     slot_quarantine: float = 5.0
     inventory_deadline: float = 10.0
     interim_interval: float = 0.5
+    observation_deadline: float = 1.0

@@ -7,10 +7,11 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from vtrace_ovs.codecs.documents import from_json, to_json
+from vtrace_ovs.model.cost import ServerCost
 from vtrace_ovs.model.topology import Bridge
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import TaskResult, Verdict
-from vtrace_ovs.storage.schema import ResultGroupRow, ResultRow, TrajectoryRow, VfdRow
+from vtrace_ovs.storage.schema import ResultCostRow, ResultGroupRow, ResultRow, TrajectoryRow, VfdRow
 
 
 def save_result(session: Session, task_id: int, result: TaskResult) -> None:
@@ -30,6 +31,7 @@ def save_result(session: Session, task_id: int, result: TaskResult) -> None:
         ResultGroupRow(task_id=task_id, position=position, packets=group.packets, **_verdict_columns(group.verdict))
         for position, group in enumerate(result.groups)
     )
+    session.add_all(_cost_row(task_id, cost) for cost in {cost.node: cost for cost in result.costs}.values())
 
 
 def find_result(session: Session, task_id: int) -> TaskResult | None:
@@ -86,6 +88,18 @@ def _verdict_columns(verdict: Verdict) -> dict[str, Any]:
         "cookie": None if culprit is None else culprit.cookie,
         "owner": None if culprit is None else culprit.owner,
     }
+
+
+def _cost_row(task_id: int, cost: ServerCost) -> ResultCostRow:
+    return ResultCostRow(
+        task_id=task_id,
+        node=cost.node,
+        copies=cost.copies,
+        megaflows=cost.megaflows,
+        masks=cost.masks,
+        upcalls=cost.upcalls,
+        cpu_share=cost.cpu_share,
+    )
 
 
 def _trajectory_row(task_id: int, trajectory: Trajectory) -> TrajectoryRow:

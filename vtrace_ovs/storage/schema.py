@@ -281,3 +281,17 @@ class ResultGroupRow(VerdictColumns, Base):
 
     task_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("results.task_id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
+
+
+class ResultCostRow(Base):
+    """What a trace cost one server: differences between before and while it ran; null is not known."""
+
+    __tablename__ = "result_costs"
+
+    task_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("results.task_id", ondelete="CASCADE"), primary_key=True)
+    node: Mapped[str] = mapped_column(primary_key=True)
+    copies: Mapped[int]
+    megaflows: Mapped[int | None]
+    masks: Mapped[int | None]
+    upcalls: Mapped[int | None]
+    cpu_share: Mapped[float | None]

@@ -32,7 +32,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def app(store: Store) -> VTraceApp:
     """Not started: what is reported waits in its inbox."""
-    surroundings = Surroundings(store, lambda: (Topology(), ()), lambda _: None, NoRemote(), lambda *_: True)
+    surroundings = Surroundings(
+        store, lambda: (Topology(), ()), lambda _: None, NoRemote(), lambda *_: True, lambda _: None
+    )
     return VTraceApp(settings=ControllerSettings(generation=7), surroundings=surroundings)
 
 

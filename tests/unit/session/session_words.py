@@ -5,6 +5,7 @@ from vtrace_ovs.model.flow import FlowMod, FlowModCommand, MeterMod, MeterModCom
 from vtrace_ovs.session.commands import (
     Command,
     EraseIntents,
+    ObserveServers,
     Program,
     ReadBridge,
     ReportFault,
@@ -38,6 +39,8 @@ def words(command: Command) -> str:
             return f"erase {bridge} {','.join(map(str, task_ids))}"
         case Program(bridge, _, mods):
             return f"{bridge} {' '.join(dict.fromkeys(_sort(mod) for mod in mods))}"
+        case ObserveServers(task_id, moment, bridges):
+            return f"observe {task_id} {moment.value} {','.join(bridge.id.node for bridge in bridges)}"
         case SaveTaskState(task_id, state):
             return f"task {task_id} {state.value}"
         case SaveSnapshot(task_id, bridge):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
+from session_servers import observed
 from session_words import is_removal, is_source, words
 
 from vtrace_ovs.instrumentation.plan import BridgePlan, Probe, ProbeKind, Settings
@@ -46,6 +47,7 @@ from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.session.commands import (
     Command,
     EraseIntents,
+    ObserveServers,
     Program,
     ReadBridge,
     SaveResult,
@@ -169,7 +171,8 @@ class World:
     """Everything around a session. Feed it with the verbs; time stands still unless ``wait`` is called.
 
     Bridges in ``mute`` get programs and requests but never answer; those in ``refusing`` refuse what they are sent
-    (``refusing_removal``: only deletes). ``hold_intents`` leaves intents unanswered.
+    (``refusing_removal``: only deletes). ``hold_intents`` leaves intents unanswered, ``deaf`` whoever
+    asks servers what they carry.
     """
 
     def __init__(self, *bridges: BridgeId, settings: SessionSettings | None = None) -> None:
@@ -185,6 +188,7 @@ class World:
         self.refusing: dict[BridgeId, str] = {}
         self.refusing_removal: dict[BridgeId, str] = {}
         self.hold_intents = False
+        self.deaf = False
         self.transcript: list[Command] = []
         self._marked = 0
         self.feed(InventoryRead(self.now, self.topology))
@@ -196,8 +200,7 @@ class World:
         commands = self.session.handle(event)
         self.transcript += commands
         for command in commands:
-            answer = self._answer(command)
-            if answer is not None:
+            for answer in self._answers(command):
                 self.feed(answer)
         return commands
 
@@ -247,14 +250,7 @@ class World:
         (plan, *_) = self.session.deployment.plans_on(bridge)
         return next(probe for probe in plan.probes if probe.kind is kind and out_port in (None, probe.out_port))
 
-    def copy(
-        self,
-        bridge: BridgeId,
-        probe: Probe,
-        state: State,
-        packet: Headers,
-        **metadata: int,
-    ) -> PacketInReceived:
+    def copy(self, bridge: BridgeId, probe: Probe, state: State, packet: Headers, **metadata: int) -> PacketInReceived:
         (plan, *_) = self.session.deployment.plans_on(bridge)
         fields = [(plan.state.field, state.word), *((field(name), value) for name, value in metadata.items())]
         userdata = UserData(probe.kind, probe.id, plan.meter_ids.traced).pack()
@@ -342,6 +338,12 @@ class World:
             if isinstance(command, EraseIntents):
                 found -= {(str(command.bridge), number) for number in command.task_ids}
         return found
+
+    def _answers(self, command: Command) -> tuple[Event, ...]:
+        if isinstance(command, ObserveServers):
+            return observed(command, self.flows, self.flows if self.deaf else self.mute, self.now)
+        answer = self._answer(command)
+        return () if answer is None else (answer,)
 
     def _answer(self, command: Command) -> Event | None:
         if isinstance(command, WriteIntents) and not self.hold_intents:

@@ -23,6 +23,7 @@ def test_a_task_is_armed_sinks_first_after_its_intents(world: World) -> None:
     world.claim(tcp_to_db())
     assert world.told() == [
         "task 1 arming",
+        "observe 1 before cs1,cs2,gw",
         "read cs1/br",
         "read cs2/br",
         "read gw/br",
@@ -51,6 +52,8 @@ def test_a_delivered_packet_ends_the_task_at_once(world: World) -> None:
         "cs1/br -sinks -meters",
         "cs2/br -sinks -meters",
         "gw/br -sinks -meters",
+        "observe 1 after cs1,cs2,gw",
+        "final 1 DELIVERED",
         "erase cs1/br 1",
         "erase cs2/br 1",
         "erase gw/br 1",

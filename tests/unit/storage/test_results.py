@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from vtrace_ovs.errors import StorageError
+from vtrace_ovs.model.cost import ServerCost, ServerReading
 from vtrace_ovs.model.task import Task
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket
 from vtrace_ovs.model.trajectory import Ending, Hop, Origin, Trajectory
@@ -80,6 +81,15 @@ def test_results_can_be_queried_by_what_and_where(store: Store, task: Task) -> N
         )
     ]
     assert rows(store, "SELECT position, packets FROM result_groups ORDER BY position") == [(0, 19), (1, 1)]
+
+
+def test_what_a_trace_cost_can_be_queried_by_server(store: Store, task: Task) -> None:
+    before, during = ServerReading(1.0, 5, 4, 100, 7.0), ServerReading(3.0, 8, None, 112, 7.5)
+    cost = ServerCost("s2", 40, before, during)
+    store.save_result(task.id, replace(RESULT, costs=(cost, ServerCost("s3"))))
+    store.save_result(task.id, replace(RESULT, costs=(cost, ServerCost("s3"))))
+    query = "SELECT node, copies, megaflows, masks, upcalls, cpu_share FROM result_costs ORDER BY node"
+    assert rows(store, query) == [("s2", 40, 3, None, 12, 0.25), ("s3", 0, None, None, None, None)]
 
 
 def test_a_new_result_replaces_the_old_one(store: Store, task: Task) -> None:

@@ -1,0 +1,97 @@
+"""What a running ovs-vswitchd carries and costs is read from itself, whole or not at all, and never for long."""
+
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vtrace_ovs.lab.daemons import OvsInstance
+from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, ServiceController
+from vtrace_ovs.ovsdb.observation import observe
+
+TIMEOUT = 5.0
+SHORT = 0.2
+DEADLINE = 30.0
+FRAMES = [f"in_port(1),eth(src=02:00:00:00:00:01,dst=02:00:00:00:00:{last}),eth_type(0x0800)" for last in ("02", "03")]
+
+
+@pytest.fixture
+def bridge(ovs: OvsInstance) -> Bridge:
+    ovs.vsctl(
+        *("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy", "fail_mode=secure", "--"),
+        *("add-port", "br0", "p1", "--", "set", "interface", "p1", "type=dummy", "ofport_request=1"),
+    )
+    ovs.ofctl("add-flow", "br0", "priority=2,in_port=1,eth_dst=02:00:00:00:00:02,actions=in_port")
+    ovs.ofctl("add-flow", "br0", "priority=1,in_port=1,actions=drop")
+    return Bridge(BridgeId("s1", "br0"), 1, BridgeRole.VSWITCH, (), ManagementSocket(str(ovs.management_socket("br0"))))
+
+
+def test_megaflows_masks_and_upcalls_are_those_of_the_datapath(ovs: OvsInstance, bridge: Bridge) -> None:
+    empty = observe(bridge, TIMEOUT)
+    assert empty is not None
+    assert (empty.megaflows, empty.masks, empty.upcalls) == (0, 0, 0)
+    for frame in FRAMES:
+        ovs.appctl("netdev-dummy/receive", "p1", frame)
+    full = observe(bridge, TIMEOUT)
+    dumped = [line for line in ovs.appctl("dpctl/dump-flows", "-m").splitlines() if "recirc_id" in line]
+    assert full is not None
+    assert full.megaflows == len(dumped) == len(FRAMES)
+    assert full.upcalls == len(FRAMES)
+    assert full.masks == 1
+    assert full.at >= empty.at
+
+
+def test_processor_time_is_that_of_all_threads(ovs: OvsInstance, bridge: Bridge) -> None:
+    before = observe(bridge, TIMEOUT)
+    ovs.appctl("revalidator/wait")
+    after = observe(bridge, TIMEOUT)
+    assert before is not None
+    assert after is not None
+    assert before.cpu_seconds is not None
+    assert after.cpu_seconds is not None
+    assert 0 < before.cpu_seconds < after.cpu_seconds
+    (pid,) = (ovs.directory / "ovs-vswitchd.pid").read_text().split()
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    assert ticks / os.sysconf("SC_CLK_TCK") == pytest.approx(after.cpu_seconds, abs=0.5)
+
+
+def test_a_pidfile_that_names_another_process_gives_no_processor_time(ovs: OvsInstance, bridge: Bridge) -> None:
+    pidfile = ovs.directory / "ovs-vswitchd.pid"
+    kept = pidfile.read_text()
+    pidfile.write_text(f"{os.getpid()}\n")
+    reading = observe(bridge, TIMEOUT)
+    pidfile.write_text(kept)
+    assert reading is not None
+    assert (reading.cpu_seconds, reading.megaflows) == (None, 0)
+
+
+def test_a_daemon_that_hangs_costs_a_timeout_and_one_that_is_dead_nothing(ovs: OvsInstance, bridge: Bridge) -> None:
+    pid = int((ovs.directory / "ovs-vswitchd.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    begun = time.monotonic()
+    try:
+        assert observe(bridge, SHORT) is None
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert time.monotonic() - begun < TIMEOUT
+    ovs.kill("ovs-vswitchd")
+    assert observe(bridge, TIMEOUT) is None
+    assert observe(replace(bridge, attachment=ManagementSocket("/nowhere/br0.mgmt")), TIMEOUT) is None
+
+
+def test_a_remote_server_tells_its_processor_time_if_it_keeps_statistics(ovs: OvsInstance, bridge: Bridge) -> None:
+    remote = replace(bridge, attachment=ServiceController(f"unix:{ovs.directory / 'db.sock'}"))
+    assert observe(remote, TIMEOUT) is None
+    ovs.vsctl("set", "Open_vSwitch", ".", "other_config:enable-statistics=true")
+    deadline = time.monotonic() + DEADLINE
+    while (reading := observe(remote, TIMEOUT)) is None:
+        assert time.monotonic() < deadline
+    local = observe(bridge, TIMEOUT)
+    assert local is not None
+    assert reading.cpu_seconds == pytest.approx(local.cpu_seconds, abs=0.5)
+    assert (reading.megaflows, reading.masks, reading.upcalls) == (None, None, None)
+    assert observe(replace(bridge, attachment=ServiceController("unix:/nowhere.sock")), TIMEOUT) is None

@@ -1,0 +1,84 @@
+"""What a trace costs its servers is asked for beside the trace, and nobody waits long for it."""
+
+from session_world import World, headers, tcp_to_db
+
+from vtrace_ovs.model.cost import Moment, ServerReading
+from vtrace_ovs.model.task import TaskState
+from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket
+from vtrace_ovs.session.commands import ObserveServers, Program
+from vtrace_ovs.session.observing import OBSERVED_SERVERS, Observation
+from vtrace_ovs.session.settings import SessionSettings
+
+
+def bridge(node: str, name: str = "br") -> Bridge:
+    return Bridge(BridgeId(node, name), 1, BridgeRole.VSWITCH, (), ManagementSocket(""))
+
+
+def test_the_result_says_what_every_server_carried_before_during_and_after(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.feed_all(world.whole_way(headers()))
+    world.wait(1.0)
+    costs = {cost.node: cost for cost in world.result.costs}
+    assert sorted(costs) == ["cs1", "cs2", "gw"]
+    assert [costs[node].copies for node in sorted(costs)] == [2, 2, 0]
+    for cost in costs.values():
+        assert cost.before is not None
+        assert cost.after is not None
+        assert (cost.before.megaflows, cost.after.megaflows) == (0, 0)
+        assert cost.megaflows is not None
+        assert cost.megaflows > 0
+    assert world.states()[-1] is TaskState.DONE
+
+
+def test_arming_waits_for_no_reading(world: World) -> None:
+    world.deaf = True
+    world.claim(tcp_to_db())
+    assert world.told(Program)[-1] == "cs1/br +sources"
+
+
+def test_a_server_that_does_not_answer_costs_a_moment_at_the_end_and_its_readings(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.deaf = True
+    world.feed_all(world.whole_way(headers()))
+    world.wait(SessionSettings().drain + 0.1)
+    assert not any(world.flows.values()), "the network does not wait for readings"
+    assert world.states()[-1] is TaskState.DRAINING
+    world.wait(SessionSettings().observation_deadline + 0.1)
+    assert world.states()[-1] is TaskState.DONE
+    assert [(cost.during, cost.after) for cost in world.result.costs] == [(None, None)] * 3
+
+
+def test_a_cancelled_task_asks_nobody_at_its_end(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.cancel()
+    world.wait(1.0)
+    asked = [command.moment for command in world.transcript if isinstance(command, ObserveServers)]
+    assert Moment.AFTER not in asked
+    assert world.states()[-1] is TaskState.CANCELLED
+
+
+def test_a_server_is_asked_once_whatever_number_of_bridges_it_has() -> None:
+    asked = Observation().ask([bridge("s1"), bridge("s1", "br2"), bridge("s2")], Moment.BEFORE)
+    assert [one.id.node for one in asked] == ["s1", "s2"]
+
+
+def test_a_server_that_came_later_is_not_asked_as_there_is_nothing_to_compare_with() -> None:
+    observation = Observation()
+    observation.ask([bridge("s1")], Moment.BEFORE)
+    observation.take("s1", Moment.BEFORE, ServerReading(1.0))
+    assert [one.id.node for one in observation.ask([bridge("s1"), bridge("s2")], Moment.DURING)] == ["s1"]
+
+
+def test_of_very_many_servers_some_are_read() -> None:
+    asked = Observation().ask([bridge(f"s{number:03}") for number in range(200)], Moment.BEFORE)
+    assert len(asked) == OBSERVED_SERVERS
+
+
+def test_an_answer_that_comes_late_still_counts() -> None:
+    observation = Observation()
+    observation.ask([bridge("s1")], Moment.BEFORE)
+    observation.ask([bridge("s1")], Moment.DURING)
+    observation.take("s1", Moment.BEFORE, ServerReading(1.0, megaflows=3))
+    assert observation.awaited == {("s1", Moment.DURING)}
+    (cost,) = observation.costs()
+    assert cost.before == ServerReading(1.0, megaflows=3)

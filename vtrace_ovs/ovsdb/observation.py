@@ -1,0 +1,83 @@
+"""Turns a running ovs-vswitchd into a reading of its datapaths and its processor time. Nothing is written anywhere.
+
+A local one is asked over its control socket and the process clock (clock_getcpuclockid(3)); of a remote one its OVSDB
+knows the processor time, where ``other_config:enable-statistics`` has it keep any (ovs-vswitchd.conf.db(5)).
+"""
+
+from pathlib import Path
+from time import clock_gettime, time
+from typing import assert_never
+
+from vtrace_ovs.codecs.datapath_text import in_userspace, masks, megaflows_and_upcalls
+from vtrace_ovs.codecs.ovsdb_json import Json, string_map
+from vtrace_ovs.errors import InfrastructureError, OvsdbError
+from vtrace_ovs.model.cost import ServerReading
+from vtrace_ovs.model.topology import Bridge, ManagementSocket, ServiceController
+from vtrace_ovs.ovsdb.client import OvsdbClient, TlsFiles
+from vtrace_ovs.ovsdb.unixctl import control_socket
+
+DAEMON = "ovs-vswitchd"
+CPUCLOCK_SCHED = 2
+"""The clock of all threads of a process: ``~pid << 3 | 2`` (include/linux/posix-timers.h)."""
+MILLISECOND = 1e-3
+PROCESSOR_TIME = 2
+"""Its place in ``statistics:process_NAME``: virtual size, resident size, processor milliseconds, …"""
+
+
+def observe(bridge: Bridge, timeout: float, tls: TlsFiles | None = None) -> ServerReading | None:
+    """Read the server of this bridge; None when nothing can be known of it. Never raises.
+
+    ``timeout`` (seconds) bounds each question.
+    """
+    attachment = bridge.attachment
+    match attachment:
+        case ManagementSocket(path):
+            return _local(Path(path).parent, timeout)
+        case ServiceController(ovsdb):
+            return _remote(ovsdb, timeout, tls)
+        case _:
+            assert_never(attachment)
+
+
+def _local(rundir: Path, timeout: float) -> ServerReading | None:
+    at = time()
+    try:
+        with control_socket(rundir, timeout) as control:
+            (show,) = control.run(("dpctl/show",))
+            subtables = control.run(("dpif-netdev/subtable-lookup-prio-get",)) if in_userspace(show) else []
+    except InfrastructureError:
+        return None
+    megaflows, upcalls = megaflows_and_upcalls(show)
+    return ServerReading(at, megaflows, masks(show, "".join(subtables)), upcalls, _processor_seconds(rundir))
+
+
+def _processor_seconds(rundir: Path) -> float | None:
+    """Only of a process that is what the pidfile takes it for: a container may write numbers of its own."""
+    try:
+        pid = int((rundir / f"{DAEMON}.pid").read_text(encoding="ascii"))
+        named = Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip() == DAEMON
+        return clock_gettime(~pid << 3 | CPUCLOCK_SCHED) if named else None
+    except (OSError, ValueError):
+        return None
+
+
+def _remote(ovsdb: str, timeout: float, tls: TlsFiles | None) -> ServerReading | None:
+    select: dict[str, Json] = {"op": "select", "table": "Open_vSwitch", "where": [], "columns": ["statistics"]}
+    try:
+        with OvsdbClient(ovsdb, timeout, tls) as client:
+            (found,) = client.transact([select])
+    except OvsdbError:
+        return None
+    seconds = _statistic(found)
+    return None if seconds is None else ServerReading(time(), cpu_seconds=seconds)
+
+
+def _statistic(found: Json) -> float | None:
+    """The processor time in a row's ``process_ovs-vswitchd=394,19,1200,0,…``, in seconds."""
+    match found:
+        case {"rows": [{"statistics": statistics}]}:
+            numbers = string_map(statistics).get(f"process_{DAEMON}", "").split(",")
+        case _:
+            return None
+    spent = numbers[PROCESSOR_TIME] if len(numbers) > PROCESSOR_TIME else ""
+    return int(spent) * MILLISECOND if spent.isdecimal() else None

@@ -1,0 +1,55 @@
+"""Turns what servers say before, during and after a trace into what it cost each of them."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from vtrace_ovs.model.cost import Moment, ServerCost, ServerReading
+from vtrace_ovs.model.topology import Bridge
+
+OBSERVED_SERVERS = 64
+"""Servers that are read for a trace: the first of these; of more, each would only be read late."""
+
+
+@dataclass(slots=True)
+class Observation:
+    """The readings of one trace, and who is still to answer. Copies are counted as they come."""
+
+    readings: dict[tuple[str, Moment], ServerReading] = field(default_factory=dict)
+    awaited: set[tuple[str, Moment]] = field(default_factory=set)
+    copies: Counter[str] = field(default_factory=Counter)
+
+    def ask(self, bridges: Iterable[Bridge], moment: Moment) -> tuple[Bridge, ...]:
+        """The bridges to ask at this moment: one per server, later on only where there is something to compare with.
+
+        From now on only these answers are awaited; older ones are still welcome.
+        """
+        servers = {bridge.id.node: bridge for bridge in bridges}
+        if moment is not Moment.BEFORE:
+            begun = {node for node, _ in (*self.readings, *self.awaited)}
+            servers = {node: bridge for node, bridge in servers.items() if node in begun}
+        asked = dict(sorted(servers.items())[:OBSERVED_SERVERS])
+        self.awaited = {(node, moment) for node in asked}
+        return tuple(asked.values())
+
+    def take(self, node: str, moment: Moment, reading: ServerReading | None) -> None:
+        """A server answered, or could not."""
+        self.awaited.discard((node, moment))
+        if reading is not None:
+            self.readings[node, moment] = reading
+
+    def copy(self, node: str) -> None:
+        """A packet-in came from this server."""
+        self.copies[node] += 1
+
+    def costs(self) -> tuple[ServerCost, ...]:
+        """What is known so far, by server."""
+        nodes = sorted({node for node, _ in self.readings} | set(self.copies))
+        return tuple(
+            ServerCost(
+                node,
+                self.copies[node],
+                *(self.readings.get((node, moment)) for moment in (Moment.BEFORE, Moment.DURING, Moment.AFTER)),
+            )
+            for node in nodes
+        )
