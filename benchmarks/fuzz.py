@@ -23,12 +23,25 @@ from mutation import mutations  # found by the line before
 from page import Section, publish
 from targets import Kind, accepts, corpus, forget
 
-SHARES = {Kind.FLOWS: 8, Kind.MESSAGE: 4, Kind.FRAME: 2, Kind.FILTER: 2, Kind.GROUPS: 2}
+SHARES = {
+    Kind.FLOWS: 8,
+    Kind.MESSAGE: 4,
+    Kind.FRAME: 2,
+    Kind.FILTER: 2,
+    Kind.GROUPS: 2,
+    Kind.DUMP: 4,
+    Kind.TRACE: 2,
+    Kind.CAPTURE: 2,
+}
 TOLD = {
     Kind.MESSAGE: "whole messages, packet-ins among them",
     Kind.FLOWS: "flow statistics: matches, instructions, actions",
     Kind.FRAME: "captured frames (`codecs.frames.headers`)",
     Kind.FILTER: "filter text",
+    Kind.DUMP: "text of ovs-ofctl (`codecs.dump_text`)",
+    Kind.TRACE: "text of `ofproto/trace` (`codecs.trace_text`)",
+    Kind.CAPTURE: "pcap and pcapng files, hexadecimal frames",
+    Kind.MAC_TABLE: "text of `fdb/show`",
 }
 BATCH = 20_000
 NOTES = """\

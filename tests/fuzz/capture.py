@@ -3,8 +3,10 @@
 Run it again when a sample of ``tests/functional/flow_samples.py`` is new. Needs Open vSwitch, no root.
 """
 
+import struct
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -43,6 +45,19 @@ FRAMES = (
     ETHERNET + "86dd 6b000000 0028 00 40 " + "fe80" + "00" * 13 + "01 fe80" + "00" * 13 + "02"
     " 2b00000000000000 2c00000000000000 06000001 00000007 d903 01bb 00000001 00000000 5010 faf0 0000 0000",
 )
+TRACED = """
+    table=0,priority=9,in_port=2,ip actions=ct(table=20,zone=5)
+    table=20,ip,ct_state=+new+trk,nw_dst=10.0.0.0/24 actions=set_field:1->reg3,clone(output:1),resubmit(,21),NORMAL
+    table=21,tcp,tp_dst=443 actions=group:1
+    table=21,priority=3,ipv6 actions=meter:1,controller(max_len=9)
+"""
+TRACES = (
+    "in_port=2,tcp,nw_src=10.0.0.1,nw_dst=10.0.0.2,tcp_dst=443,nw_ttl=64",
+    "in_port=2,udp,nw_src=10.0.0.1,nw_dst=10.1.0.2,dl_vlan=5,dl_vlan_pcp=0",
+    "in_port=2,tcp6,ipv6_src=fe80::1,ipv6_dst=fe80::2",
+    "in_port=1,arp,arp_op=1,arp_spa=10.0.0.1",
+)
+TOGETHER = 6
 FILTERS = (
     "tcp,nw_src=10.0.0.1,nw_dst=10.0.1.5,tp_dst=443",
     "udp nw_src=10.0.1.0/255.255.255.0 , tp_src=any",
@@ -93,6 +108,8 @@ def _captured(ovs: OvsInstance) -> list[tuple[Kind, bytes]]:
     ][:20]
     found += [(Kind.MESSAGE, _wire(answer)) for answer in answers]
     found += [(Kind.FILTER, text.encode()) for text in FILTERS]
+    found += [(kind, text.encode()) for kind, text in _texts(ovs)]
+    found += [(Kind.CAPTURE, octets) for octets in (*_capture_files(), FRAMES[0].encode(), b"0x" + FRAMES[1].encode())]
     peer.close()
     return found
 
@@ -132,6 +149,41 @@ def _flows(body: bytes) -> list[bytes]:
         cut.append(body[offset : offset + length])
         offset += length
     return [*cut, *(b"".join(cut[start : start + 5]) for start in range(0, len(cut), 50))]
+
+
+def _texts(ovs: OvsInstance) -> Iterator[tuple[Kind, str]]:
+    """What ovs-ofctl and ovs-appctl print, a few lines at a time."""
+    shown = ovs.ofctl("show", "br0")
+    for command in ("dump-flows", "dump-groups", "dump-meters"):
+        heading, *lines = ovs.ofctl(command, "br0").splitlines()
+        yield Kind.DUMP, "\n".join([heading, *lines[:3], shown])
+        for start in range(0, len(lines), TOGETHER):
+            yield Kind.DUMP, "\n".join(lines[start : start + TOGETHER])
+    ovs.appctl("fdb/add", "br0", "p1", "5", "00:00:00:00:00:05")
+    yield Kind.MAC_TABLE, ovs.appctl("fdb/show", "br0")
+    ovs.ofctl("add-flows", "br0", "-", stdin=TRACED)
+    for flow in TRACES:
+        yield Kind.TRACE, ovs.appctl("ofproto/trace", "br0", flow)
+
+
+def _capture_files() -> Iterator[bytes]:
+    """The frames as pcap and as pcapng, of either byte order."""
+    frames = [bytes.fromhex(frame) for frame in FRAMES[:4]]
+    for order in "<>":
+        records = (struct.pack(f"{order}4I", 1, 2, len(frame), len(frame)) + frame for frame in frames)
+        yield struct.pack(f"{order}IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + b"".join(records)
+        blocks = [
+            (0x0A0D0D0A, struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1)),
+            (1, struct.pack(f"{order}HxxI", 1, 96)),
+        ]
+        blocks += [(6, struct.pack(f"{order}5I", 0, 0, 0, len(frame), len(frame)) + frame) for frame in frames]
+        blocks.append((3, struct.pack(f"{order}I", len(frames[0])) + frames[0]))
+        yield b"".join(_block(kind, body + bytes(-len(body) % 4), order) for kind, body in blocks)
+
+
+def _block(kind: int, body: bytes, order: str) -> bytes:
+    length = struct.pack(f"{order}I", len(body) + 12)
+    return struct.pack(f"{order}I", kind) + length + body + length
 
 
 def _wire(message: Message) -> bytes:

@@ -9,11 +9,16 @@ from pathlib import Path
 
 from vtrace_ovs.codecs import openflow
 from vtrace_ovs.codecs.action_decoding import decode_action
+from vtrace_ovs.codecs.captures import frame_of_hex, frames_of_capture
 from vtrace_ovs.codecs.documents import from_json, to_json
+from vtrace_ovs.codecs.dump_text import DumpFile, bridge_name, tables_of
+from vtrace_ovs.codecs.flow_text_words import PortNames
 from vtrace_ovs.codecs.frames import headers
 from vtrace_ovs.codecs.framing import Message, MessageType
 from vtrace_ovs.codecs.instructions import decode_instructions, encode_instructions
 from vtrace_ovs.codecs.matching import decode_match, decode_tlv, encode_match
+from vtrace_ovs.codecs.switching import mac_entries
+from vtrace_ovs.codecs.trace_text import parse_trace
 from vtrace_ovs.errors import CodecError, FilterError
 from vtrace_ovs.filters import parse
 from vtrace_ovs.model.flow import BridgeTables, Flow
@@ -40,6 +45,10 @@ class Kind(Enum):
     PORT_COUNTERS = "port-counters"
     FRAME = "frame"
     FILTER = "filter"
+    DUMP = "dump"
+    TRACE = "trace"
+    CAPTURE = "capture"
+    MAC_TABLE = "mac-table"
 
 
 def corpus() -> dict[Kind, list[bytes]]:
@@ -104,11 +113,17 @@ def _multipart(message: Message) -> None:
 def _flows(body: bytes) -> None:
     flows = openflow.flows(body)
     for flow in flows:
+        _same_again(flow)
+    _walkable(BridgeTables(DPID, 0.0, flows))
+
+
+def _walkable(tables: BridgeTables) -> None:
+    """As ``vtrace explain`` uses tables: worded, and indexed."""
+    for flow in tables.flows:
         flow_text(flow.key, flow.cookie)
         instructions_text(flow.instructions)
-        _same_again(flow)
-    view = BridgeView(BridgeTables(DPID, 0.0, flows), None)
-    for table_id in {flow.table_id for flow in flows}:
+    view = BridgeView(tables, None)
+    for table_id in {flow.table_id for flow in tables.flows}:
         for entry in view.table(table_id).entries():
             tuple(entry.program)
 
@@ -140,6 +155,30 @@ def _filter(octets: bytes) -> None:
         raise AssertionError("the canonical text means another filter")
 
 
+def _dump(octets: bytes) -> None:
+    tables = tables_of([DumpFile("dump.txt", octets.decode("utf-8", "replace"))], 0.0)
+    bridge_name(tables)
+    _walkable(tables)
+
+
+def _trace(octets: bytes) -> None:
+    parse_trace(octets.decode("utf-8", "replace"), PortNames({"p1": 1, "p2": 2}))
+
+
+def _capture(octets: bytes) -> None:
+    """A capture file, or a frame in hexadecimal."""
+    if octets[:1].isascii() and octets[:1].isalnum():
+        captured = (frame_of_hex(octets.decode("utf-8", "replace")),)
+    else:
+        captured = tuple(frames_of_capture(octets, "frames.pcap"))
+    for each in captured:
+        packed_state(headers(each.frame, each.total_length), 1, None)
+
+
+def _mac_table(octets: bytes) -> None:
+    mac_entries(octets.decode("utf-8", "replace"))
+
+
 BODIES: dict[int, Callable[[bytes], object]] = {
     openflow.MultipartType.FLOW: _flows,
     openflow.MultipartType.GROUP_DESC: openflow.groups,
@@ -158,4 +197,8 @@ TARGETS: dict[Kind, Callable[[bytes], object]] = {
     Kind.PORT_COUNTERS: openflow.port_counters,
     Kind.FRAME: _frame,
     Kind.FILTER: _filter,
+    Kind.DUMP: _dump,
+    Kind.TRACE: _trace,
+    Kind.CAPTURE: _capture,
+    Kind.MAC_TABLE: _mac_table,
 }
