@@ -18,7 +18,7 @@ def dropped(case: Case) -> Finding:
     hop = case.hop
     step = deciding_step(hop)
     shape = hop.drop or DropShape.EXPLICIT_DROP
-    if _predicted_the_same(case, step) and case.expected is not None and case.expected.drop is not None:
+    if predicted_the_same(case, step) and case.expected is not None and case.expected.drop is not None:
         shape = case.expected.drop  # the tables know more: actions without an output, for one
     by = "a table without a matching flow" if step is None or step.flow is None else "the flow that drops it"
     evidence = seen(f"{hop.bridge} logged the packet at {by}.")
@@ -28,7 +28,8 @@ def dropped(case: Case) -> Finding:
     return drop_finding(case, step, shape, Confidence.OBSERVED, (evidence,))
 
 
-def _predicted_the_same(case: Case, step: Step | None) -> bool:
+def predicted_the_same(case: Case, step: Step | None) -> bool:
+    """Whether the stored tables lead the packet to this very lookup, as its last in the deciding VFD."""
     expected = None if case.expected is None else deciding_step(case.expected)
     if step is None or expected is None:
         return False

@@ -7,7 +7,7 @@ from vtrace_ovs.diagnosis.arrivals import exited, handed_over, left_unnamed
 from vtrace_ovs.diagnosis.case import Case, Finding, verdict_of
 from vtrace_ovs.diagnosis.drops import dropped, looped
 from vtrace_ovs.diagnosis.scene import Scene
-from vtrace_ovs.diagnosis.silence import silent
+from vtrace_ovs.diagnosis.silence import dropped_aside, silent
 from vtrace_ovs.diagnosis.wire import on_wire
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.trajectory import Ending, Trajectory
@@ -20,7 +20,8 @@ def diagnose(observed: Trajectory, predicted: Trajectory | None, scene: Scene) -
         nothing = Particulars(place="the first device", detail=": no record of it is left")
         return verdict_of(Finding(Disposition.INCONCLUSIVE, CauseCode.UNKNOWN, Confidence.UNDECIDED, nothing), None)
     case = Case.of(observed, predicted, scene)
-    return verdict_of(_rule_for(observed.ending)(case), case)
+    rule = dropped_aside if case.hop.aside else _rule_for(observed.ending)
+    return verdict_of(rule(case), case)
 
 
 def not_judged(fault: str) -> Verdict:

@@ -5,7 +5,7 @@ Silence proves a loss only where no copy of that VFD is missing and its flows co
 
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
-from vtrace_ovs.diagnosis.drops import drop_finding
+from vtrace_ovs.diagnosis.drops import drop_finding, predicted_the_same
 from vtrace_ovs.diagnosis.naming import counted, place_name
 from vtrace_ovs.diagnosis.scene import MeterReading
 from vtrace_ovs.diagnosis.wording import Particulars
@@ -35,6 +35,24 @@ def silent(case: Case) -> Finding:
         particulars=Particulars(place=str(case.hop.bridge), detail=detail),
         culprit=_vfd(case.hop),
         evidence=(_came_in(case.hop), *_idle_suspects(case)),
+    )
+
+
+def dropped_aside(case: Case) -> Finding:
+    """The packet was seen dropped in one branch of the pipeline: the drop is its end if no other branch let it out."""
+    for rule in (_evidence_missing, _not_loggable):
+        finding = rule(case)
+        if finding is not None:
+            return finding
+    step = deciding_step(case.hop)
+    sure = predicted_the_same(case, step)
+    where = f"{case.hop.bridge} logged the packet at a flow that drops it in one branch of the pipeline"
+    return drop_finding(
+        case,
+        step,
+        DropShape.EXPLICIT_DROP,
+        Confidence.CORROBORATED if sure else Confidence.INFERRED,
+        (seen(f"{where}, and in no other branch leaving."),),
     )
 
 

@@ -2,7 +2,8 @@
 
 Why the order among traced packets stays production's own: of two flows a packet matches, both have a clone, so the
 higher one's clone is above everything of the lower one. A flow at the highest priority cannot be topped, and a flow
-just below one that has no clone must not be (its clone would tie with it); such flows stay uncloned and are reported.
+just below one that has no clone must not be (its clone would tie with it); such flows stay uncloned. One that only
+sends packets on to other tables loses us nothing: the state field rides along. The others are reported.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from vtrace_ovs.instrumentation.cookies import CookieKind
 from vtrace_ovs.instrumentation.reach import Reach
 from vtrace_ovs.instrumentation.site import Site, apply
-from vtrace_ovs.instrumentation.splice import Splicer
+from vtrace_ovs.instrumentation.splice import Passing, Splicer
 from vtrace_ovs.model.flow import Flow, FlowKey, FlowMod
 from vtrace_ovs.model.match import Match
 
@@ -19,32 +20,42 @@ HIGHEST = 65535
 
 @dataclass(frozen=True, slots=True)
 class Clones:
-    """The clones and miss logs of one bridge, and the flows where a traced packet may end or leave without a copy."""
+    """The clones and miss logs of one bridge, and the flows where a traced packet may end or leave without a copy.
+
+    ``leaks`` are those of them where it may leave: with the state field, if that outlives the bridge.
+    """
 
     flows: tuple[FlowMod, ...]
     unlogged: tuple[FlowKey, ...]
+    leaks: tuple[FlowKey, ...]
 
 
 def clones(site: Site, splicer: Splicer, reach: Reach) -> Clones:
     """Clone every compatible flow of every reachable table, and log misses where a miss ends the packet's trip."""
     mods: list[FlowMod] = []
     unlogged: list[FlowKey] = []
+    leaks: list[FlowKey] = []
     for table_id, flows in reach.flows.items():
         conclusive = table_id in reach.conclusive
         uncloned = _without_clone(flows)
         for flow in flows:
             if flow.key in uncloned:
-                unlogged.append(flow.key)
+                passing = splicer.passing(flow)
+                if passing is not Passing.ON:
+                    unlogged.append(flow.key)
+                if passing is Passing.OUT:
+                    leaks.append(flow.key)
                 continue
             spliced = splicer.splice(flow, conclusive=conclusive)
             if not spliced.complete:
                 unlogged.append(flow.key)
+                leaks.append(flow.key)
             match = flow.match.with_fields(site.state.traced())
             mods.append(site.flow((table_id, flow.priority + 1), match, CookieKind.CLONE, spliced.instructions))
         if conclusive and not any(flow.match == Match() for flow in flows):
             match = Match.of(site.state.traced())
             mods.append(site.flow((table_id, 0), match, CookieKind.MISS, apply(site.book.miss(table_id))))
-    return Clones(tuple(mods), tuple(unlogged))
+    return Clones(tuple(mods), tuple(unlogged), tuple(leaks))
 
 
 def _without_clone(flows: tuple[Flow, ...]) -> frozenset[FlowKey]:

@@ -84,7 +84,7 @@ class ProbeKind(Enum):
     """Where on a packet's way a copy was taken.
 
     COLORED and ARRIVED are ``in``; FOREIGN carries a mark but is nobody's; UNCOLORED matches a filter but has a DSCP no
-    series exists for. MISS is an ``error`` without a flow.
+    series exists for. MISS is an ``error`` without a flow. ASIDE is an ``error`` where other tables still follow.
     """
 
     COLORED = 1
@@ -94,6 +94,7 @@ class ProbeKind(Enum):
     OUT = 5
     ERROR = 6
     MISS = 7
+    ASIDE = 8
 
 
 @dataclass(frozen=True, slots=True)

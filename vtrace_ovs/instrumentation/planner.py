@@ -128,10 +128,10 @@ def _refuse_dscp_writers(reached: Reach, groups: dict[int, GroupEntry]) -> None:
 
 
 def _refuse_leaks(site: Site, cloned: Clones) -> None:
-    if site.state.outlives_the_bridge and cloned.unlogged:
+    if site.state.outlives_the_bridge and cloned.leaks:
         raise RefusedError(
             f"no register is unused on {site.bridge.id}, and with pkt_mark as trace state this flow would let it out: "
-            f"{flow_text(cloned.unlogged[0])}"
+            f"{flow_text(cloned.leaks[0])}"
         )
 
 

@@ -23,6 +23,7 @@ LOCATIONS = {
     ProbeKind.OUT: Loc.OUT,
     ProbeKind.ERROR: Loc.ERROR,
     ProbeKind.MISS: Loc.ERROR,
+    ProbeKind.ASIDE: Loc.ERROR,
 }
 _KINDS = {kind.value: kind for kind in ProbeKind}
 APART = frozenset({ProbeKind.UNCOLORED, ProbeKind.FOREIGN})
@@ -89,9 +90,9 @@ class ProbeBook:
         )
         return self._log(probe, flow.key, position, egress.out_port, int(egress.hairpin))
 
-    def dead_end(self, flow: Flow) -> Controller:
-        """Log ``error`` in a production flow that lets no packet out."""
-        kind = ProbeKind.ERROR
+    def dead_end(self, flow: Flow, *, conclusive: bool) -> Controller:
+        """Log ``error`` in a production flow that lets no packet out; ``conclusive``: nothing after it can either."""
+        kind = ProbeKind.ERROR if conclusive else ProbeKind.ASIDE
         return self._log(Probe(0, kind, Loc.ERROR, flow.table_id, flow.key, flow.cookie), flow.key)
 
     def miss(self, table_id: int) -> Controller:

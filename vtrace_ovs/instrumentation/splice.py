@@ -53,6 +53,14 @@ class Shape(Enum):
     DEAD_END = auto()
 
 
+class Passing(Enum):
+    """What a flow that runs as it is, without our log, does with a traced packet at the most."""
+
+    ON = auto()
+    ENDS = auto()
+    OUT = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Spliced:
     """A flow's instructions with ours in between; ``complete`` is false when a packet may end here without a copy."""
@@ -75,16 +83,29 @@ class Splicer:
         return Splicer(site, groups, marking_ports(site))
 
     def splice(self, flow: Flow, *, conclusive: bool) -> Spliced:
-        """The instructions of a flow's clone. ``conclusive``: a dead end here is the end of the packet's trip."""
+        """The instructions of a flow's clone. ``conclusive``: a dead end here is the end of the packet's trip.
+
+        Elsewhere only a plain drop is logged; a flow that does something and returns is a subroutine of the pipeline.
+        """
         shape = self._shape(flow)
         complete = not self._hidden(flow)
         if shape is Shape.TO_CONTROLLER:
             return Spliced(self._handed_over(flow), complete)
         if shape is Shape.DEAD_END:
-            if conclusive:
-                return Spliced(_first(self.site.book.dead_end(flow), flow.instructions), complete=True)
+            if conclusive or not any(True for _ in every_action(flow.instructions)):
+                log = self.site.book.dead_end(flow, conclusive=conclusive)
+                return Spliced(_first(log, flow.instructions), complete=True)
             return Spliced(flow.instructions, complete=True)
         return Spliced(tuple(self._spliced(flow, shape)), complete)
+
+    def passing(self, flow: Flow) -> Passing:
+        """What becomes of a traced packet that hits the flow itself. To other tables it takes its state along."""
+        seen = _outline(flow.instructions)
+        shape = self._shape(flow)
+        altered = any(_alters_unseen(action) for action in every_action(flow.instructions))
+        if shape is Shape.LETS_OUT or seen.to_controller or altered or self._hidden(flow):
+            return Passing.OUT
+        return Passing.ON if shape is Shape.LEADS_ON else Passing.ENDS
 
     def _handed_over(self, flow: Flow) -> tuple[Instruction, ...]:
         """Let the flow itself run: a production controller reads cookie and reason of the flow that sent a packet."""
@@ -219,8 +240,16 @@ def _wires(instruction: ApplyActions) -> tuple[bytes, ...]:
 def _alters_unseen(action: Action) -> bool:
     """Whether the packet may differ from its flow afterwards: NAT without recirculation, and actions we do not know."""
     if isinstance(action, Conntrack):
-        return action.table_id is None and any(isinstance(inner, Nat) for inner in action.nested)
+        return action.table_id is None and any(_translates(inner) for inner in action.nested)
     return isinstance(action, UnknownAction)
+
+
+def _translates(action: Action) -> bool:
+    """Whether a ``nat`` changes addresses. With a side but no range it only moves a port that another connection has.
+
+    OVN commits every connection so (ovs-actions(7), ``nat``); were that a change, none of its packets had a mark.
+    """
+    return isinstance(action, Nat) and (bool(action.range_text) or not (action.source or action.destination))
 
 
 def _to_controller(action: Action) -> bool:

@@ -18,15 +18,17 @@ class Loc(Enum):
 
 
 class RecordMsg(StrEnum):
-    """What the logging VFD itself can say about an ``out`` (paper, Table 2: ``msg``).
+    """What the logging VFD itself can say about an ``out`` or ``error`` (paper, Table 2: ``msg``).
 
     UNMARKED: it leaves without a mark, so the next VFD will not log it. SUPPRESSED: Open vSwitch will not send it,
-    because the port is the one it came from.
+    because the port is the one it came from. ASIDE goes with an ``error``: the flow drops the packet, but the flow that
+    led to its table goes on after that, and may have sent it out before.
     """
 
     NONE = ""
     UNMARKED = "leaves without a mark"
     SUPPRESSED = "output to the ingress port is suppressed"
+    ASIDE = "other tables still follow"
 
 
 @dataclass(frozen=True, slots=True)

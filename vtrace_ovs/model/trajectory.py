@@ -94,6 +94,7 @@ class Hop:
     ``deciding`` is the index in ``steps`` of the lookup whose flow (or lack of one) sent or stopped the packet, None
     for the last one; ``note`` says in words why a predicted branch ends as it does where no other field does.
     ``unmarked`` means that it was seen leaving without a mark, so that no later VFD would have logged it.
+    ``aside`` means that it was seen dropped in one branch of the pipeline, and is not known to have left by another.
     """
 
     bridge: BridgeId
@@ -118,6 +119,7 @@ class Hop:
     deciding: int | None = None
     note: str | None = None
     unmarked: bool = False
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,7 @@ def _hop(hop: Hop) -> Json:
         "deciding": hop.deciding,
         "note": hop.note,
         "unmarked": hop.unmarked,
+        "aside": hop.aside,
         "seen": sorted(loc.value for loc in hop.seen),
         "inferred": hop.inferred,
         "ending": None if hop.ending is None else hop.ending.value,

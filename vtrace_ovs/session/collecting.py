@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
+from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.instrumentation.reading import LogReading
 from vtrace_ovs.model import oxm
 from vtrace_ovs.model.packet import FiveTuple, Headers, IPAddress, Tunnel
@@ -84,7 +85,9 @@ def record_of(
 
 
 def _msg(reading: LogReading) -> RecordMsg:
-    """What the copy itself says about an output."""
+    """What the copy itself says about an output or a drop."""
+    if reading.probe.kind is ProbeKind.ASIDE:
+        return RecordMsg.ASIDE
     if reading.probe.loc is not Loc.OUT:
         return RecordMsg.NONE
     if reading.suppressed:

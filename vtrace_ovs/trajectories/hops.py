@@ -12,6 +12,7 @@ from vtrace_ovs.trajectories.visits import Branch, Visit
 # Looking up an enum member costs 0.15 µs on Python 3.11, and this is done for every hop.
 _LOC_ERROR = Loc.ERROR
 _MSG_UNMARKED = RecordMsg.UNMARKED
+_MSG_ASIDE = RecordMsg.ASIDE
 _NOTHING: frozenset[Loc] = frozenset()
 _IN = frozenset({Loc.IN})
 _OUT = frozenset({Loc.OUT})
@@ -156,6 +157,7 @@ def _hop(visit: Visit, branch: Branch | None, parent: int | None, ending: Ending
         left_at=None if record is None else record.timestamp,
         ending=ending,
         unmarked=record is not None and record.msg == _MSG_UNMARKED,
+        aside=record is not None and record.msg == _MSG_ASIDE,
     )
 
 

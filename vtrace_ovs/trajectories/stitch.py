@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from vtrace_ovs.model.places import Places
-from vtrace_ovs.model.records import Loc, PacketInRecord
+from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
 from vtrace_ovs.model.topology import Topology
 from vtrace_ovs.model.trajectory import Ending, Hop, Origin, Trajectory
 from vtrace_ovs.trajectories.hops import hops_of
 from vtrace_ovs.trajectories.links import Levels, link
-from vtrace_ovs.trajectories.visits import Visit, arrived, settle
+from vtrace_ovs.trajectories.visits import Visit, arrived, settle, settle_asides
 
 _IN = Loc.IN  # looking up an enum member costs 0.15 µs on Python 3.11, and this is done for every record
+_ASIDE = RecordMsg.ASIDE
 _ORDER = attrgetter("timestamp", "sequence")
 FINAL_ENDINGS = frozenset({Ending.HANDED_TO_PORT, Ending.EXITED, Ending.DROPPED})
 
@@ -44,13 +45,18 @@ class Stitcher:
     def _join(self, task_id: int, packet_id: str, group: dict[int, PacketInRecord]) -> list[Trajectory]:
         levels: Levels = {}
         endings: dict[int, list[PacketInRecord]] = {}
+        asides: dict[int, list[PacketInRecord]] = {}
         for record in sorted(group.values(), key=_ORDER):
             if record.loc is _IN:
                 levels.setdefault(record.dscp_mark, []).append(arrived(record, self.places))
+            elif record.msg == _ASIDE:
+                asides.setdefault(record.dscp_mark, []).append(record)
             else:
                 endings.setdefault(record.dscp_mark, []).append(record)
         for mark, departures in endings.items():
             settle(levels.setdefault(mark, []), departures, self.places)
+        for mark, dead_ends in asides.items():
+            settle_asides(levels.setdefault(mark, []), dead_ends, self.places)
         return [
             self._trajectory(task_id, packet_id, occurrence, root)
             for occurrence, root in enumerate(link(levels, self.places))
@@ -93,7 +99,7 @@ def complete(trajectory: Trajectory) -> bool:
 
 
 def _whole(hop: Hop, hops: tuple[Hop, ...]) -> bool:
-    if Loc.IN not in hop.seen:
+    if Loc.IN not in hop.seen or hop.aside:
         return False
     if hop.ending is None and Loc.OUT not in hop.seen:
         return False

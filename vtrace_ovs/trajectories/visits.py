@@ -12,6 +12,7 @@ from vtrace_ovs.model.topology import BridgeId, PortKind
 # Looking up an enum member costs 0.15 µs on Python 3.11, and this is done for every record.
 _ERROR = Loc.ERROR
 _SUPPRESSED = RecordMsg.SUPPRESSED
+_ASIDE = RecordMsg.ASIDE
 
 
 class Branch:
@@ -32,6 +33,11 @@ class Branch:
     def is_drop(self) -> bool:
         """Whether an ``error`` record ended the packet here."""
         return self.record is not None and self.record.loc is _ERROR
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether the packet was dropped in one branch of the pipeline, which others follow or went before."""
+        return self.record is not None and self.record.msg == _ASIDE
 
     @property
     def is_suppressed(self) -> bool:
@@ -102,6 +108,23 @@ def settle(visits: list[Visit], endings: Sequence[PacketInRecord], places: Place
             for twin in fitting:
                 twin.ambiguous = True
         visit.branches.append(branch)
+
+
+def settle_asides(visits: list[Visit], asides: Sequence[PacketInRecord], places: Places) -> None:
+    """Give drops in a branch of the pipeline to visits nothing else is known to have ended; the last one counts.
+
+    ``asides`` are in time order, of the hop index of ``visits``, to which all its other endings were given already.
+    """
+    for record in asides:
+        here = [visit for visit in visits if visit.bridge == record.bridge]
+        if not here:
+            visits.append(Visit(record.bridge, record.dscp_mark, record.in_port, record.timestamp))
+            here = visits[-1:]
+        silent = [visit for visit in here if all(branch.is_aside for branch in visit.branches)]
+        if silent:
+            visit = min(silent, key=lambda one: (one.at > record.timestamp, abs(record.timestamp - one.at)))
+            visit.branches = [departed(record, places)]
+            visit.ambiguous = visit.ambiguous or len(here) > 1
 
 
 def _plainly(visit: Visit, record: PacketInRecord) -> bool:

@@ -146,3 +146,18 @@ def test_a_loss_the_tables_contradict_says_so(opened: Trajectory, hop: MakeHop, 
     verdict = diagnose(opened, elsewhere, scene)
     assert verdict.confidence is Confidence.INFERRED
     assert any("lead to cs2/br-int" in fact.sentence for fact in verdict.evidence)
+
+
+def test_a_drop_in_one_branch_is_the_end_when_no_other_branch_let_the_packet_out(
+    hop: MakeHop, way: Way, foresee: Foresee, flow: MakeFlow, scene: Scene
+) -> None:
+    step = Step(20, flow(20, 9, ipv4_src=1), 0x51, "drop")
+    observed = way(Ending.DROPPED, hop("cs1/br-int", 1, "in error", step, aside=True, drop=DropShape.EXPLICIT_DROP))
+    same = foresee(Ending.DROPPED, step=step, drop=DropShape.EXPLICIT_DROP)
+    for predicted, confidence in ((same, Confidence.CORROBORATED), (None, Confidence.INFERRED)):
+        verdict = diagnose(observed, predicted, scene)
+        assert summary(verdict) == (Disposition.DROPPED, CauseCode.SECURITY_RULE_DENY, confidence)
+        assert verdict.culprit is not None
+        assert verdict.culprit.flow == step.flow
+    unsure = diagnose(observed, same, replace(scene, copies_lost={CS1: 1}))
+    assert summary(unsure) == (Disposition.INCONCLUSIVE, CauseCode.EVIDENCE_LOST, Confidence.UNDECIDED)

@@ -1,12 +1,24 @@
+import pytest
+
 from vtrace_ovs.instrumentation.clones import clones
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.reach import Reach
 from vtrace_ovs.instrumentation.site import Site
 from vtrace_ovs.instrumentation.splice import Splicer
-from vtrace_ovs.model.actions import ApplyActions, Output
+from vtrace_ovs.model.actions import (
+    OFPP_CONTROLLER,
+    Action,
+    ApplyActions,
+    Conntrack,
+    Nat,
+    Output,
+    Resubmit,
+    SetField,
+    UnknownAction,
+)
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.match import MaskedField, Match
-from vtrace_ovs.model.oxm import IPV4_DST
+from vtrace_ovs.model.oxm import IPV4_DST, REGISTERS
 
 TO_2 = Match.of(MaskedField(IPV4_DST, 0x0A000200, 0xFFFFFF00))
 TO_3 = Match.of(MaskedField(IPV4_DST, 0x0A000300, 0xFFFFFF00))
@@ -42,4 +54,37 @@ def test_the_highest_priority_cannot_be_topped_nor_what_would_tie_with_it(site: 
     flows = (flow(65535, TO_2), flow(65534, TO_3), flow(65534), flow(65533, TO_2), flow(65532, TO_2), flow(65531, TO_3))
     made = clones(site, Splicer.of(site, {}), Reach({7: flows}, frozenset()))
     assert set(made.unlogged) == {flows[at].key for at in (0, 2, 3, 4)}
+    assert made.leaks == made.unlogged
     assert [mod.priority for mod in made.flows] == [65535, 65532]
+
+
+@pytest.mark.parametrize(
+    ("actions", "unlogged", "leaks"),
+    [
+        ((Resubmit(None, 8),), False, False),
+        ((SetField(REGISTERS[0], 1, 1), Resubmit(None, 8)), False, False),
+        ((), True, False),
+        ((Resubmit(None, 8), Output(1)), True, True),
+        ((Output(OFPP_CONTROLLER), Resubmit(None, 8)), True, True),
+        (
+            (
+                Conntrack(
+                    commit=True, force=False, zone=1, table_id=None, nested=(Nat(source=False, destination=False),)
+                ),
+                Resubmit(None, 8),
+            ),
+            True,
+            True,
+        ),
+        ((Resubmit(None, 8), UnknownAction("novel", b"novel")), True, True),
+    ],
+    ids=["resubmit", "registers", "drop", "output", "controller", "nat", "unknown"],
+)
+def test_an_untoppable_flow_matters_only_where_the_packet_may_end_or_leave(
+    site: Site, actions: tuple[Action, ...], unlogged: bool, leaks: bool
+) -> None:
+    highest = Flow(7, 65535, TO_2, (ApplyActions(actions),))
+    made = clones(site, Splicer.of(site, {}), Reach({7: (highest,)}, frozenset()))
+    assert made.flows == ()
+    assert made.unlogged == ((highest.key,) if unlogged else ())
+    assert made.leaks == ((highest.key,) if leaks else ())

@@ -32,7 +32,7 @@ def test_probe_ids_do_not_depend_on_what_else_is_planned(settings: Settings) -> 
     flow = Flow(3, 10, Match(), (), cookie=1)
     alone, among = book(settings), book(settings)
     among.miss(7)
-    among.dead_end(flow)
+    among.dead_end(flow, conclusive=True)
     assert alone.outlet(flow, 2, Egress()).userdata == among.outlet(flow, 2, Egress()).userdata
     assert len({probe.id for probe in among.all()}) == 3
     assert [probe.id for probe in among.all()] == sorted(probe.id for probe in among.all())

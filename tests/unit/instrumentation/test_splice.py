@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.instrumentation.site import Site
 from vtrace_ovs.instrumentation.splice import Splicer
 from vtrace_ovs.instrumentation.state import StateField
@@ -38,6 +39,7 @@ from vtrace_ovs.model.actions import (
 from vtrace_ovs.model.flow import Bucket, Flow, GroupEntry, GroupType
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import IN_PORT, PKT_MARK, SubField
+from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.topology import PortKind
 
 TURN = Resubmit(None, 251)
@@ -129,6 +131,17 @@ def test_a_meter_comes_before_the_log_of_a_drop(site: Site) -> None:
 def test_a_dead_end_in_passing_is_copied_as_it_is(site: Site) -> None:
     dead = flow(applied(SetField(oxm.ETH_DST, 1, 1)))
     assert Splicer.of(site, {}).splice(dead, conclusive=False).instructions == dead.instructions
+    assert not site.book.all()
+
+
+@pytest.mark.parametrize("instructions", [(), (applied(),)])
+def test_a_plain_drop_in_passing_is_logged_as_one_where_others_may_follow(
+    site: Site, instructions: tuple[Instruction, ...]
+) -> None:
+    result = Splicer.of(site, {}).splice(flow(*instructions), conclusive=False)
+    assert isinstance(result.instructions[0], ApplyActions)
+    assert isinstance(result.instructions[0].actions[0], Controller)
+    assert [(probe.kind, probe.loc) for probe in site.book.all()] == [(ProbeKind.ASIDE, Loc.ERROR)]
 
 
 @pytest.mark.parametrize(
@@ -169,13 +182,20 @@ def test_where_no_log_fits_the_flow_is_reported(site: Site, instructions: tuple[
 @pytest.mark.parametrize(
     "action",
     [
-        Conntrack(commit=True, force=False, zone=1, table_id=None, nested=(Nat(source=True, destination=False),)),
+        Conntrack(commit=True, force=False, zone=1, table_id=None, nested=(Nat(source=False, destination=False),)),
         UnknownAction("new", b"x"),
     ],
 )
 def test_a_packet_changed_behind_the_flow_tables_back_is_not_marked_any_more(site: Site, action: Action) -> None:
     actions = spliced(site, flow(applied(action, Resubmit(None, 9))))
     assert actions == (action, site.state.set_altered(), Resubmit(None, 9))
+
+
+@pytest.mark.parametrize("source", [True, False])
+def test_committing_with_nat_that_names_no_address_changes_nothing(site: Site, source: bool) -> None:
+    nat = Nat(source=source, destination=not source)
+    actions = (Conntrack(commit=True, force=False, zone=1, table_id=None, nested=(nat,)), Resubmit(None, 9))
+    assert spliced(site, flow(applied(*actions))) == actions
 
 
 def test_nothing_behind_exit_is_touched(site: Site) -> None:
