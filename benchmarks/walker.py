@@ -147,7 +147,7 @@ def _network(flows: tuple[Flow, ...], topology: Topology) -> Network:
     bridge = topology.bridges[0]
     network = Network.build(topology, {bridge.id: BridgeTables(1, 0.0, flows)})
     for table_id in {flow.table_id for flow in flows}:
-        network.views[bridge.id].table(table_id)
+        network.views[bridge.id].indexes[table_id]
     return network
 
 

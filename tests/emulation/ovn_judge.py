@@ -14,10 +14,11 @@ from vtrace_ovs.lab.ovn import INTEGRATION_BRIDGE
 from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.ovsdb.ofproto_trace import ofproto_trace
+from vtrace_ovs.walker.entry import Lookup
 from vtrace_ovs.walker.evaluation import evaluate
 from vtrace_ovs.walker.network import BridgeView
 from vtrace_ovs.walker.state import CT_NEW, PacketState
-from vtrace_ovs.walker.visit import Found, Stop, Visit
+from vtrace_ovs.walker.visit import Stop, Visit
 
 DEADLINE = 10.0
 OPEN = frozenset({None, DropShape.UNSUPPORTED})
@@ -99,7 +100,7 @@ def searches(visit: Visit) -> list[Search]:
     return [_search(found) for found in visit.searches]
 
 
-def _search(found: Found) -> Search:
+def _search(found: Lookup) -> Search:
     flow = None if found.entry is None else found.entry.flow
     if flow is None:
         return found.table_id, None, 0, None
@@ -108,7 +109,8 @@ def _search(found: Found) -> Search:
 
 def certain(visit: Visit, stop: Stop) -> int:
     """How many of the searches come before the first the walker leaves open."""
-    at = next(at for at, found in enumerate(visit.searches) if found is stop.found[-1])
+    first = len(stop.found) - 1  # earlier ones may have found the same flow
+    at = next(at for at in range(first, len(visit.searches)) if visit.searches[at] is stop.found[-1])
     return at if visit.searches[at].entry is None else at + 1
 
 

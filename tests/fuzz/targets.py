@@ -124,7 +124,7 @@ def _walkable(tables: BridgeTables) -> None:
         instructions_text(flow.instructions)
     view = BridgeView(tables, None)
     for table_id in {flow.table_id for flow in tables.flows}:
-        for entry in view.table(table_id).entries():
+        for entry in view.indexes[table_id].entries():
             tuple(entry.program)
 
 

@@ -6,12 +6,12 @@ Source: ``ofproto/ofproto-dpif-xlate.c`` of Open vSwitch 3.1; every rule here is
 
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.walker import action_set
+from vtrace_ovs.walker.entry import Entry, Lookup, Operation
 from vtrace_ovs.walker.execution import execute
-from vtrace_ovs.walker.index import Entry
 from vtrace_ovs.walker.network import BridgeView
 from vtrace_ovs.walker.state import PacketState
 from vtrace_ovs.walker.translation import End, Frame, Translation
-from vtrace_ovs.walker.visit import Emission, Fork, Found, Stop, Visit
+from vtrace_ovs.walker.visit import Emission, Fork, Stop, Visit
 
 MAX_PASSES = 256
 _RUN_THE_SET = frozenset({End.ACTION_SET, End.CLONE, End.BRANCH})
@@ -30,7 +30,7 @@ def evaluate(
     forks = [Fork(0, state)]
     emissions: list[Emission] = []
     stops: list[Stop] = []
-    searches: list[Found] = []
+    searches: list[Lookup] = []
     passes = 0
     while forks and passes < MAX_PASSES:
         passes += 1
@@ -48,24 +48,23 @@ def evaluate(
 
 def _translate(run: Translation) -> None:
     """Translate until nothing is left to do."""
-    while run.frames:
-        frame = run.frames[-1]
-        if frame.at == len(frame.operations) or run.exiting:
-            if frame.end is End.NOTHING:
-                run.frames.pop()
-            else:
-                _finish(run, frame)
+    frames = run.frames
+    while frames:
+        frame = frames[-1]
+        operation = None if run.exiting else next(frame.left, None)
+        if operation is not None:
+            execute(run, operation, frame)
+        elif frame.end is End.NOTHING:
+            frames.pop()
         else:
-            frame.at += 1
-            execute(run, frame.operations[frame.at - 1], frame)
+            _finish(run, frame)
     if not run.ended and not run.emissions and not run.forks:
         _explain_silence(run)
 
 
 def _finish(run: Translation, frame: Frame) -> None:
     if frame.end in _RUN_THE_SET and run.state.action_set and not run.exiting:
-        frame.operations = action_set.ordered(run.state.action_set)
-        frame.at = 0
+        frame.left = iter(action_set.ordered(run.state.action_set))
         frame.step = len(run.found) - 1
         run.state.action_set = []
         return
@@ -85,16 +84,17 @@ def _explain_silence(run: Translation) -> None:
     if run.punted:
         run.stop(None, detail="the packet went to a controller only, and what comes back is not in the tables")
     elif last.entry is not None:
-        run.stop(_shape_of(last.entry))
+        run.stop(_shape_of(last.entry, last.program))
 
 
 def _given_up(fork: Fork) -> Stop:
     detail = f"more than {MAX_PASSES} recirculated copies"
-    return Stop(None, fork.state, tuple(fork.found), len(fork.found) - 1, tuple(fork.meters), detail=detail)
+    at = len(fork.found) - 1
+    return Stop(None, fork.state, tuple(fork.found), at, fork.keys[at], tuple(fork.meters), detail=detail)
 
 
-def _shape_of(entry: Entry) -> DropShape:
-    if entry.program:
+def _shape_of(entry: Entry, program: tuple[Operation, ...]) -> DropShape:
+    if program:
         return DropShape.NO_OUTPUT
     if entry.flow.priority == 0 and not entry.flow.match.fields:
         return DropShape.TABLE_MISS_FLOW

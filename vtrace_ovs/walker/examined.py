@@ -8,6 +8,7 @@ superset of what the lookups un-wildcard; actions un-wildcard what they read bes
 from vtrace_ovs.model.match import MaskedField
 from vtrace_ovs.model.oxm import CONJ_ID, METADATA, REGISTERS, Field
 from vtrace_ovs.model.trajectory import Hop, Step
+from vtrace_ovs.walker.conjunctions import ConjunctiveIndex
 from vtrace_ovs.walker.network import BridgeView
 
 _INTERNAL = frozenset({*REGISTERS, METADATA, CONJ_ID})
@@ -28,8 +29,10 @@ def examined(view: BridgeView, hop: Hop) -> tuple[MaskedField, ...]:
 
 
 def _consulted(view: BridgeView, step: Step) -> list[MaskedField]:
-    index = view.table(step.table_id)
-    if index.levels:  # conjunctions are looked up several times, from whatever priority their clauses have
+    index = view.indexes[step.table_id]
+    if isinstance(
+        index, ConjunctiveIndex
+    ):  # conjunctions are looked up several times, from whatever priority their clauses have
         here = (flow for flow in view.tables.flows if flow.table_id == step.table_id)
         return [masked for flow in here for masked in flow.match.fields]
     floor = -1 if step.flow is None else step.flow.priority

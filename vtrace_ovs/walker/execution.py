@@ -3,12 +3,13 @@
 Source: ``do_xlate_actions()`` in ``ofproto/ofproto-dpif-xlate.c`` of Open vSwitch 3.1.
 """
 
+from collections.abc import Iterator
 from typing import assert_never
 
 from vtrace_ovs.model import actions as act
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.walker import conntrack, groups, outputs
-from vtrace_ovs.walker.index import Operation
+from vtrace_ovs.walker.entry import Go, Operation, Write
 from vtrace_ovs.walker.state import PacketState, canonical_port
 from vtrace_ovs.walker.translation import End, Frame, Translation
 from vtrace_ovs.walker.undecided import Unknown, Unsupported
@@ -30,15 +31,17 @@ _Edit = (
     | act.ConntrackClear
     | act.WriteActions
     | act.ClearActions
-    | act.WriteMetadata
 )
 
 
 def execute(run: Translation, operation: Operation, frame: Frame) -> None:  # noqa: C901, PLR0912  one arm per kind
     """Run one operation of the frame on top of the stack."""
     match operation:
-        case act.Resubmit():  # first, because it is what pipelines are made of
-            _resubmit(run, operation, frame)
+        case Go():  # first, because pipelines are made of these two
+            run.go(operation.table_id, frame, last=operation.last)
+        case Write():
+            run.state.packed = run.state.packed & operation.kept | operation.value
+            run.state.unknown &= operation.kept
         case (
             act.SetField()
             | act.Move()
@@ -52,13 +55,12 @@ def execute(run: Translation, operation: Operation, frame: Frame) -> None:  # no
             | act.ConntrackClear()
             | act.WriteActions()
             | act.ClearActions()
-            | act.WriteMetadata()
         ):
             _edit(run, operation, frame)
         case act.Output():
             outputs.output(run, operation, frame)
-        case act.GotoTable():
-            run.go(operation.table_id, None, frame)
+        case act.Resubmit():
+            _resubmit(run, operation, frame)
         case act.OutputSubField():
             outputs.output_sub_field(run, operation, frame)
         case act.Group():
@@ -66,7 +68,7 @@ def execute(run: Translation, operation: Operation, frame: Frame) -> None:  # no
         case act.Conntrack():
             _track(run, operation, frame)
         case act.Clone():
-            _branch(run, operation.nested, frame, End.CLONE)
+            _branch(run, iter(operation.nested), frame, End.CLONE)
         case act.DecTtl():
             _expire(run, frame, alive=run.state.decrement_ttl())
         case act.DecMplsTtl():
@@ -120,20 +122,18 @@ def _edit(run: Translation, edit: _Edit, frame: Frame) -> None:
             state.action_set.extend(edit.actions)
         case act.ClearActions():
             state.action_set.clear()
-        case act.WriteMetadata():
-            state.write_metadata(edit.value, edit.mask)
         case _:
             assert_never(edit)
 
 
-def _branch(run: Translation, operations: tuple[Operation, ...], frame: Frame, end: End) -> None:
+def _branch(run: Translation, operations: Iterator[Operation], frame: Frame, end: End) -> None:
     run.frames.append(Frame(operations, frame.table_id, frame.depth, frame.step, end, run.state.copy()))
 
 
 def _expire(run: Translation, frame: Frame, *, alive: bool) -> None:
     if not alive:
         run.stop(DropShape.TTL_EXCEEDED, step=frame.step)
-        frame.at = len(frame.operations)  # ends this flow only; a caller's actions go on (tried)
+        frame.left = iter(())  # ends this flow only; a caller's actions go on (tried)
 
 
 def _check_length(run: Translation, action: act.CheckPacketLarger, frame: Frame) -> None:
@@ -143,8 +143,7 @@ def _check_length(run: Translation, action: act.CheckPacketLarger, frame: Frame)
     that of the second its own. Nothing else of the branch not taken reaches the packet.
     """
     larger = run.length > action.length
-    _branch(run, frame.operations[frame.at :], frame, End.CLONE if larger else End.BRANCH)
-    frame.at = len(frame.operations)
+    _branch(run, frame.left, frame, End.CLONE if larger else End.BRANCH)
     run.state.write(action.destination, int(larger))
     if not larger:
         run.state.action_set = []
@@ -156,13 +155,13 @@ def _resubmit(run: Translation, action: act.Resubmit, frame: Frame) -> None:
     if in_port == act.OFPP_IN_PORT:
         in_port = None
     if not action.with_conntrack:
-        run.go(table_id, in_port, frame)
+        run.go(table_id, frame, in_port=in_port)
         return
     shown = run.state.with_original_tuple()
     if isinstance(shown, Unknown):
         run.leave_open(shown, frame.step)
     elif shown is not None:
-        run.go(table_id, in_port, frame, shown)
+        run.go(table_id, frame, in_port=in_port, shown=shown)
 
 
 def _track(run: Translation, action: act.Conntrack, frame: Frame) -> None:
@@ -171,8 +170,8 @@ def _track(run: Translation, action: act.Conntrack, frame: Frame) -> None:
         case Unsupported() | Unknown():
             run.leave_open(outcome, frame.step)
         case PacketState() if action.table_id is not None and run.recirculations < MAX_RECIRCULATIONS:
-            found, meters = run.found.copy(), run.meters.copy()
-            run.forks.append(Fork(action.table_id, outcome, found, meters, run.recirculations + 1))
+            found, keys, meters = run.found.copy(), run.keys.copy(), run.meters.copy()
+            run.forks.append(Fork(action.table_id, outcome, found, keys, meters, run.recirculations + 1))
         case PacketState():
             run.stop(DropShape.RECURSION_LIMIT, step=frame.step)
         case None:

@@ -46,7 +46,7 @@ def _chosen(run: Translation, group: GroupEntry) -> Sequence[Bucket]:
 
 
 def _frame(run: Translation, bucket: Bucket, frame: Frame) -> Frame:
-    operations = action_set.ordered(bucket.actions)
+    operations = iter(action_set.ordered(bucket.actions))
     return Frame(operations, frame.table_id, frame.depth + 1, frame.step, End.BUCKET, run.state.copy())
 
 

@@ -1,6 +1,7 @@
 """Turns what one bridge did with a packet into hops: one for each output, or one that says what stopped the packet."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from vtrace_ovs.model.packet import Headers, Tunnel
 from vtrace_ovs.model.topology import BridgeId
@@ -9,7 +10,7 @@ from vtrace_ovs.walker import frame
 from vtrace_ovs.walker.near_miss import near_misses
 from vtrace_ovs.walker.network import BridgeView
 from vtrace_ovs.walker.state import PacketState
-from vtrace_ovs.walker.visit import Emission, Found, Stop, Visit
+from vtrace_ovs.walker.visit import Emission, Stop, Visit
 
 _UNDECIDED = frozenset({None, DropShape.UNSUPPORTED})
 _FAILED_OUTPUT = frozenset({DropShape.PORT_DOWN, DropShape.PORT_GONE})
@@ -25,8 +26,7 @@ _STRENGTH = (
 _EXPLAINED = frozenset({DropShape.NO_MATCH, DropShape.TABLE_MISS_FLOW, DropShape.EXPLICIT_DROP, DropShape.NO_OUTPUT})
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A packet as it enters a bridge. ``packed`` is its packed form in table 0."""
 
     bridge: BridgeId
@@ -72,7 +72,7 @@ def output_hop(
         headers_in=arrival.headers,
         headers_out=_cut(_headers(arrival, emission.state), emission.max_len),
         changes=frame.changes(arrival.packed, emission.state.packed),
-        steps=tuple(_step(found) for found in emission.found),
+        steps=tuple([lookup.step for lookup in emission.found]),
         meters=emission.meters,
         ending=ending,
         deciding=emission.step,
@@ -91,7 +91,7 @@ def stopped_hop(arrival: Arrival, stop: Stop, wanted: int) -> Hop:
         headers_in=arrival.headers,
         headers_out=_headers(arrival, stop.state),
         changes=frame.changes(arrival.packed, stop.state.packed),
-        steps=tuple(_step(found, nearest if at == stop.step else ()) for at, found in enumerate(stop.found)),
+        steps=_steps(stop, nearest),
         drop=stop.shape,
         unsupported=stop.detail if stop.shape is DropShape.UNSUPPORTED else None,
         meters=stop.meters,
@@ -110,14 +110,12 @@ def _cut(headers: Headers, max_len: int) -> Headers:
 
 
 def _nearest(view: BridgeView, stop: Stop, wanted: int) -> tuple[NearMiss, ...]:
-    found = stop.found[stop.step]
-    return near_misses(view.table(found.table_id), found.key, stop.state.unknown, found.entry, wanted)
+    lookup = stop.found[stop.step]
+    return near_misses(view.indexes[lookup.table_id], stop.key, stop.state.unknown, lookup.entry, wanted)
 
 
-def _step(found: Found, nearest: tuple[NearMiss, ...] = ()) -> Step:
-    entry = found.entry
-    if entry is None:
-        return Step(found.table_id, None, None, "", found.ambiguous, nearest)
-    if found.ambiguous or nearest:
-        return replace(entry.step, ambiguous=found.ambiguous, near_misses=nearest)
-    return entry.step
+def _steps(stop: Stop, nearest: tuple[NearMiss, ...]) -> tuple[Step, ...]:
+    steps = [lookup.step for lookup in stop.found]
+    if nearest:
+        steps[stop.step] = replace(steps[stop.step], near_misses=nearest)
+    return tuple(steps)

@@ -14,23 +14,24 @@ INNER_VLAN = "inner vlan_tci"
 """The tag under the outer one. No flow can match it, but ``pop_vlan`` brings it back."""
 
 _ORDER = (
+    ("unmodelled", 1),
     ("in_port", 32),
     ("eth_type", 16),
     ("ip_proto", 8),
-    ("ip_ecn", 2),
-    ("ip_dscp", 6),
-    ("nw_ttl", 8),
     ("ip_frag", 2),
     ("ipv4_src", 32),
     ("ipv4_dst", 32),
     ("tcp_src", 16),
     ("tcp_dst", 16),
+    ("metadata", 64),
+    ("ct_state", 8),
     ("vlan_tci", 16),
     ("eth_dst", 48),
     ("eth_src", 48),
-    ("ct_state", 8),
+    ("ip_ecn", 2),
+    ("ip_dscp", 6),
+    ("nw_ttl", 8),
     ("tun_id", 64),
-    ("metadata", 64),
     *((f"reg{n}", 32) for n in reversed(range(16))),
     ("ct_zone", 16),
     ("ct_mark", 32),
@@ -67,7 +68,6 @@ _ORDER = (
     ("mpls_tc", 3),
     ("mpls_bos", 1),
     ("mpls_ttl", 8),
-    ("unmodelled", 1),
 )
 
 _SHARED = {
@@ -98,9 +98,17 @@ def _offsets() -> dict[str, int]:
     return offsets
 
 
+_UNCONDITIONAL = frozenset(
+    {"metadata", "pkt_mark", "tun_id", "eth_src", "eth_dst"}
+    | {f"reg{n}" for n in range(16)}
+    | {f"xreg{n}" for n in range(8)}
+    | {f"xxreg{n}" for n in range(4)}
+)
 _OFFSETS = _offsets()
 _WIDTHS = dict(_ORDER)
 
+EVERYTHING = (1 << sum(_WIDTHS.values())) - 1
+"""All bits of a packed packet."""
 UNMODELLED = 1 << _OFFSETS["unmodelled"]
 """Stands for every field this walker does not track: always unknown, so a flow that tests one is never guessed at."""
 
@@ -113,6 +121,16 @@ def tracked(entry: Field) -> int:
 def offset_of(entry: Field) -> int | None:
     """The lowest bit of a field, or None when the walker does not track it."""
     return _OFFSETS.get(entry.name)
+
+
+def lowest_of(name: str) -> int:
+    """The lowest bit of a field that has bits of its own."""
+    return _OFFSETS[name]
+
+
+def unconditional(entry: Field) -> int | None:
+    """The lowest bit of a field that every packet has and that is written without regard to any other; else None."""
+    return _OFFSETS[entry.name] if entry.name in _UNCONDITIONAL else None
 
 
 def bits_of(*names: str) -> int:

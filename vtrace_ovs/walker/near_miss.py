@@ -8,7 +8,8 @@ from vtrace_ovs.model.match import MaskedField
 from vtrace_ovs.model.notation import value_text
 from vtrace_ovs.model.trajectory import NearMiss
 from vtrace_ovs.walker import layout
-from vtrace_ovs.walker.index import Entry, TableIndex
+from vtrace_ovs.walker.entry import Entry
+from vtrace_ovs.walker.index import TableIndex
 
 MOST_DIFFERENCES = 3
 SCANNED_WHOLE = 5000
@@ -41,7 +42,7 @@ def _ranked(entries: Iterable[Entry], key: int, unknown: int) -> Iterator[_Candi
             for masked in entry.flow.match.fields
             if difference & layout.packed_match((masked,))[1]
         ]
-        if failing and len(failing) <= MOST_DIFFERENCES and entry.program:
+        if failing and len(failing) <= MOST_DIFFERENCES and entry.acts:
             yield (len(failing), sum(failing), -entry.flow.priority), order, entry
 
 
@@ -59,7 +60,7 @@ def _one_field_away(index: TableIndex, key: int, unknown: int, floor: int, wante
             bits = layout.packed_match((masked,))[1]
             alike = subtable.without(bits).get(key & subtable.mask & ~bits, ())
             above = takewhile(lambda entry: entry.flow.priority > floor, alike)
-            yield from islice((e for e in above if e.program and (e.value ^ key) & bits), wanted)
+            yield from islice((e for e in above if e.acts and (e.value ^ key) & bits), wanted)
 
 
 def _differences(entry: Entry, key: int, unknown: int) -> tuple[tuple[str, str, str], ...]:

@@ -1,6 +1,6 @@
 """Turns a Topology and the stored tables of its bridges into a Network: everything a walk looks up, indexed once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from vtrace_ovs.model.flow import BridgeTables, Flow, GroupEntry
 from vtrace_ovs.model.mac_table import MacTable
 from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.topology import Bridge, BridgeId, PortKind, Topology
+from vtrace_ovs.walker.conjunctions import indexed
 from vtrace_ovs.walker.index import TableIndex
 from vtrace_ovs.walker.state import canonical_port
 
@@ -29,13 +30,25 @@ def keep_all(_flow: Flow) -> bool:
     return False
 
 
+class TableIndexes(dict[int, TableIndex]):
+    """Table ids to their indexes, each made when it is first asked for; a table without flows matches nothing."""
+
+    def __init__(self, flows: Mapping[int, Sequence[Flow]]) -> None:
+        super().__init__()
+        self._flows = flows
+
+    def __missing__(self, table_id: int) -> TableIndex:
+        index = self[table_id] = indexed(table_id, self._flows.get(table_id, ()))
+        return index
+
+
 class BridgeView:
-    """One bridge's tables, ready to be searched. A table is indexed when it is first asked for.
+    """One bridge's tables, ready to be searched.
 
     ``mac_table`` is what it has learned, None when nobody asked: then output to NORMAL is not predicted.
     """
 
-    __slots__ = ("_flows", "_groups", "_indexes", "_patches", "_ports", "mac_table", "tables")
+    __slots__ = ("_groups", "_patches", "_ports", "indexes", "mac_table", "tables")
 
     def __init__(
         self,
@@ -46,11 +59,11 @@ class BridgeView:
     ) -> None:
         self.tables = tables
         self.mac_table = mac_table
-        self._flows: dict[int, list[Flow]] = {}
+        flows: dict[int, list[Flow]] = {}
         for flow in tables.flows:
             if not ignore(flow):
-                self._flows.setdefault(flow.table_id, []).append(flow)
-        self._indexes: dict[int, TableIndex] = {}
+                flows.setdefault(flow.table_id, []).append(flow)
+        self.indexes = TableIndexes(flows)
         self._groups = {group.group_id: group for group in tables.groups}
         self._patches = frozenset(
             canonical_port(port.ofport)
@@ -63,13 +76,6 @@ class BridgeView:
         }
         if not tables.ports and bridge is not None:
             self._ports = {canonical_port(port.ofport): PortState.UP for port in bridge.ports}
-
-    def table(self, table_id: int) -> TableIndex:
-        """The index of a table; a table without flows matches nothing."""
-        index = self._indexes.get(table_id)
-        if index is None:
-            index = self._indexes[table_id] = TableIndex(self._flows.get(table_id, ()))
-        return index
 
     def group(self, group_id: int) -> GroupEntry | None:
         """The group of this id."""

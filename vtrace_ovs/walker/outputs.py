@@ -33,7 +33,7 @@ def output_to(run: Translation, port: int, frame: Frame, max_len: int = 0) -> No
     elif port == act.OFPP_CONTROLLER:
         run.punted = True
     elif port == act.OFPP_TABLE:
-        run.go(0, None, frame)
+        run.go(0, frame)
     elif port == act.OFPP_NORMAL:
         _normal(run, frame)
     elif port in _FLOODS:

@@ -265,10 +265,6 @@ class PacketState:
         self.packed = layout.replaced(self.packed, "nw_ttl", ttl - 1)
         return True
 
-    def write_metadata(self, value: int, mask: int) -> None:
-        """Write masked bits of the OpenFlow metadata."""
-        self.packed = self.packed & ~layout.placed("metadata", mask) | layout.placed("metadata", value & mask)
-
     def set_tunnel_id(self, tun_id: int) -> None:
         """``set_tunnel``."""
         self.packed = layout.replaced(self.packed, "tun_id", tun_id)

@@ -3,15 +3,16 @@
 Source: ``xlate_table_action()`` and ``xlate_resubmit_resource_check()`` in ``ofproto/ofproto-dpif-xlate.c`` (3.1).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from vtrace_ovs.model.trajectory import DropShape
-from vtrace_ovs.walker.index import Operation
+from vtrace_ovs.walker.entry import Go, Operation
 from vtrace_ovs.walker.network import BridgeView
 from vtrace_ovs.walker.state import PacketState
 from vtrace_ovs.walker.undecided import Undecided, Unknown, Unsupported, unknown_fields
-from vtrace_ovs.walker.visit import Emission, Fork, Found, Stop
+from vtrace_ovs.walker.visit import Emission, Fork, Stop
 
 MAX_DEPTH = 64
 MAX_RESUBMITS = MAX_DEPTH * MAX_DEPTH
@@ -33,15 +34,14 @@ class End(Enum):
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """A list of operations in progress: ``at`` is the next one, ``step`` the search whose flow they belong to."""
+    """A list of operations in progress: what is left of it, and ``step``, the search whose flow they belong to."""
 
-    operations: tuple[Operation, ...]
+    left: Iterator[Operation]
     table_id: int
     depth: int
     step: int
     end: End = End.NOTHING
     saved: PacketState | None = None
-    at: int = 0
 
 
 class Translation:
@@ -54,9 +54,11 @@ class Translation:
         self.ct_state = ct_state
         self.ct_mark = ct_mark
         self.found = fork.found
+        self.keys = fork.keys
         self.meters = fork.meters
         self.recirculations = fork.recirculations
-        self.frames = [Frame((), fork.table_id, 0, 0, End.ACTION_SET)]
+        into_the_first_table = Frame(iter((Go(fork.table_id, last=True),)), -1, 0, 0)
+        self.frames = [Frame(iter(()), fork.table_id, 0, 0, End.ACTION_SET), into_the_first_table]
         self.emissions: list[Emission] = []
         self.stops: list[Stop] = []
         self.forks: list[Fork] = []
@@ -64,21 +66,6 @@ class Translation:
         self.exiting = False
         self.ended = False
         self.punted = False
-        self.search(fork.table_id, None, 0)
-
-    def search(self, table_id: int, in_port: int | None, depth: int, shown: PacketState | None = None) -> None:
-        """Search a table for the packet, or for ``shown`` in its place, and enter the flow that is found."""
-        state = shown or self.state
-        key = state.lookup_key(in_port)
-        entry, ambiguous, undecided = self.view.table(table_id).search(key, state.unknown)
-        self.found.append(Found(table_id, None if undecided else entry, ambiguous, key))
-        if undecided:
-            self.leave_open(unknown_fields(undecided, state.unknown), len(self.found) - 1)
-        elif entry is None:
-            self.stop(DropShape.NO_MATCH)
-        else:
-            self.resubmits += 1
-            self.frames.append(Frame(entry.operations or entry.program, table_id, depth, len(self.found) - 1))
 
     def within_limits(self, frame: Frame) -> bool:
         """Whether one more search or group is allowed from here; if not, everything ends."""
@@ -90,10 +77,39 @@ class Translation:
             return True
         return False
 
-    def go(self, table_id: int, in_port: int | None, frame: Frame, shown: PacketState | None = None) -> None:
-        """Search another table from a flow, if the limits allow it. Only a step back deepens the recursion."""
-        if (frame.depth < MAX_DEPTH and self.resubmits <= MAX_RESUBMITS) or self.within_limits(frame):
-            self.search(table_id, in_port, frame.depth + (table_id <= frame.table_id), shown)
+    def go(
+        self,
+        table_id: int,
+        frame: Frame,
+        *,
+        last: bool = False,
+        in_port: int | None = None,
+        shown: PacketState | None = None,
+    ) -> None:
+        """Search another table from a flow, if the limits allow it, and enter the flow that is found.
+
+        The packet is searched for, or ``shown`` in its place, as if it had come by ``in_port``. Only a step back
+        deepens the recursion. ``last``: nothing of the frame is left, so that the flow found may take it over.
+        """
+        if (frame.depth >= MAX_DEPTH or self.resubmits > MAX_RESUBMITS) and not self.within_limits(frame):
+            return
+        state = shown or self.state
+        key = state.lookup_key(in_port)
+        lookup = self.view.indexes[table_id].search(key, state.unknown)
+        step = len(self.found)
+        self.found.append(lookup)
+        self.keys.append(key)
+        if lookup.undecided:
+            self.leave_open(unknown_fields(lookup.undecided, state.unknown), step)
+        elif lookup.certain is None:
+            self.stop(DropShape.NO_MATCH)
+        else:
+            self.resubmits += 1
+            depth = frame.depth + (table_id <= frame.table_id)
+            if last and frame.end is End.NOTHING:
+                frame.left, frame.table_id, frame.depth, frame.step = iter(lookup.program), table_id, depth, step
+            else:
+                self.frames.append(Frame(iter(lookup.program), table_id, depth, step))
 
     def stop(
         self,
@@ -107,8 +123,8 @@ class Translation:
         """Record why the packet, or one copy, goes no further; ``step`` None blames the last search."""
         at = len(self.found) - 1 if step is None else step
         self.stops.append(
-            Stop(shape, self.state.copy(), tuple(self.found), at, tuple(self.meters), port, detail, note)
-        )  # fmt: skip
+            Stop(shape, self.state.copy(), tuple(self.found), at, self.keys[at], tuple(self.meters), port, detail, note)
+        )
 
     def leave_open(self, why: Undecided, step: int) -> None:
         """End this pass: what was output before is certain, nothing after is."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vtrace_ovs.walker import layout
-from vtrace_ovs.walker.index import Entry
+from vtrace_ovs.walker.entry import Entry
 
 
 @dataclass(frozen=True, slots=True)

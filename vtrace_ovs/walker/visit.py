@@ -1,24 +1,14 @@
-"""Turns what happens to a packet inside one bridge into nouns: searches, emissions, stops and recirculated copies."""
+"""Turns what happens to a packet inside one bridge into nouns: emissions, stops and recirculated copies."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vtrace_ovs.model.trajectory import DropShape
-from vtrace_ovs.walker.index import Entry
+from vtrace_ovs.walker.entry import Lookup
 from vtrace_ovs.walker.state import PacketState
 
 
-class Found(NamedTuple):
-    """One table search: where, which flow (None: no match), and the packed packet as the search saw it."""
-
-    table_id: int
-    entry: Entry | None
-    ambiguous: bool
-    key: int
-
-
-@dataclass(frozen=True, slots=True)
-class Emission:
+class Emission(NamedTuple):
     """The packet as it leaves by a port, cut to ``max_len`` bytes unless that is 0.
 
     ``found`` are the searches so far; ``step`` is the one whose flow sent it.
@@ -26,15 +16,16 @@ class Emission:
 
     port: int
     state: PacketState
-    found: tuple[Found, ...]
+    found: tuple[Lookup, ...]
     step: int
     meters: tuple[int, ...]
     max_len: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """Why the packet, or one copy, went no further. ``port`` is set for an output that failed.
+
+    ``key`` is the packed packet as the search ``step`` saw it.
 
     ``shape`` None means that the stored tables do not decide it. ``detail`` is then the reason; for UNSUPPORTED it is
     the action's name, and ``note`` what it may do.
@@ -42,16 +33,16 @@ class Stop:
 
     shape: DropShape | None
     state: PacketState
-    found: tuple[Found, ...]
+    found: tuple[Lookup, ...]
     step: int
+    key: int
     meters: tuple[int, ...]
     port: int | None = None
     detail: str | None = None
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """Everything one bridge does with one packet. ``stops`` is never empty when ``emissions`` is.
 
     ``searches`` are all its table searches in the order OVS makes them, recirculated copies last.
@@ -59,15 +50,19 @@ class Visit:
 
     emissions: tuple[Emission, ...]
     stops: tuple[Stop, ...]
-    searches: tuple[Found, ...]
+    searches: tuple[Lookup, ...]
 
 
 @dataclass(slots=True, eq=False)
 class Fork:
-    """A recirculated copy: a pass of its own, from ``table_id``, with everything found so far."""
+    """A recirculated copy: a pass of its own, from ``table_id``, with everything found so far.
+
+    ``keys`` are the packed packets as the searches that found it saw them.
+    """
 
     table_id: int
     state: PacketState
-    found: list[Found] = field(default_factory=list)
+    found: list[Lookup] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
     meters: list[int] = field(default_factory=list)
     recirculations: int = 0

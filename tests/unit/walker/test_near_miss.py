@@ -5,8 +5,8 @@ from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.walker import layout
+from vtrace_ovs.walker.conjunctions import indexed
 from vtrace_ovs.walker.frame import packed_state
-from vtrace_ovs.walker.index import TableIndex
 from vtrace_ovs.walker.near_miss import SCANNED_WHOLE, near_misses
 
 TCP = {"eth_type": 0x0800, "ip_proto": 6}
@@ -16,7 +16,7 @@ NET = (0x0A000000, 0xFFFFFF00)
 def test_the_nearest_flows_come_first_with_readable_values(
     flow: Callable[..., Flow], match: Callable[..., Match], headers: Callable[..., Headers]
 ) -> None:
-    index = TableIndex([
+    index = indexed(0, [
         flow(0, 10, match(**TCP, ipv4_dst=NET, tcp_dst=80), Output(1)),
         flow(0, 20, match(eth_type=0x0800, ip_proto=17), Output(1)),
         flow(0, 30, match(**TCP, ipv4_dst=(0x0A090000, 0xFFFF0000), tcp_dst=22), Output(1)),
@@ -39,7 +39,7 @@ def test_the_nearest_flows_come_first_with_readable_values(
 def test_only_flows_that_would_have_won_count(
     flow: Callable[..., Flow], match: Callable[..., Match], headers: Callable[..., Headers]
 ) -> None:
-    index = TableIndex([flow(0, p, match(**TCP, tcp_dst=p), Output(1)) for p in (5, 15)] + [flow(0, 10, match())])
+    index = indexed(0, [flow(0, p, match(**TCP, tcp_dst=p), Output(1)) for p in (5, 15)] + [flow(0, 10, match())])
     key = packed_state(headers(), 1, None).packed
     matched = index.search(key, 0).entry
     assert [near.flow.priority for near in near_misses(index, key, 0, matched, 3)] == [15]
@@ -51,5 +51,5 @@ def test_in_a_large_table_flows_one_field_away_are_still_found(
     far = [flow(0, 7, match(**TCP, ipv4_dst=n, tcp_dst=n % 400), Output(1)) for n in range(SCANNED_WHOLE + 1)]
     near = flow(0, 3, match(**TCP, ipv4_dst=0x0A000002, tcp_dst=80), Output(1))
     key = packed_state(headers(), 1, None).packed
-    found = near_misses(TableIndex([*far, near]), key, layout.UNMODELLED, None, 3)
+    found = near_misses(indexed(0, [*far, near]), key, layout.UNMODELLED, None, 3)
     assert [(miss.flow, miss.differences) for miss in found] == [(near.key, (("tcp_dst", "80", "443"),))]

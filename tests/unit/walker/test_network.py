@@ -20,9 +20,9 @@ def test_our_own_flows_are_left_out(
     stored = tables(flow(0, 5, match(), Output(1)), flow(0, 9, match(), Output(2)))
     network = Network.build(topology, {BridgeId("a", "sw"): stored}, ignore=lambda each: each.priority == 9)
     view = network.views[BridgeId("a", "sw")]
-    assert [entry.flow.priority for entry in view.table(0).entries()] == [5]
-    assert view.table(0) is view.table(0)
-    assert not list(view.table(3).entries())
+    assert [entry.flow.priority for entry in view.indexes[0].entries()] == [5]
+    assert view.indexes[0] is view.indexes[0]  # made once
+    assert not list(view.indexes[3].entries())
 
 
 def test_ports_are_up_down_or_gone(tables: Make) -> None:

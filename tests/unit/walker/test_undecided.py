@@ -3,7 +3,7 @@ from collections.abc import Callable
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.walker import layout
-from vtrace_ovs.walker.index import Entry
+from vtrace_ovs.walker.entry import Entry
 from vtrace_ovs.walker.undecided import unknown_fields
 
 
