@@ -125,7 +125,7 @@ def _walkable(tables: BridgeTables) -> None:
     view = BridgeView(tables, None)
     for table_id in {flow.table_id for flow in tables.flows}:
         for entry in view.indexes[table_id].entries():
-            tuple(entry.program)
+            tuple(entry.lookup.program)
 
 
 def _same_again(flow: Flow) -> None:
