@@ -6,6 +6,8 @@ Read conservatively: an action this reader does not know is kept as it is, so th
 import re
 from dataclasses import dataclass
 
+TOS = "tos"
+"""The TOS byte of IPv4 and the traffic class of IPv6."""
 CONTROLLER_COPY = re.compile(r"sample\(sample=100\.0%,actions\(meter\(\d+\),userspace\(.*controller_id=30292,.*\)\)\)")
 
 
@@ -17,15 +19,19 @@ class Departure:
     rewritten: frozenset[tuple[str, str]]
 
     @property
+    def tos(self) -> int:
+        return int(dict(self.rewritten)[TOS], 0)
+
+    @property
     def dscp(self) -> int:
-        return int(dict(self.rewritten)["ipv4.tos"], 0) >> 2
+        return self.tos >> 2
 
     @property
     def in_tunnel(self) -> bool:
         return "tnl_push" in self.action
 
     def without_dscp(self) -> "Departure":
-        return Departure(self.action, frozenset((key, value) for key, value in self.rewritten if key != "ipv4.tos"))
+        return Departure(self.action, frozenset((key, value) for key, value in self.rewritten if key != TOS))
 
 
 def copies(line: str) -> int:
@@ -35,13 +41,13 @@ def copies(line: str) -> int:
 
 def departures(line: str, tos: int) -> tuple[Departure, ...]:
     """Everything but our copies, for a packet that came with this TOS byte."""
-    state = {"ipv4.tos": f"{tos:#x}", "skb_mark": "0"}
+    state = {TOS: f"{tos:#x}", "skb_mark": "0"}
     found = []
     for part in split(line):
         if CONTROLLER_COPY.fullmatch(part) or part == "drop":
             continue
         if part.startswith("set(") and not part.startswith("set(tunnel"):
-            state |= rewrites(part, int(state["ipv4.tos"], 0))
+            state |= rewrites(part, int(state[TOS], 0))
             continue
         action = re.sub(r"recirc(\(0x[0-9a-f]+\)|_id=\d+)", "recirc", part)
         found.append(Departure(action, frozenset(state.items())))
@@ -55,10 +61,11 @@ def rewrites(part: str, tos: int) -> dict[str, str]:
     if header == "skb_mark":
         return {header: body.rstrip(")")}
     found = {f"{header}.{key}": value for key, _, value in (field.partition("=") for field in split(body[:-1]))}
-    if "ipv4.tos" in found:
-        value, _, mask = found["ipv4.tos"].partition("/")
-        kept = tos & ~int(mask or "0xff", 0)
-        found["ipv4.tos"] = f"{kept | int(value, 0):#x}"
+    for name in ("ipv4.tos", "ipv6.tclass"):
+        if name in found:
+            value, _, mask = found.pop(name).partition("/")
+            kept = tos & ~int(mask or "0xff", 0)
+            found[TOS] = f"{kept | int(value, 0):#x}"
     return found
 
 

@@ -159,7 +159,7 @@ def tos_at_edges(chain: Chain, destination: str, tos: int) -> set[str]:
     (line,) = datapath(chain, "sw1", packet(1, "10.0.1.1", destination, tos=tos))
     leaving = [departure for departure in departures(line, tos) if not departure.in_tunnel]
     assert len(leaving) == 2
-    return {dict(departure.rewritten)["ipv4.tos"] for departure in leaving}
+    return {f"{departure.tos:#x}" for departure in leaving}
 
 
 def tunnel_dscp(chain: Chain, destination: str, tos: int = 0) -> list[int]:

@@ -5,7 +5,7 @@ import typing
 from collections.abc import Callable
 from enum import Enum
 from functools import cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 from hypothesis import strategies as st
@@ -29,6 +29,11 @@ SCALARS: dict[object, st.SearchStrategy[typing.Any]] = {
     IPv6Address: st.builds(IPv6Address, st.integers(0, 2**128 - 1)),
     IPv4Network: st.builds(
         lambda number, length: IPv4Network((number, length), strict=False), UNSIGNED_32, st.integers(0, 32)
+    ),
+    IPv6Network: st.builds(
+        lambda number, length: IPv6Network((number, length), strict=False),
+        st.integers(0, 2**128 - 1),
+        st.integers(0, 128),
     ),
     oxm.Field: st.sampled_from([oxm.IN_PORT, oxm.ETH_TYPE, oxm.IPV4_DST, oxm.TUN_ID, oxm.unnamed(0x1234, 5, 4, 0x99)]),
 }

@@ -2,22 +2,31 @@
 
 import re
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.codecs.flow_text_match import parse_match
 from vtrace_ovs.codecs.flow_text_words import PortNames
 from vtrace_ovs.errors import CodecError, UsageError
 from vtrace_ovs.filters import parse
-from vtrace_ovs.model.filter import ETH_TYPE_IPV4, Filter
+from vtrace_ovs.model.filter import Filter, IPNetwork
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.notation import mac_text
 from vtrace_ovs.model.oxm import VLAN_TCI, Field, field
-from vtrace_ovs.model.packet import FiveTuple, Fragment, Headers, IpProtocol, Tunnel
+from vtrace_ovs.model.packet import (
+    ADDRESS_FIELDS,
+    FiveTuple,
+    Fragment,
+    Headers,
+    IPAddress,
+    IpFamily,
+    IpProtocol,
+    Tunnel,
+)
 from vtrace_ovs.model.topology import Topology, Vm
 
 DEFAULT_TTL = 64
-DEFAULT_LENGTH = 98
-"""That of a default ping: 14 bytes Ethernet, 20 IPv4, 8 ICMP and 56 of payload."""
+DEFAULT_LENGTH = {IpFamily.IPV4: 98, IpFamily.IPV6: 118}
+"""That of a default ping: 14 bytes Ethernet, 20 IPv4 or 40 IPv6, 8 ICMP and 56 of payload."""
 _TERM = re.compile(r"([^\s,=]+)\s*=\s*([^\s,]*)")
 _MORE = frozenset(
     {
@@ -33,9 +42,12 @@ _MORE = frozenset(
             "tunnel_id",
             "tun_src",
             "tun_dst",
+            "tun_ipv6_src",
+            "tun_ipv6_dst",
         ),
     }
 )
+_ICMP = frozenset({IpProtocol.ICMP, IpProtocol.ICMPV6})
 _FRAGMENTS = {0: Fragment.NO, 1: Fragment.FIRST, 3: Fragment.LATER}
 
 
@@ -61,8 +73,8 @@ def typed_packet(text: str, length: int | None, vm: Vm | None, topology: Topolog
     headers = Headers(
         eth_src=more.address("eth_src"),
         eth_dst=more.address("eth_dst"),
-        eth_type=ETH_TYPE_IPV4,
-        length=DEFAULT_LENGTH if length is None else length,
+        eth_type=filter_.family,
+        length=DEFAULT_LENGTH[filter_.family] if length is None else length,
         vlan_tci=more.vlan(),
         five_tuple=five_tuple,
         dscp=more.number("ip_dscp"),
@@ -125,30 +137,39 @@ class _More:
         return None if given is None or not given.value else given.value
 
     def tunnel(self) -> Tunnel | None:
-        vni, source, destination = (self.number(name) for name in ("tun_id", "tun_src", "tun_dst"))
+        vni = self.number("tun_id")
+        near, far = (self._outer(side) for side in ("src", "dst"))
         if vni is None:
-            if source is not None or destination is not None:
+            if near is not None or far is not None:
                 raise UsageError("the packet: tun_src and tun_dst need tun_id: give the tunnel's VNI too")
             return None
-        near, far = (None if one is None else IPv4Address(one) for one in (source, destination))
         return Tunnel(vni, near, far)
+
+    def _outer(self, side: str) -> IPAddress | None:
+        v4, v6 = self.number(f"tun_{side}"), self.number(f"tun_ipv6_{side}")
+        if v4 is not None and v6 is not None:
+            raise UsageError(f"the packet: tun_{side} and tun_ipv6_{side} are both given: a tunnel has one")
+        if v6 is not None:
+            return IPv6Address(v6)
+        return None if v4 is None else IPv4Address(v4)
 
 
 def _five_tuple(filter_: Filter, vm: Vm | None) -> FiveTuple:
     if filter_.protocol is None:
-        raise UsageError("which packet is meant is open: say tcp, udp, icmp or nw_proto=N")
-    source = _one_address("nw_src", filter_.source)
+        raise UsageError("which packet is meant is open: say tcp, udp, icmp, tcp6, udp6, icmp6 or nw_proto=N")
+    near, far = ADDRESS_FIELDS[filter_.family]
+    source = _one_address(near, filter_.source)
     if source is None:
-        source = None if vm is None else vm.port.address
+        source = None if vm is None else vm.port.address_of(filter_.family)
     if source is None:
-        raise UsageError("which packet is meant is open: give nw_src, or the sending VM with --from")
-    destination = _one_address("nw_dst", filter_.destination)
+        raise UsageError(f"which packet is meant is open: give {near}, or the sending VM with --from")
+    destination = _one_address(far, filter_.destination)
     if destination is None:
-        raise UsageError("which packet is meant is open: give nw_dst")
+        raise UsageError(f"which packet is meant is open: give {far}")
     return FiveTuple(filter_.protocol, source, destination, filter_.source_port, filter_.destination_port)
 
 
-def _one_address(name: str, network: IPv4Network | None) -> IPv4Address | IPv6Address | None:
+def _one_address(name: str, network: IPNetwork | None) -> IPAddress | None:
     if network is None:
         return None
     if network.num_addresses != 1:
@@ -175,12 +196,13 @@ def _from_inventory(
     five_tuple = headers.five_tuple
     if vm is None or five_tuple is None:
         return headers, ()
-    found = [f"nw_src={five_tuple.source}"] if filter_.source is None else []
+    found = [f"{ADDRESS_FIELDS[filter_.family][0]}={five_tuple.source}"] if filter_.source is None else []
     if not headers.eth_src and vm.port.mac is not None:
         headers = replace(headers, eth_src=vm.port.mac)
         found.append(f"dl_src={vm.port.mac}")
     destination, vni = five_tuple.destination, vm.port.vni
-    receiver = next((one for one in topology.vms() if (one.port.address, one.port.vni) == (destination, vni)), None)
+    in_vni = (one for one in topology.vms() if one.port.vni == vni)
+    receiver = next((one for one in in_vni if one.port.owns(destination)), None)
     if not headers.eth_dst and vni is not None and receiver is not None and receiver.port.mac is not None:
         headers = replace(headers, eth_dst=receiver.port.mac)
         found.append(f"dl_dst={receiver.port.mac} ({receiver.name})")
@@ -194,7 +216,7 @@ def _with_ttl(headers: Headers) -> Headers:
 
 def _notes(headers: Headers, length: int | None) -> tuple[str, ...]:
     assumed = [f"nw_ttl={DEFAULT_TTL}"] if headers.ttl is None else []
-    assumed += [f"{DEFAULT_LENGTH} bytes long"] if length is None else []
+    assumed += [f"{headers.length} bytes long"] if length is None else []
     assumed += ["no VLAN tag"] if headers.vlan_tci is None else []
     assumed += ["not a fragment"] if headers.fragment is Fragment.NO else []
     left_open = [name for name, missing in _left_open(headers) if missing]
@@ -215,6 +237,6 @@ def _left_open(headers: Headers) -> tuple[tuple[str, bool], ...]:
         ("tp_src", ported and five_tuple is not None and five_tuple.source_port is None),
         ("tp_dst", ported and five_tuple is not None and five_tuple.destination_port is None),
         ("tcp_flags", protocol == IpProtocol.TCP and headers.tcp_flags is None),
-        ("icmp_type", protocol == IpProtocol.ICMP and headers.icmp_type is None),
-        ("icmp_code", protocol == IpProtocol.ICMP and headers.icmp_code is None),
+        ("icmp_type", protocol in _ICMP and headers.icmp_type is None),
+        ("icmp_code", protocol in _ICMP and headers.icmp_code is None),
     )

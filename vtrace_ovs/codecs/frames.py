@@ -1,4 +1,7 @@
-"""Turns captured Ethernet frames into headers; tenants write them, so nothing here raises (RFC 791, 8200, 9293)."""
+"""Turns captured Ethernet frames into headers; tenants write them, so nothing here raises (RFC 791, 8200, 9293).
+
+What OVS looks behind for the upper protocol of IPv6 (RFC 4302 too) is looked behind here.
+"""
 
 import struct
 from functools import lru_cache
@@ -18,6 +21,7 @@ _ICMP_ECHO = struct.Struct("!HH")
 _VLAN_TYPES = frozenset({0x8100, 0x88A8})
 _IPV4_TYPE = 0x0800
 _IPV6_TYPE = 0x86DD
+_FLOW_LABEL = 0xFFFFF
 _VLAN_PRESENT = 0x1000
 _DONT_FRAGMENT = 0x4000
 _MORE_FRAGMENTS = 0x2000
@@ -27,6 +31,7 @@ _SCTP = 132
 _WITH_ID = {IpProtocol.ICMP: frozenset({0, 8, 13, 14, 15, 16, 17, 18}), IpProtocol.ICMPV6: frozenset({128, 129})}
 _SKIPPED_V6 = frozenset({0, 43, 60})
 _FRAGMENT_V6 = 44
+_AUTHENTICATION = 51
 _MOST_EXTENSIONS = 8
 
 _ipv4_address = lru_cache(maxsize=65536)(IPv4Address)
@@ -57,6 +62,7 @@ class _Network(NamedTuple):
     dont_fragment: bool
     fragment: Fragment
     body: bytes
+    flow_label: int | None = None
 
 
 def headers(frame: bytes, total_length: int) -> Headers:
@@ -94,6 +100,7 @@ def headers(frame: bytes, total_length: int) -> Headers:
         network.dont_fragment,
         network.fragment,
         *transport[2:],
+        flow_label=network.flow_label,
     )
 
 
@@ -136,34 +143,40 @@ def _ipv6(frame: bytes, offset: int) -> _Network | None:
         return None
     start = offset + _IPV6.size
     end = start + length if length else len(frame)
-    protocol, fragment, body = _behind_extensions(protocol, bytes(frame[start:end]))
+    protocol, fragment, ip_id, body = _behind_extensions(protocol, bytes(frame[start:end]))
     return _Network(
         protocol,
         _ipv6_address(source),
         _ipv6_address(destination),
         first >> 20 & 0xFF,
         ttl,
-        None,
+        ip_id,
         dont_fragment=False,
         fragment=fragment,
         body=body,
+        flow_label=first & _FLOW_LABEL,
     )
 
 
-def _behind_extensions(protocol: int, body: bytes) -> tuple[int, Fragment, bytes]:
-    fragment = Fragment.NO
+def _behind_extensions(protocol: int, body: bytes) -> tuple[int, Fragment, int | None, bytes]:
+    """The upper protocol, kind and identification of a fragment, and what is behind the headers OVS skips too."""
+    fragment, ip_id = Fragment.NO, None
     for _ in range(_MOST_EXTENSIONS):
         if len(body) < 8 or fragment is Fragment.LATER:  # noqa: PLR2004  extension headers come in units of 8 bytes
             break
         if protocol == _FRAGMENT_V6:
             bits = int.from_bytes(body[2:4])
             fragment = _fragment(bits >> 3, bool(bits & 1))
-            protocol, body = body[0], body[8:]
+            ip_id = int.from_bytes(body[4:8])
+            # OVS takes a later fragment for protocol 44 (tried), so that is what flows and filters match.
+            protocol, body = protocol if fragment is Fragment.LATER else body[0], body[8:]
+        elif protocol == _AUTHENTICATION:
+            protocol, body = body[0], body[8 + 4 * body[1] :]
         elif protocol in _SKIPPED_V6:
             protocol, body = body[0], body[8 + 8 * body[1] :]
         else:
             break
-    return protocol, fragment, body
+    return protocol, fragment, ip_id, body
 
 
 def _transport(network: _Network) -> _Transport:

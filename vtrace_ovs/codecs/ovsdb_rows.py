@@ -11,7 +11,7 @@ Where each fact comes from (ovs-vswitchd.conf.db(5), ovn-controller(8); the ``vt
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -84,8 +84,7 @@ def _vteps(rows: ServerRows) -> tuple[IPAddress, ...]:
         for interface in bridge.interfaces
         if interface.type in TUNNEL_TYPES
     )
-    addresses = (_address(text) for text in listed)
-    return tuple(dict.fromkeys(address for address in addresses if address is not None))
+    return _addresses(listed)
 
 
 def _bridge(node: str, ovsdb: str, row: BridgeRow, oddities: list[str]) -> Bridge:
@@ -171,7 +170,7 @@ def port_of(bridge: str, row: InterfaceRow) -> Port:
         name=row.name,
         kind=kind,
         vm=_vm(row) if kind is PortKind.EDGE else None,
-        address=_address(ids.get("ip", "")),
+        addresses=_addresses(ids.get("ip", "").replace(",", " ").split()),
         mac=ids.get("attached-mac"),
         tenant=ids.get("tenant", ids.get("vtrace-tenant")),
         vni=_integer(vni),
@@ -220,6 +219,10 @@ def _address(text: str) -> IPAddress | None:
         return ip_address(text.strip())
     except ValueError:
         return None
+
+
+def _addresses(listed: Iterable[str]) -> tuple[IPAddress, ...]:
+    return tuple(dict.fromkeys(address for text in listed if (address := _address(text)) is not None))
 
 
 def _integer(text: str | None) -> int | None:

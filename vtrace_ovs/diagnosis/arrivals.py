@@ -36,9 +36,9 @@ def _behind(port: Port | None) -> str:
 
 def _addressed_elsewhere(port: Port, hop: Hop) -> bool:
     headers = hop.headers_out
-    if headers is None or headers.five_tuple is None or port.address is None:
+    if headers is None or headers.five_tuple is None:
         return False
-    return port.address != headers.five_tuple.destination and port.mac != headers.eth_dst
+    return port.owns(headers.five_tuple.destination) is False and port.mac != headers.eth_dst
 
 
 def exited(case: Case) -> Finding:
@@ -132,7 +132,7 @@ def _addressee(case: Case) -> int | None:
         port.ofport
         for port in bridge.ports
         if port.kind is PortKind.EDGE
-        and port.address == headers.five_tuple.destination
+        and port.owns(headers.five_tuple.destination)
         and port.mac in (None, headers.eth_dst)
     ]
     return named[0] if len(named) == 1 else None

@@ -1,19 +1,23 @@
 """Turns a ``Filter`` into its one canonical text, in OVS flow syntax."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv6Address
 
 from vtrace_ovs.filters.vocabulary import protocol_name
-from vtrace_ovs.model.filter import Filter
-from vtrace_ovs.model.packet import IpProtocol
+from vtrace_ovs.model.filter import Filter, IPNetwork
+from vtrace_ovs.model.packet import ADDRESS_FIELDS, IPAddress, IpFamily, IpProtocol
 
-_WITH_KEYWORD = frozenset({IpProtocol.ICMP, IpProtocol.TCP, IpProtocol.UDP})
+_WITH_KEYWORD = {
+    IpFamily.IPV4: frozenset({IpProtocol.ICMP, IpProtocol.TCP, IpProtocol.UDP}),
+    IpFamily.IPV6: frozenset({IpProtocol.ICMPV6, IpProtocol.TCP, IpProtocol.UDP}),
+}
+_FAMILIES = {IpFamily.IPV4: "ip", IpFamily.IPV6: "ipv6"}
 
 
 def canonical_text(filter_: Filter) -> str:
     """The canonical text of a filter's fields; ``filter_.text`` itself is not read.
 
-    Protocol first (``tcp``, ``udp``, ``icmp``, else ``ip`` and ``nw_proto``), then addresses, then ports or ICMP type
-    and code: ``tcp,nw_src=10.0.0.1,nw_dst=10.0.1.0/24,tp_dst=443``.
+    Protocol first (``tcp``, ``udp6``, ``icmp``, else ``ip`` or ``ipv6`` and ``nw_proto``), then addresses, then ports
+    or ICMP type and code: ``tcp,nw_src=10.0.0.1,nw_dst=10.0.1.0/24,tp_dst=443``. IPv6 addresses are those of RFC 5952.
     """
     numbers = (
         ("tp_src", filter_.source_port),
@@ -21,20 +25,26 @@ def canonical_text(filter_: Filter) -> str:
         ("icmp_type", filter_.icmp_type),
         ("icmp_code", filter_.icmp_code),
     )
-    addresses = (("nw_src", filter_.source), ("nw_dst", filter_.destination))
-    parts = [_protocol(filter_.protocol)]
+    addresses = zip(ADDRESS_FIELDS[filter_.family], (filter_.source, filter_.destination), strict=True)
+    parts = [_protocol(filter_.protocol, filter_.family)]
     parts += [f"{name}={_prefix(network)}" for name, network in addresses if network is not None]
     parts += [f"{name}={value}" for name, value in numbers if value is not None]
     return ",".join(parts)
 
 
-def _protocol(protocol: int | None) -> str:
+def _protocol(protocol: int | None, family: IpFamily) -> str:
     if protocol is None:
-        return "ip"
-    if protocol in _WITH_KEYWORD:
-        return protocol_name(protocol)
-    return f"ip,nw_proto={protocol}"
+        return _FAMILIES[family]
+    if protocol in _WITH_KEYWORD[family]:
+        return protocol_name(protocol, family)
+    return f"{_FAMILIES[family]},nw_proto={protocol}"
 
 
-def _prefix(network: IPv4Network) -> str:
-    return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
+def _prefix(network: IPNetwork) -> str:
+    address = _address(network.network_address)
+    return address if network.prefixlen == network.max_prefixlen else f"{address}/{network.prefixlen}"
+
+
+def _address(address: IPAddress) -> str:
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(address) if mapped is None else f"::ffff:{mapped}"  # RFC 5952 §5; Python writes it so from 3.13 on

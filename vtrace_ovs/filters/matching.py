@@ -1,8 +1,6 @@
 """Turns a filter and a packet, or two filters, into whether they have anything in common."""
 
-from ipaddress import IPv4Network
-
-from vtrace_ovs.model.filter import ETH_TYPE_IPV4, Filter
+from vtrace_ovs.model.filter import Filter, IPNetwork
 from vtrace_ovs.model.packet import FiveTuple, Headers
 
 
@@ -11,7 +9,7 @@ def accepts(filter_: Filter, headers: Headers) -> bool:
 
     A header that could not be read never equals a wanted value.
     """
-    if headers.eth_type != ETH_TYPE_IPV4 or headers.five_tuple is None:
+    if headers.eth_type != filter_.family or headers.five_tuple is None:
         return False
     return (
         accepts_five_tuple(filter_, headers.five_tuple)
@@ -23,7 +21,8 @@ def accepts(filter_: Filter, headers: Headers) -> bool:
 def accepts_five_tuple(filter_: Filter, five_tuple: FiveTuple) -> bool:
     """Whether the five-tuple part of the filter matches; ICMP type and code are not part of it."""
     return (
-        filter_.protocol in (None, five_tuple.protocol)
+        filter_.family is five_tuple.family
+        and filter_.protocol in (None, five_tuple.protocol)
         and (filter_.source is None or five_tuple.source in filter_.source)
         and (filter_.destination is None or five_tuple.destination in filter_.destination)
         and filter_.source_port in (None, five_tuple.source_port)
@@ -34,7 +33,8 @@ def accepts_five_tuple(filter_: Filter, five_tuple: FiveTuple) -> bool:
 def overlap(first: Filter, second: Filter) -> bool:
     """Whether some packet could match both filters."""
     return (
-        _numbers_meet(first.protocol, second.protocol)
+        first.family is second.family
+        and _numbers_meet(first.protocol, second.protocol)
         and _networks_meet(first.source, second.source)
         and _networks_meet(first.destination, second.destination)
         and _numbers_meet(first.source_port, second.source_port)
@@ -48,5 +48,5 @@ def _numbers_meet(first: int | None, second: int | None) -> bool:
     return first is None or second is None or first == second
 
 
-def _networks_meet(first: IPv4Network | None, second: IPv4Network | None) -> bool:
-    return first is None or second is None or first.overlaps(second)
+def _networks_meet(first: IPNetwork | None, second: IPNetwork | None) -> bool:
+    return first is None or second is None or first.overlaps(second)  # both of one family

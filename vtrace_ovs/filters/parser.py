@@ -16,12 +16,18 @@ from vtrace_ovs.filters.vocabulary import (
     Slot,
     protocol_name,
 )
-from vtrace_ovs.model.filter import ETH_TYPE_IPV4, Filter
+from vtrace_ovs.model.filter import Filter, IPNetwork
+from vtrace_ovs.model.packet import IpFamily, IpProtocol
 
-_ETH_TYPE_IPV6 = 0x86DD
 _LONGEST_NAME = 40
 _CHOICES = ", ".join([slot.value for slot in Slot if slot is not Slot.ETH_TYPE] + list(KEYWORDS))
 _TERM = re.compile(r"(?P<name>[^\s,=]+)(?:\s*(?P<equals>=)\s*(?P<value>[^\s,=]*))?")
+_FAMILIES = {IpFamily.IPV4: "IPv4", IpFamily.IPV6: "IPv6"}
+_INSTEAD = {
+    IpFamily.IPV4: "ip, tcp, udp, icmp, nw_src and nw_dst are for IPv4",
+    IpFamily.IPV6: "ipv6, tcp6, udp6, icmp6, ipv6_src and ipv6_dst are for IPv6",
+}
+_ONLY_IN = {IpProtocol.ICMP: IpFamily.IPV4, IpProtocol.ICMPV6: IpFamily.IPV6}
 _SEPARATOR = re.compile(r"\s*,\s*|\s+|$")
 _RANGES = {
     Slot.ETH_TYPE: (0, 0xFFFF),
@@ -49,7 +55,8 @@ def parse(text: str) -> Filter:
     """The filter a text means.
 
     Names are those of ovs-fields(7), case aside; terms are separated by commas or spaces; ``=any`` and ``=*`` leave a
-    field open. Raises FilterError, with the place, for anything that is not an IPv4 five-tuple filter.
+    field open. ``ipv6``, the keywords that end in 6 and the names that begin with ``ipv6_`` make it a filter of IPv6
+    packets, else it is one of IPv4 packets. Raises FilterError, with the place, for anything that is no such filter.
     """
     return _Parser(text).parse()
 
@@ -63,6 +70,8 @@ class _Parser:
         self._keywords: dict[str, _Term] = {}
         self._needs: list[tuple[_Term, FieldName]] = []
         self._protocol: int | None = None
+        self._family: IpFamily | None = None
+        self._family_said_by = ""
         self._filter = Filter("")
 
     def parse(self) -> Filter:
@@ -73,7 +82,7 @@ class _Parser:
                 self._take_field(term, term.value)
         for term, name in self._needs:
             self._check_prerequisite(term, name)
-        filter_ = replace(self._filter, protocol=self._protocol)
+        filter_ = replace(self._filter, protocol=self._protocol, family=self._family or IpFamily.IPV4)
         return replace(filter_, text=canonical_text(filter_))
 
     def _terms(self) -> Iterator[_Term]:
@@ -101,14 +110,17 @@ class _Parser:
         if term.name in self._keywords:
             raise self._fault_at(term, f"{term.name} is given twice")
         self._keywords[term.name] = term
-        protocol = KEYWORDS[term.name]
-        if protocol is not None:
-            self._set_protocol(term, protocol)
+        keyword = KEYWORDS[term.name]
+        self._set_family(term, keyword.family)
+        if keyword.protocol is not None:
+            self._set_protocol(term, keyword.protocol)
 
     def _take_field(self, term: _Term, value: str) -> None:
         name = FIELDS.get(term.name)
         if name is None:
             raise self._unknown(term)
+        if name.family is not None:
+            self._set_family(term, name.family)
         earlier = self._said.get(name.slot)
         if earlier is not None:
             also = "" if earlier.name == term.name else f", as {earlier.name} before"
@@ -124,13 +136,16 @@ class _Parser:
         try:
             match slot:
                 case Slot.SOURCE:
-                    self._filter = replace(self._filter, source=prefix(term.name, value))
+                    self._filter = replace(self._filter, source=self._prefix(term, value))
                 case Slot.DESTINATION:
-                    self._filter = replace(self._filter, destination=prefix(term.name, value))
+                    self._filter = replace(self._filter, destination=self._prefix(term, value))
                 case _:
                     self._store_number(term, slot, number(term.name, value, *_RANGES[slot]))
         except ValueError as error:
             raise self._fault(str(error), term.value_start, len(value)) from None
+
+    def _prefix(self, term: _Term, value: str) -> IPNetwork | None:
+        return prefix(term.name, value, self._family or IpFamily.IPV4)
 
     def _store_number(self, term: _Term, slot: Slot, value: int) -> None:
         match slot:
@@ -149,23 +164,33 @@ class _Parser:
 
     def _set_protocol(self, term: _Term, protocol: int) -> None:
         if self._protocol not in (None, protocol):
-            already = protocol_name(self._protocol or 0)
-            raise self._fault_at(term, f"{protocol_name(protocol)} contradicts {already}: no packet has both")
+            already, other = self._name(self._protocol or 0), self._name(protocol)
+            raise self._fault_at(term, f"{other} contradicts {already}: no packet has both")
         self._protocol = protocol
 
+    def _set_family(self, term: _Term, family: IpFamily) -> None:
+        if self._family not in (None, family):
+            message = f"{term.name} is {_FAMILIES[family]}, {self._family_said_by} is not: no packet is both"
+            raise self._fault_at(term, f"{message} ({_INSTEAD[IpFamily(self._family or family)]})")
+        self._family, self._family_said_by = family, self._family_said_by or term.name
+
+    def _name(self, protocol: int) -> str:
+        return protocol_name(protocol, self._family or IpFamily.IPV4)
+
     def _check_eth_type(self, term: _Term, eth_type: int) -> None:
-        if eth_type == _ETH_TYPE_IPV6:
-            raise self._fault_at(term, "IPv6 cannot be traced yet: give an IPv4 filter")
-        if eth_type != ETH_TYPE_IPV4:
-            raise self._fault_at(term, f"{term.name}={eth_type:#06x} is not IPv4: only IPv4 packets can carry the mark")
+        if eth_type not in _FAMILIES:
+            raise self._fault_at(term, f"{term.name}={eth_type:#06x} is not IP: only IP packets can carry the mark")
+        self._set_family(term, IpFamily(eth_type))
 
     def _check_prerequisite(self, term: _Term, name: FieldName) -> None:
-        wanted = " or ".join(protocol_name(protocol) for protocol in name.protocols)
+        family = self._family or IpFamily.IPV4
+        allowed = tuple(protocol for protocol in name.protocols if _ONLY_IN.get(protocol, family) is family)
+        wanted = " or ".join(self._name(protocol) for protocol in allowed)
         if self._protocol is None:
-            example = protocol_name(name.protocols[0])
+            example = self._name(allowed[0])
             raise self._fault_at(term, f"{term.name} needs {wanted}: write {example},{term.name}={term.value}")
-        if self._protocol not in name.protocols:
-            actual = protocol_name(self._protocol)
+        if self._protocol not in allowed:
+            actual = self._name(self._protocol)
             raise self._fault_at(term, f"{term.name} is for {wanted}, not {actual}: leave one of them out")
 
     def _unknown(self, term: _Term) -> FilterError:

@@ -1,6 +1,7 @@
 """Turns tasks and marks into the flows that color at edge ports and take marks off at tunnel and patch ports."""
 
 from collections.abc import Iterator
+from itertools import product
 
 from vtrace_ovs.instrumentation.cookies import CookieKind
 from vtrace_ovs.instrumentation.marks import Mark
@@ -10,7 +11,6 @@ from vtrace_ovs.instrumentation.reach import exactly, filter_match
 from vtrace_ovs.instrumentation.site import Site, apply
 from vtrace_ovs.instrumentation.state import State
 from vtrace_ovs.model.actions import Resubmit
-from vtrace_ovs.model.filter import ETH_TYPE_IPV4
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, IP_DSCP
@@ -66,9 +66,9 @@ def inlet_flows(site: Site) -> Iterator[FlowMod]:
             yield from _arrivals(site, ports, mark)
         return
     for port in ports:
-        for mark in site.scene.marks.marks():
+        for family, mark in product(site.families, site.scene.marks.marks()):
             match = Match.of(
-                exactly(IN_PORT, port.ofport), exactly(ETH_TYPE, ETH_TYPE_IPV4), exactly(IP_DSCP, mark.code)
+                exactly(IN_PORT, port.ofport), exactly(ETH_TYPE, family), exactly(IP_DSCP, mark.code)
             ).with_fields(site.state.unseen())
             look_up = Resubmit(None, site.tables.classify)
             actions = apply(site.state.load(_arrived(site, mark)), look_up)

@@ -14,14 +14,11 @@ from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.instrumentation.reach import exactly, filter_match
 from vtrace_ovs.instrumentation.site import Site, apply
 from vtrace_ovs.model.actions import Resubmit
-from vtrace_ovs.model.filter import ETH_TYPE_IPV4
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.match import MaskedField, Match
-from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, TUN_DST, TUN_ID, field
+from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, TUN_DST, TUN_ID, TUN_IPV6_DST
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.topology import Port, PortKind
-
-TUN_IPV6_DST = field("tun_ipv6_dst")
 
 
 def peer_is_armed(site: Site, port: Port) -> bool:
@@ -85,10 +82,11 @@ def outlet_flows(site: Site) -> Iterator[FlowMod]:
                     for destination in _destinations(site, port):
                         whole = match.with_fields(*ours, *key, *destination)
                         yield site.flow((site.tables.leave, 0), whole, CookieKind.LEAVE, due, task.slot)
-    is_ip = Match.of(exactly(ETH_TYPE, ETH_TYPE_IPV4))
     write = apply(site.state.write_mark(), site.state.set_marked(marked=False))
-    yield site.flow((site.tables.turn, 1), is_ip.with_fields(site.state.marked()), CookieKind.TURN, write)
-    yield site.flow((site.tables.turn, 0), is_ip, CookieKind.TURN, apply(site.state.restore_dscp()))
+    for family in site.families:
+        is_ip = Match.of(exactly(ETH_TYPE, family))
+        yield site.flow((site.tables.turn, 1), is_ip.with_fields(site.state.marked()), CookieKind.TURN, write)
+        yield site.flow((site.tables.turn, 0), is_ip, CookieKind.TURN, apply(site.state.restore_dscp()))
 
 
 def _destinations(site: Site, port: Port) -> tuple[tuple[MaskedField, ...], ...]:

@@ -1,7 +1,7 @@
 """Turns one bridge's stored tables and the armed tasks into the plan of that bridge."""
 
 from collections.abc import Iterable
-from itertools import combinations
+from itertools import chain, combinations
 from math import ceil
 
 from vtrace_ovs.errors import RefusedError
@@ -17,7 +17,8 @@ from vtrace_ovs.instrumentation.spare import spare_field, spare_meters, spare_ta
 from vtrace_ovs.instrumentation.splice import Splicer
 from vtrace_ovs.instrumentation.walk import nested
 from vtrace_ovs.model.flow import BridgeTables, Flow, FlowMod, GroupEntry, MeterMod, MeterModCommand
-from vtrace_ovs.model.oxm import IP_DSCP
+from vtrace_ovs.model.oxm import IP_DSCP, IPV6_LABEL
+from vtrace_ovs.model.packet import IpFamily
 from vtrace_ovs.model.topology import Bridge
 from vtrace_ovs.model.wording import flow_text
 
@@ -57,6 +58,8 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
     matches = tuple(filter_match(entry) for task in tasks for entry in task.filters)
     reached = reach(production, groups, matches)
     _refuse_dscp_writers(reached, groups)
+    if IpFamily.IPV6 in site.families:
+        _refuse_label_writers(reached)
     cloned = clones(site, Splicer.of(site, groups), reached)
     _refuse_leaks(site, cloned)
     sinks = (*inlet_flows(site), *cloned.flows, *outlet_flows(site))
@@ -125,6 +128,16 @@ def _refuse_dscp_writers(reached: Reach, groups: dict[int, GroupEntry]) -> None:
     for group in groups.values():
         if any(IP_DSCP in rewrites(action) for bucket in group.buckets for action in nested(bucket.actions)):
             raise RefusedError(f"group {group.group_id} writes the DSCP; traces on this bridge are not supported")
+
+
+def _refuse_label_writers(reached: Reach) -> None:
+    """The flow label stands in for the IP ID that IPv6 packets lack: rewritten, a packet would not be known again."""
+    for flow in chain.from_iterable(reached.flows.values()):
+        if IPV6_LABEL in all_rewrites(flow.instructions):
+            raise RefusedError(
+                f"a production flow writes the flow label of traced packets: {flow_text(flow.key, flow.cookie)}; "
+                "IPv6 traces through it are not supported"
+            )
 
 
 def _refuse_leaks(site: Site, cloned: Clones) -> None:

@@ -24,16 +24,20 @@ from vtrace_ovs.model.actions import (
     UnknownInstruction,
     WriteActions,
 )
-from vtrace_ovs.model.filter import ETH_TYPE_IPV4, Filter
+from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import Flow, GroupEntry
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import (
     ETH_TYPE,
     ICMP_CODE,
     ICMP_TYPE,
+    ICMPV6_CODE,
+    ICMPV6_TYPE,
     IP_PROTO,
     IPV4_DST,
     IPV4_SRC,
+    IPV6_DST,
+    IPV6_SRC,
     TCP_DST,
     TCP_SRC,
     UDP_DST,
@@ -41,10 +45,12 @@ from vtrace_ovs.model.oxm import (
     Field,
     components,
 )
-from vtrace_ovs.model.packet import IpProtocol
+from vtrace_ovs.model.packet import IpFamily, IpProtocol
 
-NAT_FIELDS = frozenset({IPV4_SRC, IPV4_DST, TCP_SRC, TCP_DST, UDP_SRC, UDP_DST})
-FILTER_FIELDS = NAT_FIELDS | {ETH_TYPE, IP_PROTO, ICMP_TYPE, ICMP_CODE}
+NAT_FIELDS = frozenset({IPV4_SRC, IPV4_DST, IPV6_SRC, IPV6_DST, TCP_SRC, TCP_DST, UDP_SRC, UDP_DST})
+FILTER_FIELDS = NAT_FIELDS | {ETH_TYPE, IP_PROTO, ICMP_TYPE, ICMP_CODE, ICMPV6_TYPE, ICMPV6_CODE}
+_ADDRESSES = {IpFamily.IPV4: (IPV4_SRC, IPV4_DST), IpFamily.IPV6: (IPV6_SRC, IPV6_DST)}
+_ICMP = {IpFamily.IPV4: (ICMP_TYPE, ICMP_CODE), IpFamily.IPV6: (ICMPV6_TYPE, ICMPV6_CODE)}
 
 
 def exactly(field: Field, value: int) -> MaskedField:
@@ -54,17 +60,19 @@ def exactly(field: Field, value: int) -> MaskedField:
 
 def filter_match(task_filter: Filter) -> Match:
     """The packets of a filter as an OpenFlow match, prerequisites included."""
-    fields = [exactly(ETH_TYPE, ETH_TYPE_IPV4)]
-    for network, address in ((task_filter.source, IPV4_SRC), (task_filter.destination, IPV4_DST)):
+    fields = [exactly(ETH_TYPE, task_filter.family)]
+    networks = (task_filter.source, task_filter.destination)
+    for network, address in zip(networks, _ADDRESSES[task_filter.family], strict=True):
         if network is not None and network.prefixlen:
             fields.append(MaskedField(address, int(network.network_address), int(network.netmask)))
     source, destination = (TCP_SRC, TCP_DST) if task_filter.protocol == IpProtocol.TCP else (UDP_SRC, UDP_DST)
+    icmp_type, icmp_code = _ICMP[task_filter.family]
     parts = (
         (IP_PROTO, task_filter.protocol),
         (source, task_filter.source_port),
         (destination, task_filter.destination_port),
-        (ICMP_TYPE, task_filter.icmp_type),
-        (ICMP_CODE, task_filter.icmp_code),
+        (icmp_type, task_filter.icmp_type),
+        (icmp_code, task_filter.icmp_code),
     )
     return Match.of(*fields, *(exactly(field, value) for field, value in parts if value is not None))
 

@@ -10,6 +10,7 @@ from vtrace_ovs.instrumentation.state import StateField
 from vtrace_ovs.model.actions import Action, ApplyActions, Instruction
 from vtrace_ovs.model.flow import FlowMod, FlowModCommand
 from vtrace_ovs.model.match import Match
+from vtrace_ovs.model.packet import IpFamily
 from vtrace_ovs.model.topology import Bridge
 
 
@@ -37,6 +38,12 @@ class Site:
     tables: PrivateTables
     book: ProbeBook
     lifetimes: Lifetimes
+
+    @property
+    def families(self) -> tuple[IpFamily, ...]:
+        """Those of the tasks: packets of another carry no mark of ours."""
+        wanted = {entry.family for task in self.tasks for entry in task.filters}
+        return tuple(family for family in IpFamily if family in wanted)
 
     def flow(
         self,

@@ -1,26 +1,30 @@
 """Which traffic a task is about: the five-tuple with any part left open, and where to look for it."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
-ETH_TYPE_IPV4 = 0x0800
+from vtrace_ovs.model.packet import IpFamily
+
+IPNetwork = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """An IPv4 five-tuple filter; None means any. ``text`` is the canonical OVS flow syntax of this filter.
+    """A five-tuple filter of one family; None means any. ``text`` is the canonical OVS flow syntax of this filter.
 
-    Ports need a protocol of TCP or UDP, ``icmp_type``/``icmp_code`` need ICMP; ``filters.parse`` enforces it.
+    Ports need a protocol of TCP or UDP, ``icmp_type``/``icmp_code`` need the family's ICMP, prefixes are of the family;
+    ``filters.parse`` enforces it.
     """
 
     text: str
     protocol: int | None = None
-    source: IPv4Network | None = None
-    destination: IPv4Network | None = None
+    source: IPNetwork | None = None
+    destination: IPNetwork | None = None
     source_port: int | None = None
     destination_port: int | None = None
     icmp_type: int | None = None
     icmp_code: int | None = None
+    family: IpFamily = IpFamily.IPV4
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,22 @@ class IpProtocol(IntEnum):
     ICMPV6 = 58
 
 
+class IpFamily(IntEnum):
+    """The two versions of IP; the value is the EtherType."""
+
+    IPV4 = 0x0800
+    IPV6 = 0x86DD
+
+
+ADDRESS_FIELDS = {IpFamily.IPV4: ("nw_src", "nw_dst"), IpFamily.IPV6: ("ipv6_src", "ipv6_dst")}
+"""What OVS calls the source and the destination address."""
+
+
+def family_of(address: IPAddress) -> IpFamily:
+    """The version of IP an address belongs to."""
+    return IpFamily.IPV4 if isinstance(address, IPv4Address) else IpFamily.IPV6
+
+
 class Fragment(Enum):
     """OVS ``ip_frag``: whether the packet is a fragment, and which kind (ovs-fields(7))."""
 
@@ -37,6 +53,11 @@ class FiveTuple:
     source_port: int | None = None
     destination_port: int | None = None
 
+    @property
+    def family(self) -> IpFamily:
+        """That of its addresses."""
+        return family_of(self.source)
+
     def reversed(self) -> "FiveTuple":
         """The five-tuple of the reply direction."""
         return FiveTuple(self.protocol, self.destination, self.source, self.destination_port, self.source_port)
@@ -47,7 +68,8 @@ class Headers:
     """The headers of one captured frame, as far as they could be read. Unreadable parts are None.
 
     ``length`` is the frame's length on the wire in bytes; ``payload`` is the captured part behind the last
-    header that was understood. ``dscp`` is 0-63, ``ecn`` 0-3.
+    header that was understood. ``dscp`` is 0-63, ``ecn`` 0-3. In IPv6, ``ip_id`` is the identification of the fragment
+    header and ``ttl`` the hop limit.
     """
 
     eth_src: str
@@ -71,6 +93,7 @@ class Headers:
     icmp_seq: int | None = None
     udp_length: int | None = None
     payload: bytes = b""
+    flow_label: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

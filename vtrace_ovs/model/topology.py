@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from vtrace_ovs.model.packet import IPAddress
+from vtrace_ovs.model.packet import IPAddress, IpFamily, family_of
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,14 +31,14 @@ class Port:
     """A bridge port. ``vm``, ``tenant`` and ``vni`` come from the interface's ``external_ids`` and may be unknown.
 
     For a tunnel, ``remote`` None means the flow sets it (``remote_ip=flow``) and ``key`` None means ``key=flow``.
-    ``peer`` is the name of a patch port's other end.
+    ``peer`` is the name of a patch port's other end. ``addresses`` are those of the VM, of either family.
     """
 
     ofport: int
     name: str
     kind: PortKind
     vm: str | None = None
-    address: IPAddress | None = None
+    addresses: tuple[IPAddress, ...] = ()
     mac: str | None = None
     tenant: str | None = None
     vni: int | None = None
@@ -46,6 +46,16 @@ class Port:
     key: int | None = None
     peer: str | None = None
     error: str | None = None
+
+    def address_of(self, family: IpFamily) -> IPAddress | None:
+        """The first known address of a family."""
+        return next((address for address in self.addresses if family_of(address) is family), None)
+
+    def owns(self, address: IPAddress) -> bool | None:
+        """Whether the VM behind this port has this address; None when none of that family is known."""
+        if self.address_of(family_of(address)) is None:
+            return None
+        return address in self.addresses
 
 
 class BridgeRole(Enum):

@@ -1,7 +1,7 @@
 """Turns packet-ins of instrumented bridges into Table 2 records, and groups a task's records by packet."""
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.instrumentation.plan import ProbeKind
@@ -110,20 +110,25 @@ def _tunnel(
         return None
     here = _node_ip(topology, bridge)
     vni = port.key if port.key is not None else metadata.get(oxm.TUN_ID, 0)
-    source, destination = _address(metadata, oxm.TUN_SRC), _address(metadata, oxm.TUN_DST)
+    source = _address(metadata, oxm.TUN_SRC, oxm.TUN_IPV6_SRC)
+    destination = _address(metadata, oxm.TUN_DST, oxm.TUN_IPV6_DST)
     if loc is Loc.IN:
         return Tunnel(vni, source or port.remote, destination or here)
     return Tunnel(vni, here, destination or port.remote)
 
 
-def _address(metadata: dict[oxm.Field, int], which: oxm.Field) -> IPAddress | None:
-    value = metadata.get(which, 0)
-    return IPv4Address(value) if value else None
+def _address(metadata: dict[oxm.Field, int], v4: oxm.Field, v6: oxm.Field) -> IPAddress | None:
+    """Whichever of the two fields is there; all zeros is no address (T21)."""
+    if value := metadata.get(v4, 0):
+        return IPv4Address(value)
+    value = metadata.get(v6, 0)
+    return IPv6Address(value) if value else None
 
 
 def _nat_key(metadata: dict[oxm.Field, int], headers: Headers) -> FiveTuple | None:
     """The original-direction five-tuple of a translated, tracked packet (design D5). All zeros is no key (T21)."""
-    source, destination = _address(metadata, oxm.CT_NW_SRC), _address(metadata, oxm.CT_NW_DST)
+    source = _address(metadata, oxm.CT_NW_SRC, oxm.CT_IPV6_SRC)
+    destination = _address(metadata, oxm.CT_NW_DST, oxm.CT_IPV6_DST)
     if source is None or destination is None or headers.five_tuple is None:
         return None
     original = FiveTuple(

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_network
 
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.filters import canonical_text
 from vtrace_ovs.instrumentation.scope import source_ports
 from vtrace_ovs.model.filter import Filter
+from vtrace_ovs.model.packet import ADDRESS_FIELDS, IpFamily
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import Topology, Vm
 
@@ -41,11 +42,14 @@ def _vm(topology: Topology, name: str) -> Vm:
 
 
 def _toward(traffic: Filter, vm: Vm) -> Filter:
-    if not isinstance(vm.port.address, IPv4Address):
-        raise UsageError(f"the inventory has no IPv4 address of VM {vm.name}; give nw_dst in the filter instead")
-    if traffic.destination is not None and vm.port.address not in traffic.destination:
-        raise UsageError(f"the filter's nw_dst {traffic.destination} is not VM {vm.name}, {vm.port.address}")
-    narrowed = replace(traffic, destination=IPv4Network(vm.port.address))
+    address = vm.port.address_of(traffic.family)
+    field = ADDRESS_FIELDS[traffic.family][1]
+    if address is None:
+        version = {IpFamily.IPV4: "IPv4", IpFamily.IPV6: "IPv6"}[traffic.family]
+        raise UsageError(f"the inventory has no {version} address of VM {vm.name}; give {field} in the filter instead")
+    if traffic.destination is not None and address not in traffic.destination:
+        raise UsageError(f"the filter's {field} {traffic.destination} is not VM {vm.name}, {address}")
+    narrowed = replace(traffic, destination=ip_network(address))
     return replace(narrowed, text=canonical_text(narrowed))
 
 

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from vtrace_ovs.model.packet import Headers
+from vtrace_ovs.model.packet import ADDRESS_FIELDS, Headers
 from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
 from vtrace_ovs.model.topology import PortKind
@@ -126,9 +126,9 @@ def _rank(way: list[Leg], places: Places) -> int:
     if ending is Ending.HANDED_TO_PORT and branch is not None and branch.record is not None:
         port = places.port(branch.record.bridge, branch.out_port)
         headers = branch.record.headers
-        if port is not None and (port.address is not None or port.mac is not None):
-            five_tuple = headers.five_tuple
-            mine = five_tuple is not None and five_tuple.destination == port.address
+        five_tuple = headers.five_tuple
+        mine = None if port is None or five_tuple is None else port.owns(five_tuple.destination)
+        if port is not None and (mine is not None or port.mac is not None):
             return _RANK[ending] + 1 if mine or headers.eth_dst == port.mac else _TO_SOMEBODY_ELSE
     return _RANK[ending]
 
@@ -205,9 +205,10 @@ def changes(before: Headers, after: Headers) -> tuple[HeaderChange, ...]:
         found.append(HeaderChange("nw_ttl", _text(before.ttl), _text(after.ttl)))
     mine, theirs = before.five_tuple, after.five_tuple
     if mine is not None and theirs is not None and mine != theirs:
+        source, destination = ADDRESS_FIELDS[mine.family]
         for name, old, new in (
-            ("nw_src", mine.source, theirs.source),
-            ("nw_dst", mine.destination, theirs.destination),
+            (source, mine.source, theirs.source),
+            (destination, mine.destination, theirs.destination),
             ("tp_src", mine.source_port, theirs.source_port),
             ("tp_dst", mine.destination_port, theirs.destination_port),
         ):

@@ -1,16 +1,24 @@
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from vtrace_ovs.cli.typed_packet import DEFAULT_LENGTH, TypedPacket, typed_packet
+from vtrace_ovs.cli.typed_packet import TypedPacket, typed_packet
 from vtrace_ovs.errors import FilterError, UsageError
 from vtrace_ovs.model.packet import FiveTuple, Fragment, Tunnel
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Port, PortKind, Topology
 
 BRIDGE = BridgeId("s1", "br")
 PORTS = tuple(
-    Port(n, f"vnet{n}", PortKind.EDGE, vm=name, address=IPv4Address(address), mac=f"02:00:00:00:00:0{n}", vni=vni)
+    Port(
+        n,
+        f"vnet{n}",
+        PortKind.EDGE,
+        vm=name,
+        addresses=(IPv4Address(address), IPv6Address(f"fd00::{n}")),
+        mac=f"02:00:00:00:00:0{n}",
+        vni=vni,
+    )
     for n, name, address, vni in ((1, "web", "10.0.0.1", 5), (2, "db", "10.0.0.2", 5), (3, "other", "10.0.0.2", 6))
 )
 TOPOLOGY = Topology((), (Bridge(BRIDGE, 1, BridgeRole.VSWITCH, PORTS, ManagementSocket("")),))
@@ -25,7 +33,7 @@ def test_a_whole_filter_is_a_packet() -> None:
     found = typed(WHOLE)
     headers = found.headers
     assert headers.five_tuple == FiveTuple(6, IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2"), 5, 80)
-    assert (headers.ttl, headers.length, headers.vlan_tci, headers.fragment) == (64, DEFAULT_LENGTH, None, Fragment.NO)
+    assert (headers.ttl, headers.length, headers.vlan_tci, headers.fragment) == (64, 98, None, Fragment.NO)
     assert (headers.eth_src, headers.dscp, headers.tcp_flags, found.tunnel) == ("", None, None, None)
     assert found.notes == (
         "Assumed: nw_ttl=64, 98 bytes long, no VLAN tag, not a fragment.",
@@ -55,6 +63,18 @@ def test_the_sender_fills_in_its_addresses_and_its_neighbours() -> None:
         "From the inventory: nw_src=10.0.0.1, dl_src=02:00:00:00:00:01, dl_dst=02:00:00:00:00:02 (db)."
     )
     assert "icmp_type, icmp_code" in found.notes[-1]
+
+
+def test_an_ipv6_packet_is_typed_like_any_other() -> None:
+    found = typed("tcp6,ipv6_dst=fd00::2,tp_src=5,tp_dst=80,tun_id=5,tun_ipv6_src=2001:db8::1", "web")
+    assert found.headers.five_tuple == FiveTuple(6, IPv6Address("fd00::1"), IPv6Address("fd00::2"), 5, 80)
+    assert (found.headers.eth_type, found.headers.eth_dst, found.headers.length) == (0x86DD, "02:00:00:00:00:02", 118)
+    assert found.tunnel == Tunnel(5, IPv6Address("2001:db8::1"), None)
+    assert "ipv6_src=fd00::1, dl_src" in found.notes[0]
+    with pytest.raises(UsageError, match="give ipv6_dst"):
+        typed("icmp6", "web")
+    with pytest.raises(UsageError, match="tun_src and tun_ipv6_src are both given"):
+        typed("icmp6,ipv6_dst=fd00::2,tun_id=5,tun_src=192.0.2.1,tun_ipv6_src=2001:db8::1", "web")
 
 
 def test_what_is_typed_wins_over_the_inventory() -> None:
@@ -100,7 +120,7 @@ def test_the_place_of_a_fault_is_that_in_the_text_as_typed() -> None:
 
 
 def test_a_sender_without_addresses_does_not_help() -> None:
-    bare = replace(PORTS[0], address=None, mac=None)
+    bare = replace(PORTS[0], addresses=(), mac=None)
     topology = Topology((), (Bridge(BRIDGE, 1, BridgeRole.VSWITCH, (bare,), ManagementSocket("")),))
     with pytest.raises(UsageError, match="give nw_src"):
         typed_packet("tcp,nw_dst=10.0.0.2", None, topology.vm("web"), topology)

@@ -24,7 +24,7 @@ def tcp(payload: bytes = b"hello", options: bytes = b"") -> bytes:
 
 
 def ipv6(protocol: int, body: bytes) -> bytes:
-    head = struct.pack("!IHBB", 6 << 28 | 0xB9 << 20, len(body), protocol, 64)
+    head = struct.pack("!IHBB", 6 << 28 | 0xB9 << 20 | 0xBEEF5, len(body), protocol, 64)
     ends = IPv6Address("fe80::1").packed + IPv6Address("fe80::2").packed
     return MACS + b"\x86\xdd" + head + ends + body
 
@@ -109,12 +109,18 @@ def test_ipv6_ports_are_found_behind_extension_headers() -> None:
     extended = bytes([43, 0]) + bytes(6) + bytes([6, 0]) + bytes(6) + tcp()
     seen = headers(ipv6(0, extended), 200)
     assert seen.five_tuple == FiveTuple(6, IPv6Address("fe80::1"), IPv6Address("fe80::2"), 40000, 443)
-    assert (seen.dscp, seen.ecn, seen.ttl, seen.ip_id) == (46, 1, 64, None)
+    assert (seen.dscp, seen.ecn, seen.ttl, seen.ip_id, seen.flow_label) == (46, 1, 64, None, 0xBEEF5)
 
 
-def test_a_later_ipv6_fragment_has_no_ports() -> None:
-    seen = headers(ipv6(44, bytes([17, 0, 0, 8]) + bytes(4) + b"rest"), 200)
-    assert (seen.fragment, seen.payload) == (Fragment.LATER, b"rest")
+def test_an_authentication_header_counts_in_words_of_four_bytes() -> None:
+    seen = headers(ipv6(51, bytes([60, 4]) + bytes(22) + bytes([6, 0]) + bytes(6) + tcp()), 200)
+    assert seen.five_tuple == FiveTuple(6, IPv6Address("fe80::1"), IPv6Address("fe80::2"), 40000, 443)
+
+
+def test_a_later_ipv6_fragment_has_no_ports_and_the_protocol_ovs_gives_it() -> None:
+    seen = headers(ipv6(44, bytes([17, 0, 0, 8, 0, 0, 0, 7]) + b"rest"), 200)
+    assert (seen.fragment, seen.ip_id, seen.payload) == (Fragment.LATER, 7, b"rest")
+    assert seen.five_tuple == FiveTuple(44, IPv6Address("fe80::1"), IPv6Address("fe80::2"))
 
 
 def test_an_icmpv6_echo_has_id_and_sequence() -> None:

@@ -200,14 +200,14 @@ def test_only_edge_ports_have_a_vm() -> None:
 def test_addresses_tenant_and_vni_come_from_external_ids() -> None:
     ids = {"ip": "10.0.0.1", "attached-mac": "00:00:00:00:00:01", "tenant": "red", "vni": "100"}
     port = port_of("br0", replace(interface("tap1"), external_ids=ids))
-    assert (port.address, port.mac, port.tenant, port.vni) == (
-        *(ip_address("10.0.0.1"), "00:00:00:00:00:01", "red", 100),
+    assert (port.addresses, port.mac, port.tenant, port.vni) == (
+        *((ip_address("10.0.0.1"),), "00:00:00:00:00:01", "red", 100),
     )
 
 
 def test_unreadable_addresses_and_numbers_are_unknown() -> None:
     port = port_of("br0", replace(interface("tap1"), external_ids={"ip": "dhcp", "vni": "red"}))
-    assert (port.address, port.vni) == (None, None)
+    assert (port.addresses, port.vni) == ((), None)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,7 @@ from vtrace_ovs.filters.parser import parse
 from vtrace_ovs.model.packet import FiveTuple, Headers
 
 TCP = FiveTuple(6, IPv4Address("10.0.0.1"), IPv4Address("10.0.1.5"), 1000, 443)
+TCP6 = FiveTuple(6, IPv6Address("fd00::1"), IPv6Address("fd00:1::5"), 1000, 443)
 ECHO = FiveTuple(1, IPv4Address("10.0.0.1"), IPv4Address("10.0.1.5"))
 
 
@@ -40,7 +41,19 @@ def test_icmp_type_is_asked_of_the_headers() -> None:
     assert not accepts(parse("icmp,icmp_type=8"), headers(ECHO))
 
 
-def test_what_is_not_readable_ipv4_never_matches() -> None:
+def test_a_filter_is_of_one_family() -> None:
+    for text in ("ipv6", "tcp6,ipv6_src=fd00::/64,tp_dst=443", "ipv6_dst=fd00:1::5"):
+        assert accepts(parse(text), headers(TCP6, eth_type=0x86DD))
+        assert not accepts(parse(text), headers(TCP))
+        assert not accepts_five_tuple(parse(text), TCP)
+        assert not overlap(parse(text), parse("ip"))
+        assert overlap(parse(text), parse("tcp6"))
+    assert not accepts(parse("tcp"), headers(TCP6, eth_type=0x86DD))
+    assert not accepts(parse("tcp6,ipv6_src=fd00:0:0:1::/64"), headers(TCP6, eth_type=0x86DD))
+    assert not overlap(parse("ipv6_src=fd00::/64"), parse("ipv6_src=fd00:0:0:1::1"))
+
+
+def test_what_is_not_readable_ip_never_matches() -> None:
     assert not accepts(parse("ip"), headers(None))
     assert not accepts(parse("ip"), headers(TCP, eth_type=0x86DD))
 

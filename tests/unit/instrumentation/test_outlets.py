@@ -5,9 +5,11 @@ from vtrace_ovs.instrumentation.inlets import inlet_flows
 from vtrace_ovs.instrumentation.outlets import armed_vteps, marking_ports, outlet_flows, told_apart, tunnel_keys
 from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.instrumentation.site import Site
+from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.match import Match
-from vtrace_ovs.model.oxm import IN_PORT, TUN_DST, TUN_ID, field
+from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, TUN_DST, TUN_ID, field
+from vtrace_ovs.model.packet import IpFamily
 from vtrace_ovs.model.topology import BridgeId, Node, Port, PortKind
 
 
@@ -40,6 +42,17 @@ def test_what_leaves_marked_is_what_the_next_vfd_takes_for_marked(site: Site) ->
 
     arriving = {five_tuple(mod) for mod in inlet_flows(site) if mod.table_id == 253 and mod.priority == 2}
     assert {five_tuple(mod) for mod in leaving(site)} == arriving
+
+
+def test_marks_are_written_and_taken_off_in_the_tasks_families_only(site: Site) -> None:
+    def families(asked: Site) -> set[int]:
+        flows = (*outlet_flows(asked), *(mod for mod in inlet_flows(asked) if mod.table_id == 0))
+        return {masked.value for mod in flows if (masked := mod.match.get(ETH_TYPE)) is not None}
+
+    six = replace(site.tasks[0], slot=6, filter=Filter("ipv6", family=IpFamily.IPV6))
+    assert families(site) == {0x0800}
+    assert families(replace(site, tasks=(six,))) == {0x86DD}
+    assert families(replace(site, tasks=(*site.tasks, six))) == {0x0800, 0x86DD}
 
 
 def test_ipv6_tunnels_are_matched_by_their_own_field(site: Site) -> None:

@@ -11,7 +11,8 @@ from vtrace_ovs.model.actions import Action, ApplyActions, Clone, Output, SetFie
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import BridgeTables, Bucket, Flow, GroupEntry, GroupType, MeterEntry, MeterModCommand
 from vtrace_ovs.model.match import MaskedField, Match
-from vtrace_ovs.model.oxm import IN_PORT, REGISTERS, field
+from vtrace_ovs.model.oxm import IN_PORT, IPV6_LABEL, REGISTERS, field
+from vtrace_ovs.model.packet import IpFamily
 from vtrace_ovs.model.topology import Bridge
 
 DSCP_WRITER = SetField(field("nw_tos"), 0x20, 0xFC)
@@ -81,6 +82,14 @@ def test_production_that_writes_the_dscp_is_named(plan: Planned, task: ArmedTask
         plan(tables(flow(action, Output(1))), task)
     elsewhere = Match.of(MaskedField(field("eth_type"), 0x86DD, 0xFFFF))
     assert plan(tables(flow(action, match=elsewhere)), task).sources
+
+
+def test_production_that_writes_the_flow_label_is_in_the_way_of_ipv6_tasks_only(plan: Planned, task: ArmedTask) -> None:
+    writer = tables(flow(SetField(IPV6_LABEL, 5, IPV6_LABEL.full_mask), Output(1)))
+    assert plan(writer, task).sources
+    six = replace(task, filter=Filter("tcp6", 6, family=IpFamily.IPV6))
+    with pytest.raises(RefusedError, match=r"writes the flow label.*0xbad"):
+        plan(writer, six)
 
 
 def test_a_group_that_writes_the_dscp_is_named(plan: Planned, task: ArmedTask) -> None:

@@ -1,4 +1,4 @@
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 
@@ -25,6 +25,7 @@ from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import Bucket, Flow, GroupEntry, GroupType
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import SubField
+from vtrace_ovs.model.packet import IpFamily
 
 FILTER = filter_match(Filter("", protocol=6, source=IPv4Network("10.0.1.0/24"), destination_port=443))
 NAT = Conntrack(commit=True, force=False, zone=1, table_id=None, nested=(Nat(source=True, destination=False),))
@@ -54,6 +55,21 @@ def test_filters_become_matches_with_their_prerequisites() -> None:
     assert udp == Match.of(exact(oxm.ETH_TYPE, 0x0800), exact(oxm.IP_PROTO, 17), exact(oxm.UDP_SRC, 53))
     icmp = filter_match(Filter("", protocol=1, icmp_type=8, icmp_code=0))
     assert icmp.get(oxm.ICMP_TYPE) == exact(oxm.ICMP_TYPE, 8)
+
+
+def test_ipv6_filters_become_matches_on_its_own_fields() -> None:
+    prefix = IPv6Network("fd00::/64")
+    icmp6 = filter_match(Filter("", 58, prefix, icmp_type=128, icmp_code=0, family=IpFamily.IPV6))
+    assert icmp6 == Match.of(
+        exact(oxm.ETH_TYPE, 0x86DD),
+        exact(oxm.IP_PROTO, 58),
+        MaskedField(oxm.IPV6_SRC, int(prefix.network_address), int(prefix.netmask)),
+        exact(oxm.ICMPV6_TYPE, 128),
+        exact(oxm.ICMPV6_CODE, 0),
+    )
+    tcp6 = filter_match(Filter("", 6, destination=prefix, destination_port=443, family=IpFamily.IPV6))
+    assert tcp6.get(oxm.TCP_DST) == exact(oxm.TCP_DST, 443)
+    assert not tcp6.overlaps(FILTER)
 
 
 @pytest.mark.parametrize(

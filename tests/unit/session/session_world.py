@@ -130,7 +130,7 @@ def topology(*bridges: BridgeId) -> Topology:
         edge: tuple[Port, ...] = ()
         if bridge in vms:
             name, address = vms[bridge]
-            edge = (Port(VM_PORT, name, PortKind.EDGE, name, address, tenant="blue", vni=VNI),)
+            edge = (Port(VM_PORT, name, PortKind.EDGE, name, (address,), tenant="blue", vni=VNI),)
         ports = (*edge, Port(TUNNEL_PORT, "vx", PortKind.TUNNEL))
         socket = ManagementSocket(f"{bridge}.mgmt")
         found.append(Bridge(bridge, DPIDS[bridge], BridgeRole.VSWITCH, ports, socket))

@@ -1,11 +1,12 @@
 from dataclasses import replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Address
 
 import pytest
 from session_world import CS1, CS2, DB, VNI, tcp_to_db, topology
 
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.model.filter import Filter, Scope
+from vtrace_ovs.model.packet import IpFamily
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.session.scope import resolve
 
@@ -55,7 +56,19 @@ def test_a_vm_in_another_vni_contradicts() -> None:
 
 
 def test_a_vm_without_a_known_address_needs_a_filter() -> None:
-    ports = tuple(replace(port, address=None) for port in TOPOLOGY.bridges[1].ports)
+    ports = tuple(replace(port, addresses=()) for port in TOPOLOGY.bridges[1].ports)
     two = replace(TOPOLOGY, bridges=(TOPOLOGY.bridges[0], replace(TOPOLOGY.bridges[1], ports=ports)))
     with pytest.raises(UsageError, match="no IPv4 address of VM db"):
         resolve(two, asked(destination_vm="db"))
+
+
+def test_the_destinations_address_is_of_the_filters_family() -> None:
+    six = Filter("ipv6", family=IpFamily.IPV6)
+    with pytest.raises(UsageError, match="no IPv6 address of VM db; give ipv6_dst"):
+        resolve(TOPOLOGY, asked(six, destination_vm="db"))
+    ports = tuple(
+        replace(port, addresses=(*port.addresses, IPv6Address("fd00::db"))) for port in TOPOLOGY.bridges[1].ports
+    )
+    two = replace(TOPOLOGY, bridges=(TOPOLOGY.bridges[0], replace(TOPOLOGY.bridges[1], ports=ports)))
+    assert resolve(two, asked(six, destination_vm="db")).filter.text == "ipv6,ipv6_dst=fd00::db"
+    assert resolve(two, asked(destination_vm="db")).filter.text == f"ip,nw_dst={DB}"

@@ -38,13 +38,16 @@ HEADERS = Headers(
 
 
 def _vswitch(node: str, address: IPv4Address, *, named: bool) -> Bridge:
+    addresses = (address,)
     return Bridge(
         BridgeId(node, "br-int"),
         1,
         BridgeRole.VSWITCH,
         (
-            Port(1, f"blue-{node}", PortKind.EDGE, f"blue-{node}", address, tenant="blue" if named else None, vni=101),
-            Port(2, f"red-{node}", PortKind.EDGE, f"red-{node}", address, tenant="red" if named else None, vni=201),
+            Port(
+                1, f"blue-{node}", PortKind.EDGE, f"blue-{node}", addresses, tenant="blue" if named else None, vni=101
+            ),
+            Port(2, f"red-{node}", PortKind.EDGE, f"red-{node}", addresses, tenant="red" if named else None, vni=201),
             Port(10, "vxlan0", PortKind.TUNNEL),
         ),
         ManagementSocket(f"{node}.mgmt"),

@@ -65,6 +65,8 @@ def test_every_invariant_tells_packets_apart() -> None:
         replace(BASE, icmp_seq=8),
         replace(BASE, five_tuple=FiveTuple(6, IPv4Address("10.0.1.11"), IPv4Address("10.0.1.13"), 4000, 5000)),
         replace(BASE, five_tuple=None),
+        replace(BASE, flow_label=0),
+        replace(BASE, flow_label=1),
     ]
     assert len({packet_id(headers) for headers in [BASE, *others]}) == len(others) + 1
 
