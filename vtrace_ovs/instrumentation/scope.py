@@ -43,6 +43,23 @@ def source_ports(topology: Topology, request: TraceRequest) -> tuple[SourcePorts
     return found
 
 
+def widening(request: TraceRequest, sources: tuple[SourcePorts, ...]) -> str | None:
+    """What a request that names no source does to the ports it colors at, as a sentence; None for one that does.
+
+    OVS looks at every field of our match in the port's other traffic as well, so that one megaflow per service becomes
+    one per port number (trap T42).
+    """
+    scope, traffic = request.scope, request.filter
+    ports = sum(len(source.ofports) for source in sources)
+    named = scope.source_vm is not None or scope.vni is not None or traffic.source is not None
+    if named or ports <= 1 or (traffic.source_port is None and traffic.destination_port is None):
+        return None
+    return (
+        f"nothing names a source, so {ports} edge ports were traced, and megaflows of their other traffic looked at "
+        "port numbers too meanwhile; --from, --vni or nw_src spares them that"
+    )
+
+
 def tenant_vnis(topology: Topology, request: TraceRequest) -> frozenset[int] | None:
     """All VNIs of the tenant this request is about, or None when the inventory does not say."""
     vni = request.scope.vni

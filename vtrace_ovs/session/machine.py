@@ -6,7 +6,7 @@ from typing import assert_never
 
 from vtrace_ovs.errors import InfrastructureError, RefusedError, VtraceError
 from vtrace_ovs.instrumentation.plan import Settings
-from vtrace_ovs.instrumentation.scope import armed_task
+from vtrace_ovs.instrumentation.scope import armed_task, widening
 from vtrace_ovs.model.cost import Moment
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.task import TaskState
@@ -218,6 +218,7 @@ class Session:
             run.failure = str(error)
             return self._ended(run, at)
         run.armed_traffic, run.promised_until = traffic, deadline
+        run.note(widening(run.task.request, traffic.sources))
         run.stage, self.deployment.stale, self._reread = Stage.ARMING, True, True
         return (SaveTaskState(run.task.id, TaskState.ARMING, at, slot=run.slot), *self._observe(run, Moment.BEFORE))
 

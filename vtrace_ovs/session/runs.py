@@ -151,9 +151,9 @@ class TaskRun:
             return TaskState.CANCELLED
         return TaskState.DONE
 
-    def note(self, sentence: str) -> None:
-        """Remember something the result must mention, once."""
-        if sentence not in self.notes:
+    def note(self, sentence: str | None) -> None:
+        """Remember something the result must mention, once; None is nothing."""
+        if sentence is not None and sentence not in self.notes:
             self.notes.append(sentence)
 
 

@@ -1,8 +1,11 @@
+from dataclasses import replace
+from ipaddress import IPv4Network
+
 import pytest
 
 from vtrace_ovs.errors import RefusedError, UsageError
 from vtrace_ovs.instrumentation.plan import SourcePorts
-from vtrace_ovs.instrumentation.scope import armed_task, source_ports, tenant_vnis
+from vtrace_ovs.instrumentation.scope import armed_task, source_ports, tenant_vnis, widening
 from vtrace_ovs.model.filter import Filter, Scope
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import Bridge, Topology
@@ -41,3 +44,27 @@ def test_an_armed_task_has_everything_the_data_plane_needs(topology: Topology, b
     assert (task.slot, task.packet_count, task.deadline, task.ofports(bridge.id)) == (9, 7, 100.0, frozenset({1}))
     with pytest.raises(RefusedError, match="512"):
         armed_task(topology, 512, TraceRequest(FILTER), 100.0)
+
+
+SERVICE = replace(FILTER, protocol=6, destination_port=443)
+
+
+def test_a_service_looked_for_at_every_port_is_said_to_widen_their_megaflows(topology: Topology) -> None:
+    request = TraceRequest(SERVICE)
+    assert "2 edge ports were traced" in (widening(request, source_ports(topology, request)) or "")
+
+
+@pytest.mark.parametrize(
+    ("traffic", "scope"),
+    [
+        (FILTER, Scope()),
+        (SERVICE, Scope(source_vm="vm6")),
+        (SERVICE, Scope(vni=5001)),
+        (replace(SERVICE, source=IPv4Network("10.0.0.0/24")), Scope()),
+    ],
+)
+def test_a_source_or_no_port_numbers_widen_nothing_worth_a_word(
+    topology: Topology, traffic: Filter, scope: Scope
+) -> None:
+    request = TraceRequest(traffic, scope)
+    assert widening(request, source_ports(topology, request)) is None
