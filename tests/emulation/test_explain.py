@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import permutations
 
 import pytest
-from vtrace_program import VFDS, Vtrace, sending
+from vtrace_program import Vtrace, sending, vfds
 
 from vtrace_ovs.cli.explaining import Explanation, Request, explained
 from vtrace_ovs.cli.known_tables import live_tables
@@ -87,7 +87,7 @@ def wordings(tables: BridgeTables) -> set[str]:
 def test_the_dump_of_every_pipeline_says_what_openflow_says(lab: Lab) -> None:
     known = live_tables(read_settings(), lab.state().ovsdb_remotes)
     assert known.problems == ()
-    for server, bridge in VFDS:
+    for server, bridge in vfds(lab):
         ovs = lab.ovs(server)
         socket = str(ovs.management_socket(bridge))
         live = known.tables[BridgeId(server, bridge)]

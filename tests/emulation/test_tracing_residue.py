@@ -10,7 +10,6 @@ from vtrace_program import (
     DEADLINE,
     NEVER_SENT,
     UDP,
-    VFDS,
     Vtrace,
     await_that,
     differences,
@@ -18,6 +17,7 @@ from vtrace_program import (
     our_flows,
     pauses,
     sending,
+    vfds,
 )
 
 from vtrace_ovs.instrumentation.cookies import SOURCE_BIT, Cookie
@@ -99,7 +99,7 @@ def test_clean_removes_what_a_killed_controller_left(lab: Lab, program: Vtrace) 
     _killed_while_armed(lab, program, NEVER_SENT)
     cleaned = program("clean")
     assert (cleaned.returncode, cleaned.stderr) == (0, "")
-    assert len(cleaned.stdout.splitlines()) == len(VFDS)
+    assert len(cleaned.stdout.splitlines()) == len(vfds(lab))
     assert program.open_intents() == 0
 
 
@@ -161,5 +161,5 @@ def gone(condition: Callable[[], bool]) -> float:
 
 def _carry(lab: Lab, *, source: bool) -> Iterator[bool]:
     """Whether each VFD still carries flows that color, or others of ours."""
-    for server, bridge in VFDS:
+    for server, bridge in vfds(lab):
         yield any(bool(cookie.kind.value & SOURCE_BIT) is source for cookie in our_flows_of(lab, server, bridge))

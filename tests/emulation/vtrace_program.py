@@ -13,20 +13,13 @@ from typing import Any
 
 from vtrace_ovs.cli.api import add_vtrace
 from vtrace_ovs.lab.network import VM_INTERFACE, Lab
+from vtrace_ovs.lab.server import programs
 from vtrace_ovs.lab.traffic import RunningTraffic, TrafficProtocol, TrafficRequest
 from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.ovsdb.fingerprint import Fingerprint, difference, fingerprint
 from vtrace_ovs.storage.store import Store
 
 DEADLINE = 30.0
-VFDS = (
-    ("cs1", "br-int"),
-    ("cs2", "br-int"),
-    ("cs3", "br-int"),
-    ("gw1", "br-int"),
-    ("gw1", "vr-blue"),
-    ("gw1", "vr-red"),
-)
 UDP = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=5000"
 TCP = "tcp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=443"
 NEVER_SENT = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=9"
@@ -154,26 +147,32 @@ def pauses(length: float = 0.02) -> Iterator[float]:
         time.sleep(length)
 
 
+def vfds(lab: Lab) -> tuple[tuple[str, str], ...]:
+    """Server and name of every VFD."""
+    return tuple((server.name, bridge) for server in lab.base.servers for bridge in programs(lab.base, server))
+
+
 def fingerprints(lab: Lab) -> Fingerprints:
     """What every VFD promises to production."""
 
     def of(vfd: tuple[str, str]) -> Fingerprint:
         return fingerprint(lab.directory / vfd[0], vfd[1], DEADLINE)
 
-    with ThreadPoolExecutor(len(VFDS)) as pool:
-        return dict(zip(VFDS, pool.map(of, VFDS), strict=True))
+    there = vfds(lab)
+    with ThreadPoolExecutor(len(there)) as pool:
+        return dict(zip(there, pool.map(of, there), strict=True))
 
 
 def differences(before: Fingerprints, after: Fingerprints) -> list[str]:
     """What is not as before, one line each."""
-    return [f"{vfd}: {line}" for vfd in VFDS for line in difference(before[vfd], after[vfd])]
+    return [f"{vfd}: {line}" for vfd in before for line in difference(before[vfd], after[vfd])]
 
 
 def our_flows(lab: Lab) -> int:
     """How many flows of ours the VFDs carry."""
     return sum(
         lab.ovs(server).ofctl("--no-stats", "dump-flows", str(lab.ovs(server).management_socket(bridge))).count(OURS)
-        for server, bridge in VFDS
+        for server, bridge in vfds(lab)
     )
 
 

@@ -59,7 +59,7 @@ A miss that ends the packet's trip is logged. Production drops the packet, and s
     CookieKind.LEAVE: """Leave
 
 A private table, entered with the egress port as ingress port: it mirrors what the next VFD will recognise. Without a
-match the packet leaves unmarked (NAT, another VNI, an unarmed server).""",
+match the packet leaves unmarked (NAT nobody foresaw, another VNI, an unarmed server).""",
     CookieKind.TURN: """Turn
 
 A private table: write the mark when one is due, else the tenant's own DSCP. ECN is never touched.""",

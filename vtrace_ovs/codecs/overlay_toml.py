@@ -10,6 +10,8 @@ from vtrace_ovs.errors import CodecError, UsageError
 from vtrace_ovs.model.overlay import (
     Direction,
     Encapsulation,
+    NatKind,
+    NatRule,
     Overlay,
     OverlayRoute,
     OverlayServer,
@@ -88,9 +90,9 @@ def _server(name: str, place: Place) -> OverlayServer:
 
 
 def _tenant(name: str, number: int, groups_before: int, place: Place) -> Tenant:
-    place.table(frozenset({"subnets", "routes", "groups", "vms"}))
+    place.table(frozenset({"subnets", "routes", "groups", "vms", "nat"}))
     groups = place.require("groups").table().items()
-    routes = place.optional("routes")
+    routes, nat = place.optional("routes"), place.optional("nat")
     return Tenant(
         name=name,
         subnets=tuple(_subnet(key, name, number, entry) for key, entry in place.require("subnets").table().items()),
@@ -100,7 +102,29 @@ def _tenant(name: str, number: int, groups_before: int, place: Place) -> Tenant:
         ),
         vms=tuple(_vm(key, name, number, entry) for key, entry in place.require("vms").table().items()),
         routes=tuple(_route(index, entry) for index, entry in enumerate(routes.array(), 1)) if routes else (),
+        nat=tuple(_nat(index, entry) for index, entry in enumerate(nat.array(), 1)) if nat else (),
     )
+
+
+def _nat(number: int, place: Place) -> NatRule:
+    place.table(frozenset({"kind", "outside", "inside", "protocol", "port", "toward"}))
+    port, toward = place.optional("port"), place.optional("toward")
+    rule = NatRule(
+        number=number,
+        kind=place.require("kind").member(NatKind),
+        outside=place.require("outside").address(),
+        inside=tuple(entry.network() for entry in place.require("inside").array()),
+        protocol=_protocol(place, port),
+        port=port.integer(1, MAX_PORT) if port else None,
+        toward=toward.network() if toward else None,
+    )
+    if not rule.inside or (rule.kind is NatKind.STATELESS and len(rule.inside) > 1):
+        place.fail("inside names one address or prefix; several only for snat, and for dnat to balance")
+    if rule.kind is not NatKind.SNAT and any(prefix.prefixlen < prefix.max_prefixlen for prefix in rule.inside):
+        place.fail("dnat and stateless rules lead to addresses of VMs")
+    if rule.toward is not None and rule.kind is not NatKind.SNAT:
+        place.fail("only snat is narrowed by where packets go to")
+    return rule
 
 
 def _subnet(name: str, tenant: str, tenant_number: int, place: Place) -> OverlaySubnet:
@@ -119,19 +143,25 @@ def _subnet(name: str, tenant: str, tenant_number: int, place: Place) -> Overlay
 def _rules(place: Place) -> Iterable[SecurityRule]:
     for number, entry in enumerate(place.array(), 1):
         entry.table(frozenset({"direction", "action", "protocol", "port", "remote"}))
-        protocol, port, remote = (entry.optional(key) for key in ("protocol", "port", "remote"))
-        if protocol is not None and protocol.text() not in PROTOCOLS:
-            protocol.fail(f"{protocol.value!r} is none of {', '.join(PROTOCOLS)}")
-        if port is not None and (protocol is None or protocol.text() == "icmp"):
-            port.fail("a port needs protocol tcp or udp")
+        port, remote = entry.optional("port"), entry.optional("remote")
+        protocol = _protocol(entry, port)
         yield SecurityRule(
             number=number,
             direction=entry.require("direction").member(Direction),
             action=entry.require("action").member(RuleAction),
-            protocol=protocol.text() if protocol else None,
+            protocol=protocol,
             port=port.integer(1, MAX_PORT) if port else None,
             remote=remote.network() if remote else None,
         )
+
+
+def _protocol(place: Place, port: Place | None) -> str | None:
+    protocol = place.optional("protocol")
+    if protocol is not None and protocol.text() not in PROTOCOLS:
+        protocol.fail(f"{protocol.value!r} is none of {', '.join(PROTOCOLS)}")
+    if port is not None and (protocol is None or protocol.text() == "icmp"):
+        port.fail("a port needs protocol tcp or udp")
+    return protocol.text() if protocol else None
 
 
 def _vm(name: str, tenant: str, tenant_number: int, place: Place) -> OverlayVm:

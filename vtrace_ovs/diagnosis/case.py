@@ -82,6 +82,8 @@ def verdict_of(finding: Finding, case: Case | None) -> Verdict:
                 confidence = Confidence.INFERRED
         if case.observed.ambiguous:
             evidence = (*evidence, _TWINS)
+        if case.observed.nat_key is not None:
+            evidence = (*evidence, *_translations(case.observed))
         if len(case.observed.hops) > 1:
             evidence = (*evidence, *_other_branches(case.observed), *_silent_hops(case.observed))
     return Verdict(
@@ -102,6 +104,15 @@ def verdict_of(finding: Finding, case: Case | None) -> Verdict:
 _TWINS = Evidence(
     "Equal packets were on the way at once; which of them fared so cannot be told, but how many can.", True
 )
+
+
+def _translations(observed: Trajectory) -> Iterator[Evidence]:
+    """Where NAT changed the five-tuple, with the one before and the one after."""
+    for hop in observed.hops:
+        before = None if hop.headers_in is None else hop.headers_in.five_tuple
+        after = None if hop.headers_out is None else hop.headers_out.five_tuple
+        if before is not None and after is not None and before != after:
+            yield seen(f"{hop.bridge} translated it: {before} became {after}.")
 
 
 def _other_branches(observed: Trajectory) -> Iterator[Evidence]:

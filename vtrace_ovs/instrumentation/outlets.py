@@ -1,8 +1,8 @@
 """Turns ports, tasks and armed neighbours into the flows that put a mark on, and only where it will be taken off.
 
 Table ``leave`` is entered with the egress port in place of the ingress port. It mirrors what the next VFD will look
-for (same five-tuple, same VNI, an armed VTEP): a packet that NAT has changed, or that goes to anyone else, leaves
-unmarked. Table ``turn``, entered before and after the output, writes the mark and takes it back.
+for (same five-tuple or alias, same VNI, an armed VTEP): a packet that NAT made unknown, or that goes to anyone else,
+leaves unmarked. Table ``turn``, entered before and after the output, writes the mark and takes it back.
 """
 
 from collections.abc import Iterator

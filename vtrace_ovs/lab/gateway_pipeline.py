@@ -2,12 +2,14 @@
 
 br-int:  0 classify (tunnel or patch → VNI in ``reg1``) → 30 forwarding (gateway MAC → patch, VM MAC → tunnel)
 vRouter: 0 classify → 10 routing (TTL, source MAC, output port in ``reg2``) → 20 neighbour → 30 output
+         (with NAT rules also 5, 25 and 27: ``nat_pipeline``)
 
 A destination without a route is an OpenFlow table-miss in the vRouter's table 10; a blackhole is a drop flow there.
 """
 
 from collections.abc import Iterator
 
+from vtrace_ovs.lab.nat_pipeline import BACK, DESTINATION, nat_flows, nat_groups
 from vtrace_ovs.lab.numbering import TUNNEL_OFPORT, CookieKind, cookie, patch_ofport
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine
 from vtrace_ovs.model.overlay import Overlay, OverlayRoute, OverlaySubnet, Tenant
@@ -48,19 +50,26 @@ def vrouter_program(overlay: Overlay, tenant_name: str) -> BridgeProgram:
     for subnet in tenant.subnets:
         flows += _router_subnet(overlay, tenant, subnet)
     flows += (_route(overlay, tenant, route) for route in tenant.routes)
-    return BridgeProgram.of(flows)
+    if not tenant.nat:
+        return BridgeProgram.of(flows)
+    flows += nat_flows(overlay, tenant, ROUTING, OUTPUT)
+    return BridgeProgram.of(flows, groups=nat_groups(overlay, tenant, ROUTING))
 
 
 def _router_subnet(overlay: Overlay, tenant: Tenant, subnet: OverlaySubnet) -> Iterator[FlowLine]:
     vni, patch = subnet.vni, patch_ofport(overlay, subnet)
     to_us = f"ip,in_port={patch},dl_dst={subnet.gateway_mac}"
-    yield FlowLine(CLASSIFY, PRIORITY, to_us, f"goto_table:{ROUTING}", cookie(CookieKind.CLASSIFY, vni))
+    first, last = (DESTINATION, BACK) if tenant.nat else (ROUTING, OUTPUT)
+    yield FlowLine(CLASSIFY, PRIORITY, to_us, f"goto_table:{first}", cookie(CookieKind.CLASSIFY, vni))
     for vm in tenant.vms:
         if vm.subnet == subnet.name:
-            actions = f"set_field:{vm.mac}->eth_dst,goto_table:{OUTPUT}"
+            actions = f"set_field:{vm.mac}->eth_dst,goto_table:{last}"
             neighbour = cookie(CookieKind.NEIGHBOUR, vni)
             yield FlowLine(NEIGHBOUR, PRIORITY, f"ip,nw_dst={vm.address}", actions, neighbour)
     yield FlowLine(OUTPUT, PRIORITY, f"reg2={patch:#x}", f"output:{patch}", cookie(CookieKind.OUTPUT, patch))
+    if tenant.nat:
+        hairpin = f"in_port={patch},reg2={patch:#x}"
+        yield FlowLine(OUTPUT, PRIORITY + 1, hairpin, "in_port", cookie(CookieKind.OUTPUT, patch))
 
 
 def _route(overlay: Overlay, tenant: Tenant, route: OverlayRoute) -> FlowLine:

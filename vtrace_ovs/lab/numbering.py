@@ -27,6 +27,7 @@ class CookieKind(IntEnum):
     OUTPUT = 0x08
     ROUTE = 0x09
     NEIGHBOUR = 0x0A
+    NAT = 0x0B
 
 
 def cookie(kind: CookieKind, index: int = 0, group: int = 0) -> int:

@@ -47,19 +47,34 @@ class MeterLine:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupLine:
+    """One group; ``body`` is its type and buckets in ovs-ofctl syntax."""
+
+    group_id: int
+    body: str
+
+    def text(self) -> str:
+        """The group in ovs-ofctl syntax."""
+        return f"group_id={self.group_id},{self.body}"
+
+
+@dataclass(frozen=True, slots=True)
 class BridgeProgram:
     """Everything a controller keeps in one bridge."""
 
     flows: tuple[FlowLine, ...] = ()
     meters: tuple[MeterLine, ...] = ()
+    groups: tuple[GroupLine, ...] = ()
 
     @staticmethod
-    def of(flows: Iterable[FlowLine], meters: Iterable[MeterLine] = ()) -> "BridgeProgram":
+    def of(
+        flows: Iterable[FlowLine], meters: Iterable[MeterLine] = (), groups: Iterable[GroupLine] = ()
+    ) -> "BridgeProgram":
         """A program; of flows with equal keys the first counts."""
         by_key: dict[tuple[int, int, str], FlowLine] = {}
         for flow in flows:
             by_key.setdefault(flow.key, flow)
-        return BridgeProgram(tuple(by_key.values()), tuple(meters))
+        return BridgeProgram(tuple(by_key.values()), tuple(meters), tuple(groups))
 
 
 EMPTY_PROGRAM = BridgeProgram()
@@ -67,12 +82,17 @@ EMPTY_PROGRAM = BridgeProgram()
 
 @dataclass(frozen=True, slots=True)
 class ProgramChange:
-    """What to do to a bridge, in this order: meters to add or modify, the flow bundle, meters to delete."""
+    """What to do to a bridge, in this order.
+
+    Meters and groups to add or modify, the flow bundle, meters and groups to delete.
+    """
 
     added_meters: tuple[MeterLine, ...]
     modified_meters: tuple[MeterLine, ...]
+    set_groups: tuple[GroupLine, ...]
     flow_bundle: str
     deleted_meters: tuple[int, ...]
+    deleted_groups: tuple[int, ...]
 
 
 def change(old: BridgeProgram, new: BridgeProgram) -> ProgramChange:
@@ -88,6 +108,10 @@ def change(old: BridgeProgram, new: BridgeProgram) -> ProgramChange:
         modified_meters=tuple(
             meter for key, meter in new_meters.items() if key in old_meters and old_meters[key] != meter
         ),
+        set_groups=tuple(group for group in new.groups if group not in old.groups),
         flow_bundle="".join(f"{line}\n" for line in lines),
         deleted_meters=tuple(key for key in old_meters if key not in new_meters),
+        deleted_groups=tuple(
+            group.group_id for group in old.groups if group.group_id not in {kept.group_id for kept in new.groups}
+        ),
     )

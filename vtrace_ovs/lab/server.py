@@ -65,10 +65,14 @@ class LabServer:
                 self.ovs.ofctl("add-meter", target, meter.text())
             for meter in step.modified_meters:
                 self.ovs.ofctl("mod-meter", target, meter.text())
+            for group in step.set_groups:
+                self.ovs.ofctl("--may-create", "mod-group", target, group.text())
             if step.flow_bundle:
                 self.ovs.ofctl("--bundle", "add-flows", target, "-", stdin=step.flow_bundle)
             for meter_id in step.deleted_meters:
                 self.ovs.ofctl("del-meter", target, f"meter={meter_id}")
+            for group_id in step.deleted_groups:
+                self.ovs.ofctl("del-groups", target, f"group_id={group_id}")
             self.installed[bridge] = program
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -37,7 +38,7 @@ class TrafficRequest:
     """What to send between two VMs (names). ``rate`` is in probes/s; ``count`` 0 means until stopped.
 
     ``timeout`` is how long a probe may take to be answered (s). ``listen`` False leaves the destination's port closed.
-    ``source_port`` None lets the sender's kernel choose.
+    ``source_port`` None lets the sender's kernel choose; ``address`` is what to send to, None the destination's own.
     """
 
     source: str
@@ -50,6 +51,7 @@ class TrafficRequest:
     timeout: float = 1.0
     listen: bool = True
     source_port: int | None = None
+    address: IPv4Address | None = None
 
     def check(self) -> None:
         """Raise UsageError for what cannot be sent."""
@@ -219,7 +221,7 @@ def _sender_arguments(request: TrafficRequest, lab: "Lab") -> tuple[str, ...]:
     return (
         request.protocol.value,
         str(request.port or 0),
-        str(lab.address(request.destination)),
+        str(request.address or lab.address(request.destination)),
         *(str(value) for value in (request.rate, request.count, request.dscp, request.timeout)),
         str(request.source_port or 0),
     )

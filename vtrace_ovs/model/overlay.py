@@ -117,6 +117,37 @@ class OverlayRoute:
     subnet: str | None
 
 
+class NatKind(Enum):
+    """Who is translated: SNAT the sender, DNAT the addressee, both with conntrack; STATELESS one address for one."""
+
+    SNAT = "snat"
+    DNAT = "dnat"
+    STATELESS = "stateless"
+
+
+@dataclass(frozen=True, slots=True)
+class NatRule:
+    """One translation of a tenant's vRouter. ``number`` as in rules.
+
+    ``inside`` are the senders (``snat``), else the addresses of VMs; with several of them ``dnat`` balances. A rule for
+    one ``protocol`` and ``port`` leaves other traffic to ``outside`` alone. ``toward`` narrows ``snat`` to some
+    destinations; None means all.
+    """
+
+    number: int
+    kind: NatKind
+    outside: IPv4Address
+    inside: tuple[IPv4Network, ...]
+    protocol: str | None = None
+    port: int | None = None
+    toward: IPv4Network | None = None
+
+    @property
+    def balances(self) -> bool:
+        """Whether each connection is given to one of several VMs."""
+        return self.kind is NatKind.DNAT and len(self.inside) > 1
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """Everything of one tenant."""
@@ -126,6 +157,7 @@ class Tenant:
     groups: tuple[SecurityGroup, ...]
     vms: tuple[OverlayVm, ...]
     routes: tuple[OverlayRoute, ...]
+    nat: tuple[NatRule, ...] = ()
 
     def subnet(self, name: str) -> OverlaySubnet:
         """The subnet of this name. Raises KeyError."""

@@ -16,6 +16,9 @@ class IpProtocol(IntEnum):
     ICMPV6 = 58
 
 
+_NAMES = {protocol.value: protocol.name.lower() for protocol in IpProtocol}
+
+
 class IpFamily(IntEnum):
     """The two versions of IP; the value is the EtherType."""
 
@@ -61,6 +64,17 @@ class FiveTuple:
     def reversed(self) -> "FiveTuple":
         """The five-tuple of the reply direction."""
         return FiveTuple(self.protocol, self.destination, self.source, self.destination_port, self.source_port)
+
+    def __str__(self) -> str:
+        """``tcp 10.0.0.1:1000 → 10.0.1.5:443``; ports only where known."""
+        name = _NAMES.get(self.protocol, f"ip protocol {self.protocol}")
+        return f"{name} {_end(self.source, self.source_port)} → {_end(self.destination, self.destination_port)}"
+
+
+def _end(address: IPAddress, port: int | None) -> str:
+    if port is None:
+        return str(address)
+    return f"[{address}]:{port}" if isinstance(address, IPv6Address) else f"{address}:{port}"
 
 
 @dataclass(frozen=True, slots=True)

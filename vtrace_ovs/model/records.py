@@ -55,7 +55,8 @@ class PacketInRecord:
     """One log line of the VDG (paper, Table 2), with what OVS lets us add.
 
     ``packet_id`` is the digest of what survives routing, NAT and encapsulation; ``dscp_mark`` the packet's place in
-    its trajectory (1 = coloring VFD); ``nat_key`` the original-direction five-tuple when the packet was translated;
+    its trajectory (1 = coloring VFD); ``five_tuple`` is what the packet came into this VFD with, as far as that is
+    known; ``nat_key`` the five-tuple after NAT, on ``out`` and ``error`` records of a VFD that translated it;
     ``flow`` the production flow that sent the packet out or dropped it (``error``), None for ``in`` and for a miss in a
     table without a table-miss flow; ``out_port`` is set for ``out`` where the flow names a port. ``tunnel`` is the
     tunnel it arrived by (``in``) or is about to leave by (``out``); its addresses are out_sip and out_dip. ``msg`` is

@@ -127,7 +127,8 @@ class Trajectory:
     """One packet's way through the overlay. ``occurrence`` tells packets with equal ``packet_id`` apart, from 0.
 
     ``ambiguous`` means that equal packets could not be told apart, so hops may belong to a twin. Where the way
-    branches, the branch that counts most for the tenant is last, and ``ending`` is that branch's.
+    branches, the branch that counts most for the tenant is last, and ``ending`` is that branch's. ``five_tuple`` is
+    what it entered with; ``nat_key`` the five-tuple it was last seen with when NAT changed it (paper, Table 2).
     """
 
     task_id: int

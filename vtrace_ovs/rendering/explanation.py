@@ -7,7 +7,6 @@ from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.model.wording import flow_text
 from vtrace_ovs.rendering.lines import Branch, Line, Span, Style, line, tree
 from vtrace_ovs.rendering.path import near_miss_line, origin_phrase, path_branches
-from vtrace_ovs.rendering.phrases import five_tuple_phrase
 from vtrace_ovs.rendering.screen import verdict_line
 
 _BLANK = Line()
@@ -28,7 +27,7 @@ def explanation_lines(result: TaskResult, agreements: Sequence[Agreement] = (), 
         yield line("  Remedy: ", verdict.remedy)
     for group in result.groups:
         way = group.example
-        what = "unreadable headers" if way.five_tuple is None else five_tuple_phrase(way.five_tuple)
+        what = "unreadable headers" if way.five_tuple is None else str(way.five_tuple)
         yield _BLANK
         yield line(Span(f"{what} ({origin_phrase(way)})", Style.STRONG))
         yield from tree(path_branches(way, verdict, detail + 1))

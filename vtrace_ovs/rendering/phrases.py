@@ -1,7 +1,7 @@
-"""Turns small values (five-tuples, tunnels, ports, places) into the short phrases every screen uses."""
+"""Turns small values (tunnels, ports, places) into the short phrases every screen uses."""
 
 from vtrace_ovs.model.actions import OFPP_CONTROLLER, OFPP_FLOOD, OFPP_IN_PORT, OFPP_LOCAL, OFPP_NORMAL
-from vtrace_ovs.model.packet import FiveTuple, IPAddress, IpProtocol, Tunnel
+from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.verdict import Confidence, Culprit, Disposition, Verdict
 from vtrace_ovs.rendering.lines import Span, Style
 
@@ -12,27 +12,12 @@ _RESERVED_PORTS = {
     OFPP_CONTROLLER: "CONTROLLER",
     OFPP_LOCAL: "LOCAL",
 }
-_NAMED_PROTOCOLS = frozenset(IpProtocol)
 _SURE = {
     Confidence.OBSERVED: "observed",
     Confidence.CORROBORATED: "corroborated by tables or counters",
     Confidence.INFERRED: "inferred",
     Confidence.UNDECIDED: "undecided",
 }
-
-
-def five_tuple_phrase(five_tuple: FiveTuple) -> str:
-    """``tcp 10.0.0.1:1000 → 10.0.1.5:443``; ports only where known."""
-    protocol = five_tuple.protocol
-    name = IpProtocol(protocol).name.lower() if protocol in _NAMED_PROTOCOLS else f"ip protocol {protocol}"
-    source = _endpoint(five_tuple.source, five_tuple.source_port)
-    return f"{name} {source} → {_endpoint(five_tuple.destination, five_tuple.destination_port)}"
-
-
-def _endpoint(address: IPAddress, port: int | None) -> str:
-    if port is None:
-        return str(address)
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"  # noqa: PLR2004 - IP version 6
 
 
 def tunnel_phrase(tunnel: Tunnel, *, leaving: bool) -> str:

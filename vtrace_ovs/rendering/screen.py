@@ -11,7 +11,6 @@ from vtrace_ovs.rendering.path import near_miss_line, origin_phrase, path_branch
 from vtrace_ovs.rendering.phrases import (
     cause_phrase,
     confidence_phrase,
-    five_tuple_phrase,
     mark,
     packets_phrase,
     place_phrase,
@@ -109,13 +108,13 @@ def _differs(one: Verdict, other: Verdict) -> bool:
 
 
 def _traffic(trajectory: Trajectory) -> str:
-    what = five_tuple_phrase(trajectory.five_tuple) if trajectory.five_tuple is not None else "unreadable headers"
+    what = str(trajectory.five_tuple) if trajectory.five_tuple is not None else "unreadable headers"
     return f"{what} ({origin_phrase(trajectory)})"
 
 
 def _identity(trajectory: Trajectory, detail: int) -> Iterator[Line]:
     if trajectory.nat_key is not None:
-        yield line(f"  before translation: {five_tuple_phrase(trajectory.nat_key)}")
+        yield line(f"  after translation: {trajectory.nat_key}")
     if trajectory.ambiguous:
         yield line(Span("  equal packets could not be told apart: hops may belong to a twin", Style.UNSURE))
     if detail > 1:

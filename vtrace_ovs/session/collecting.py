@@ -1,7 +1,9 @@
 """Turns packet-ins of instrumented bridges into Table 2 records, and groups a task's records by packet."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
+from types import MappingProxyType
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.instrumentation.plan import ProbeKind
@@ -9,10 +11,13 @@ from vtrace_ovs.instrumentation.reading import LogReading
 from vtrace_ovs.model import oxm
 from vtrace_ovs.model.packet import FiveTuple, Headers, IPAddress, Tunnel
 from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
-from vtrace_ovs.model.topology import Bridge, PortKind, Topology
+from vtrace_ovs.model.topology import Bridge, BridgeId, PortKind, Topology
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.session.events import PacketInReceived
 from vtrace_ovs.trajectories.identity import packet_id
+
+CT_REPLY = 0x08
+"""``rpl`` of ``ct_state`` (ovs-fields(7))."""
 
 
 @dataclass(slots=True)
@@ -53,28 +58,40 @@ class PacketGroup:
         return self.fresh or bool(self.waiting)
 
 
-def record_of(
-    event: PacketInReceived, reading: LogReading, bridge: Bridge, topology: Topology, task_id: int, sequence: int
+def record_of(  # noqa: PLR0913  what a copy says depends on all of these
+    event: PacketInReceived,
+    reading: LogReading,
+    bridge: Bridge,
+    topology: Topology,
+    task_id: int,
+    *,
+    sequence: int,
+    known: Mapping[str, PacketGroup] = MappingProxyType({}),
 ) -> PacketInRecord:
-    """One packet-in as a record of the paper's Table 2."""
+    """One packet-in as a record of the paper's Table 2. ``known`` are the task's records so far, by packet_id."""
     metadata = dict(event.packet_in.metadata)
     in_port = metadata.get(oxm.IN_PORT, 0)
     probe = reading.probe
+    name, seen = packet_id(event.headers), event.headers.five_tuple
+    before = seen
+    if probe.loc is not Loc.IN:
+        visit = (bridge.id, reading.hop_index, in_port)
+        before = _came_in_as(known.get(name), visit) or _original(metadata, event.headers) or seen
     return PacketInRecord(
         sequence=sequence,
         task_id=task_id,
         bridge=bridge.id,
         node_ip=_node_ip(topology, bridge),
         loc=probe.loc,
-        packet_id=packet_id(event.headers),
-        five_tuple=event.headers.five_tuple,
+        packet_id=name,
+        five_tuple=before,
         headers=event.headers,
         dscp_mark=reading.hop_index,
         in_port=in_port,
         timestamp=event.at,
         out_port=probe.out_port,
         tunnel=_tunnel(metadata, bridge, topology, probe.loc, in_port, probe.out_port),
-        nat_key=_nat_key(metadata, event.headers),
+        nat_key=seen if before != seen else None,
         table_id=probe.table_id,
         flow=probe.flow,
         cookie=probe.cookie,
@@ -125,17 +142,33 @@ def _address(metadata: dict[oxm.Field, int], v4: oxm.Field, v6: oxm.Field) -> IP
     return IPv6Address(value) if value else None
 
 
-def _nat_key(metadata: dict[oxm.Field, int], headers: Headers) -> FiveTuple | None:
-    """The original-direction five-tuple of a translated, tracked packet (design D5). All zeros is no key (T21)."""
+def _came_in_as(group: PacketGroup | None, visit: tuple[BridgeId, int, int]) -> FiveTuple | None:
+    """The five-tuple a packet came into this visit with; None when it is not known, or twins came with others."""
+    if group is None:
+        return None
+    found = {
+        record.five_tuple
+        for record in group.records
+        if record.loc is Loc.IN and (record.bridge, record.dscp_mark, record.in_port) == visit
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _original(metadata: dict[oxm.Field, int], headers: Headers) -> FiveTuple | None:
+    """The five-tuple of a tracked packet before its connection was translated. All zeros is none (T21).
+
+    None in the reply direction, where conntrack still names the tuple of the request.
+    """
     source = _address(metadata, oxm.CT_NW_SRC, oxm.CT_IPV6_SRC)
     destination = _address(metadata, oxm.CT_NW_DST, oxm.CT_IPV6_DST)
     if source is None or destination is None or headers.five_tuple is None:
         return None
-    original = FiveTuple(
+    if metadata.get(oxm.CT_STATE, 0) & CT_REPLY:
+        return None
+    return FiveTuple(
         metadata.get(oxm.CT_NW_PROTO, headers.five_tuple.protocol),
         source,
         destination,
         metadata.get(oxm.CT_TP_SRC) if headers.five_tuple.source_port is not None else None,
         metadata.get(oxm.CT_TP_DST) if headers.five_tuple.destination_port is not None else None,
     )
-    return None if original in (headers.five_tuple, headers.five_tuple.reversed()) else original

@@ -143,7 +143,8 @@ class Collection:
         self, run: TaskRun, event: PacketInReceived, reading: LogReading, state: BridgeState
     ) -> tuple[Command, ...]:
         with confined(run):
-            record = record_of(event, reading, state.bridge, self._fleet.topology, run.task.id, run.sequence)
+            topology, known = self._fleet.topology, run.groups
+            record = record_of(event, reading, state.bridge, topology, run.task.id, sequence=run.sequence, known=known)
             entering = record.loc is Loc.IN and record.dscp_mark == 1
             here = not entering or record.in_port in run.traffic.ofports(record.bridge)
             if here and run.keep(record, event.at):

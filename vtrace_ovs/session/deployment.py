@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from vtrace_ovs.errors import RefusedError
+from vtrace_ovs.filters import canonical_text
+from vtrace_ovs.instrumentation.aliases import with_aliases
 from vtrace_ovs.instrumentation.cookies import Cookie, is_ours
 from vtrace_ovs.instrumentation.marks import MarkPlan, code_points_in_use
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings
@@ -189,10 +191,20 @@ class Deployment:
             raise RefusedError(
                 f"{stranger} carries flows of another run of this tool; let it end, or remove them: vtrace clean"
             )
+        self._learn_aliases()
         if not any(state.carried for state in self.fleet.states.values()):
             used = (code_points_in_use(tables) for tables in self.fleet.tables().values())
             self.marks = MarkPlan.of(in_use=self.sent_by_tenants.union(*used))
         return {bridge: self._plan_one(bridge) for bridge in live}
+
+    def _learn_aliases(self) -> None:
+        """What tasks that are being armed look like behind NAT, by the tables of the moment; fixed from then on."""
+        tables = tuple(self.fleet.tables().values())
+        for run in self._members:
+            if not run.aliased:
+                others = (other.traffic for other in self._members if other is not run)
+                run.armed_traffic = with_aliases(run.traffic, others, self.fleet.topology, tables, canonical_text)
+                run.aliased = True
 
     def _plan_one(self, bridge_id: BridgeId) -> BridgePlan | None:
         state = self.fleet.states[bridge_id]

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from vtrace_ovs.filters import canonical_text
+from vtrace_ovs.instrumentation.aliases import with_aliases
 from vtrace_ovs.instrumentation.marks import MarkPlan, code_points_in_use
 from vtrace_ovs.instrumentation.plan import BridgePlan, Scene, Settings
 from vtrace_ovs.instrumentation.planner import plan_bridge
@@ -16,6 +18,7 @@ def plan_all(
 ) -> tuple[BridgePlan, ...]:
     """The plan of every VFD whose tables were read. Raises UsageError and RefusedError as arming would."""
     task = armed_task(topology, 0, request, at + request.trace_time)
+    task = with_aliases(task, (), topology, tables.values(), canonical_text)
     in_use = frozenset[int]().union(*(code_points_in_use(read) for read in tables.values()))
     scene = Scene(topology, frozenset(tables), MarkPlan.of(in_use=in_use))
     return tuple(

@@ -1,6 +1,7 @@
 """Turns a task's records into diagnosed packets: stitch, predict on the tables of the moment, diagnose."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.diagnosis.rules import diagnose
@@ -9,7 +10,7 @@ from vtrace_ovs.model.flow import Flow, MeterCounters
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.records import CounterKind, CounterSample, Loc, PacketInRecord
 from vtrace_ovs.model.topology import BridgeId
-from vtrace_ovs.model.trajectory import Trajectory
+from vtrace_ovs.model.trajectory import Hop, Trajectory
 from vtrace_ovs.model.wording import flow_text
 from vtrace_ovs.session.bridges import BridgeState, Fleet
 from vtrace_ovs.session.events import BridgeRead
@@ -114,6 +115,11 @@ def predict(network: Network, observed: Trajectory, records: Sequence[PacketInRe
         tunnel=entry.tunnel,
         ct_state=_connection_state(entry, records),
     )
+    states = _later_states(records)
+    if states:
+        way = walk(network, replace(start, ct_states=states))
+        if all(_as_seen(hop, way) for hop in observed.hops if (hop.bridge, hop.dscp_mark) in states):
+            return way
     return walk(network, start)
 
 
@@ -121,6 +127,28 @@ def _connection_state(entry: PacketInRecord, records: Sequence[PacketInRecord]) 
     """What connection tracking said of the packet in its first VFD: a fresh packet is untracked until it is tracked."""
     here = (r for r in records if (r.bridge, r.dscp_mark) == (entry.bridge, entry.dscp_mark))
     return entry.ct_state or next((r.ct_state for r in here if r.ct_state and r.timestamp >= entry.timestamp), 0)
+
+
+def _later_states(records: Sequence[PacketInRecord]) -> dict[tuple[BridgeId, int], int]:
+    """What connection tracking said of the packet behind its first VFD, by bridge and hop index, where copies agree."""
+    found: dict[tuple[BridgeId, int], set[int]] = {}
+    for record in records:
+        if record.ct_state and record.dscp_mark > 1:
+            found.setdefault((record.bridge, record.dscp_mark), set()).add(record.ct_state)
+    return {visit: states.pop() for visit, states in found.items() if len(states) == 1}
+
+
+def _as_seen(hop: Hop, way: Trajectory) -> bool:
+    """Whether a way leaves this visit as the packet did.
+
+    A copy tells the state only in the last zone the packet passed there; in others it may have had another.
+    """
+    left_as = None if hop.headers_out is None else hop.headers_out.five_tuple
+    return any(
+        (one.bridge, one.dscp_mark, one.out_port) == (hop.bridge, hop.dscp_mark, hop.out_port)
+        and (left_as is None or one.headers_out is None or one.headers_out.five_tuple == left_as)
+        for one in way.hops
+    )
 
 
 def judge(

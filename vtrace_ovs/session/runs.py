@@ -42,7 +42,7 @@ class TaskRun:
     flow tables its packets are judged by, and ``meters_before`` what meters had counted when it was armed.
     ``promised_until`` is the deadline its flows are told (they expire a margin later), fixed when its transition
     begins. ``open`` are the groups with an undecided packet; ``concluded`` tells that the final result has everything;
-    ``mistakable`` that a tenant sends one of our marks itself.
+    ``mistakable`` that a tenant sends one of our marks itself; ``aliased`` that ``armed_traffic`` names its aliases.
     ``faults`` are errors of this tool's own that are not logged yet.
     """
 
@@ -75,6 +75,7 @@ class TaskRun:
     dirty: bool = False
     concluded: bool = False
     mistakable: bool = False
+    aliased: bool = False
     observation: Observation = field(default_factory=Observation)
 
     @property

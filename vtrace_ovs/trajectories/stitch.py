@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from operator import attrgetter
 
+from vtrace_ovs.model.packet import FiveTuple
 from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
 from vtrace_ovs.model.topology import Topology
@@ -76,7 +77,7 @@ class Stitcher:
             hops=hops,
             ending=hops[-1].ending or Ending.UNKNOWN,
             ambiguous=ambiguous,
-            nat_key=next((record.nat_key for record in records if record.nat_key is not None), None),
+            nat_key=_translated(hops),
             first_seen=min(times),
             last_seen=max(times),
         )
@@ -119,6 +120,18 @@ def _gather(visit: Visit, records: list[PacketInRecord]) -> bool:
         for child in branch.children:
             ambiguous |= _gather(child, records)
     return ambiguous
+
+
+def _translated(hops: Sequence[Hop]) -> FiveTuple | None:
+    """The five-tuple at the end of the branch that counts most, if it is not the one at its beginning."""
+    seen: list[FiveTuple] = []
+    at: int | None = len(hops) - 1
+    while at is not None:
+        hop = hops[at]
+        known = (headers for headers in (hop.headers_out, hop.headers_in) if headers is not None)
+        seen += (headers.five_tuple for headers in known if headers.five_tuple is not None)
+        at = hop.parent
+    return seen[0] if seen and seen[0] != seen[-1] else None
 
 
 def _first_seen(trajectory: Trajectory) -> float:

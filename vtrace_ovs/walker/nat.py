@@ -4,20 +4,14 @@ Source: ``ct(nat(…))`` in ovs-actions(7) and ``nat_get_unique_tuple()`` in ``l
 the action leaves open, or an earlier packet decided, becomes unknown bits: the walk goes on until a flow asks for them.
 """
 
-import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
-
 from vtrace_ovs.model.actions import Nat
+from vtrace_ovs.model.nat_target import nat_target
 from vtrace_ovs.model.oxm import field
 from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.state import CT_NEW, ETH_TYPE_IPV6, PacketState
 
 CT_SOURCE_TRANSLATED = 0x40
 CT_DESTINATION_TRANSLATED = 0x80
-_SINGLE = re.compile(
-    r"(?:\[(?P<bracketed>[\da-f:.]+)\]|(?P<v4>\d+\.\d+\.\d+\.\d+)|(?P<v6>[\da-f]*:[\da-f:.]+?))"
-    r"(?(v6)|(?::(?P<port>\d+))?)(?:,(?:persistent|hash|random))*"
-)
 _SIDES = (("src", CT_SOURCE_TRANSLATED), ("dst", CT_DESTINATION_TRANSLATED))
 
 
@@ -39,27 +33,18 @@ def translate(state: PacketState, action: Nat, ct_state: int) -> None:
 
 
 def _to_range(state: PacketState, text: str, side: str) -> None:
-    found = _SINGLE.fullmatch(text)
+    target = nat_target(text)
     version = 6 if layout.read(state.packed, "eth_type") == ETH_TYPE_IPV6 else 4
-    address = _address(found)
-    if found is None or address is None or address.version != version:
+    if target is None or target.address.version != version:
         _forget(state, side)
         _forget_port(state, side)
         return
+    address = target.address
     state.set_masked(field(f"ipv{version}_{side}"), int(address), (1 << address.max_prefixlen) - 1)
-    if found["port"] and _has_ports(state):
-        state.packed = layout.replaced(state.packed, f"tcp_{side}", int(found["port"]))
+    if target.port and _has_ports(state):
+        state.packed = layout.replaced(state.packed, f"tcp_{side}", target.port)
     elif side == "src":
         _forget_port(state, side)  # a source port no action fixes may change to resolve a clash
-
-
-def _address(found: re.Match[str] | None) -> IPv4Address | IPv6Address | None:
-    if found is None:
-        return None
-    try:
-        return ip_address(found["bracketed"] or found["v4"] or found["v6"])
-    except ValueError:
-        return None
 
 
 def _forget(state: PacketState, side: str) -> None:

@@ -1,6 +1,7 @@
 """Turns a packet at a port into its predicted Trajectory: bridge after bridge, across patch ports and tunnels."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from vtrace_ovs.model.packet import Headers, IPAddress, Tunnel
 from vtrace_ovs.model.places import Onward
@@ -38,7 +39,8 @@ class WalkSettings:
 class WalkStart:
     """One packet as it enters the overlay.
 
-    ``ct_state`` is what ``bridge``'s connection tracking was logged to say of it, 0 when nothing was logged.
+    ``ct_state`` is what ``bridge``'s connection tracking was logged to say of it, 0 when nothing was logged;
+    ``ct_states`` what was logged at later hops, by bridge and hop index.
     """
 
     task_id: int
@@ -49,6 +51,7 @@ class WalkStart:
     headers: Headers
     tunnel: Tunnel | None = None
     ct_state: int = 0
+    ct_states: Mapping[tuple[BridgeId, int], int] = field(default_factory=dict)
 
 
 DEFAULT_SETTINGS = WalkSettings()
@@ -131,7 +134,8 @@ class _Journey:
     def _ct_state(self, entering: _Entering) -> int | None:
         if entering.bridge == self.start.bridge and self.start.ct_state:
             return self.start.ct_state
-        return self.settings.assumed_ct_state
+        visit = (entering.bridge, entering.dscp_mark)
+        return self.start.ct_states.get(visit, self.settings.assumed_ct_state)
 
     @staticmethod
     def _ended(entering: _Entering, ending: Ending, note: str) -> Branch:

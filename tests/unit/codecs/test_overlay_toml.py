@@ -7,6 +7,8 @@ from vtrace_ovs.errors import CodecError, UsageError
 from vtrace_ovs.model.overlay import (
     Direction,
     Encapsulation,
+    NatKind,
+    NatRule,
     OverlayRoute,
     OverlayServer,
     OverlayVm,
@@ -27,6 +29,7 @@ cs1 = { role = "compute", vtep = "172.31.0.11", switch = "p1" }
 gw1 = { role = "gateway", vtep = "172.31.0.21", switch = "p2" }
 [tenants.blue]
 routes = [{ prefix = "10.0.1.0/24", subnet = "web" }, { prefix = "10.9.0.0/16", blackhole = true }]
+nat = [{ kind = "dnat", outside = "192.0.2.1", port = 80, protocol = "tcp", inside = ["10.0.1.11"] }]
 [tenants.blue.subnets]
 web = { vni = 101, prefix = "10.0.1.0/24", gateway = "10.0.1.1" }
 [tenants.blue.groups]
@@ -68,6 +71,9 @@ def test_every_noun_of_the_text_is_in_the_overlay() -> None:
         OverlayRoute(1, IPv4Network("10.0.1.0/24"), "web"),
         OverlayRoute(2, IPv4Network("10.9.0.0/16"), None),
     )
+    assert overlay.tenant("blue").nat == (
+        NatRule(1, NatKind.DNAT, IPv4Address("192.0.2.1"), (IPv4Network("10.0.1.11/32"),), "tcp", 80),
+    )
     assert overlay.rate_limits == (RateLimit("b1", 100, 10),)
 
 
@@ -99,6 +105,12 @@ def test_groups_are_numbered_over_all_tenants() -> None:
         ("blackhole = true", "blackhole = false", r"routes\[1\]: a route leads either"),
         ("blackhole = true", 'blackhole = true, subnet = "web"', r"routes\[1\]: a route leads either"),
         ('server = "cs1", subnet = "web", address = "10.0.1.11", groups = ["web"]', "x = 1", "unknown key 'x'"),
+        ('kind = "dnat"', 'kind = "pat"', r"nat\[0\].kind: 'pat' is none of snat, dnat, stateless"),
+        ('port = 80, protocol = "tcp"', "port = 80", r"nat\[0\].port: a port needs protocol tcp or udp"),
+        ('port = 80, protocol = "tcp"', 'protocol = "gre"', r"nat\[0\].protocol: 'gre' is none of"),
+        ('inside = ["10.0.1.11"]', "inside = []", r"nat\[0\]: inside names one address"),
+        ('inside = ["10.0.1.11"]', 'inside = ["10.0.1.0/24"]', "lead to addresses of VMs"),
+        ("port = 80,", 'port = 80, toward = "10.0.0.0/8",', "only snat is narrowed"),
         ("[rate_limits]", "[limits]", "document: unknown key 'limits'"),
         ("switches = ", "switch = ", "underlay: unknown key 'switch'"),
     ],

@@ -1,4 +1,4 @@
-from vtrace_ovs.lab.program import EMPTY_PROGRAM, BridgeProgram, FlowLine, MeterLine, change
+from vtrace_ovs.lab.program import EMPTY_PROGRAM, BridgeProgram, FlowLine, GroupLine, MeterLine, change
 
 WEB = FlowLine(40, 100, "tcp,tp_dst=443", "goto_table:50", 0x1)
 REST = FlowLine(40, 0, "", "drop", 0x2)
@@ -43,3 +43,12 @@ def test_meters_are_added_modified_and_deleted() -> None:
 
 def test_a_meter_counts_packets_and_has_a_burst() -> None:
     assert MeterLine(10, 5, 2).text() == "meter=10,pktps,burst,stats,bands=type=drop,rate=5,burst_size=2"
+
+
+def test_groups_are_set_before_flows_that_use_them_and_go_with_them() -> None:
+    one, other = GroupLine(7, "type=select"), GroupLine(7, "type=all")
+    assert one.text() == "group_id=7,type=select"
+    assert change(EMPTY_PROGRAM, BridgeProgram(groups=(one,))).set_groups == (one,)
+    changed = change(BridgeProgram(groups=(one,)), BridgeProgram(groups=(other,)))
+    assert (changed.set_groups, changed.deleted_groups) == ((other,), ())
+    assert change(BridgeProgram(groups=(one,)), EMPTY_PROGRAM).deleted_groups == (7,)

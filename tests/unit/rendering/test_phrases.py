@@ -1,14 +1,13 @@
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 
 import pytest
 
-from vtrace_ovs.model.packet import FiveTuple, IPAddress, Tunnel
+from vtrace_ovs.model.packet import IPAddress, Tunnel
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culprit, Disposition, Verdict
 from vtrace_ovs.rendering.phrases import (
     cause_phrase,
     confidence_phrase,
-    five_tuple_phrase,
     mark,
     packets_phrase,
     place_phrase,
@@ -19,19 +18,6 @@ from vtrace_ovs.rendering.phrases import (
 ONE = IPv4Address("10.0.0.1")
 TWO = IPv4Address("10.0.1.5")
 BRIDGE = BridgeId("server1", "br-int")
-
-
-@pytest.mark.parametrize(
-    ("five_tuple", "phrase"),
-    [
-        (FiveTuple(6, ONE, TWO, 1000, 443), "tcp 10.0.0.1:1000 → 10.0.1.5:443"),
-        (FiveTuple(1, ONE, TWO), "icmp 10.0.0.1 → 10.0.1.5"),
-        (FiveTuple(47, ONE, TWO), "ip protocol 47 10.0.0.1 → 10.0.1.5"),
-        (FiveTuple(17, IPv6Address("fe80::1"), IPv6Address("fe80::2"), 1, 2), "udp [fe80::1]:1 → [fe80::2]:2"),
-    ],
-)
-def test_a_five_tuple_reads_from_source_to_destination(five_tuple: FiveTuple, phrase: str) -> None:
-    assert five_tuple_phrase(five_tuple) == phrase
 
 
 @pytest.mark.parametrize(

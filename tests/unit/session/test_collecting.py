@@ -13,13 +13,14 @@ from vtrace_ovs.session.events import PacketInReceived
 from vtrace_ovs.trajectories.identity import packet_id
 
 
-def recorded(world: World, event: PacketInReceived) -> PacketInRecord:
+def recorded(world: World, event: PacketInReceived, *known: PacketInRecord) -> PacketInRecord:
     plan, bridge = world.plan(event.bridge), world.topology.bridge(event.bridge)
     assert plan is not None
     assert bridge is not None
     reading = read_log(event.packet_in, plan)
     assert reading is not None
-    return record_of(event, reading, bridge, world.topology, task_id=4, sequence=9)
+    groups = {record.packet_id: PacketGroup(START, records=list(known)) for record in known}
+    return record_of(event, reading, bridge, world.topology, 4, sequence=9, known=groups)
 
 
 def test_a_colored_packet_is_in_at_hop_one_of_its_server(armed: World) -> None:
@@ -72,41 +73,56 @@ def test_a_drop_has_no_tunnel(armed: World) -> None:
     assert (record.loc, record.tunnel, record.out_port) == (Loc.ERROR, None, None)
 
 
-def test_a_translated_packet_carries_its_original_five_tuple(armed: World) -> None:
-    original = IPv4Address("172.16.0.9")
-    event = armed.copy(
+def tracked(world: World, original: FiveTuple, ct_state: int) -> PacketInReceived:
+    assert original.source_port is not None
+    assert original.destination_port is not None
+    return world.copy(
         CS1,
-        armed.probe(CS1, ProbeKind.COLORED),
-        armed.state(1),
+        world.probe(CS1, ProbeKind.OUT, TUNNEL_PORT),
+        world.state(1),
         headers(),
         in_port=VM_PORT,
         ct_nw_proto=6,
-        ct_nw_src=int(original),
-        ct_nw_dst=int(DB),
-        ct_tp_src=5000,
-        ct_tp_dst=443,
-        ct_state=0x22,
+        ct_nw_src=int(original.source),
+        ct_nw_dst=int(original.destination),
+        ct_tp_src=original.source_port,
+        ct_tp_dst=original.destination_port,
+        ct_state=ct_state,
     )
-    record = recorded(armed, event)
-    assert record.nat_key == FiveTuple(6, original, DB, 5000, 443)
+
+
+NOW = FiveTuple(6, WEB, DB, 40000, 443)
+BEFORE = FiveTuple(6, IPv4Address("172.16.0.9"), DB, 5000, 443)
+
+
+def test_a_translated_packet_carries_the_five_tuple_before_and_the_key_after(armed: World) -> None:
+    record = recorded(armed, tracked(armed, BEFORE, 0x22))
+    assert (record.five_tuple, record.nat_key) == (BEFORE, NOW)
     assert record.ct_state == 0x22
 
 
+def test_conntrack_does_not_tell_what_a_reply_was_before(armed: World) -> None:
+    record = recorded(armed, tracked(armed, BEFORE, 0x2A))
+    assert (record.five_tuple, record.nat_key) == (NOW, None)
+
+
 def test_a_tracked_packet_nobody_translated_has_no_key(armed: World) -> None:
-    for source, destination, sport, dport in ((WEB, DB, 40000, 443), (DB, WEB, 443, 40000)):
-        event = armed.copy(
-            CS1,
-            armed.probe(CS1, ProbeKind.COLORED),
-            armed.state(1),
-            headers(),
-            in_port=VM_PORT,
-            ct_nw_proto=6,
-            ct_nw_src=int(source),
-            ct_nw_dst=int(destination),
-            ct_tp_src=sport,
-            ct_tp_dst=dport,
-        )
-        assert recorded(armed, event).nat_key is None
+    record = recorded(armed, tracked(armed, NOW, 0x22))
+    assert (record.five_tuple, record.nat_key) == (NOW, None)
+
+
+def test_what_the_packet_came_in_as_says_more_than_conntrack(armed: World) -> None:
+    """Of several translations in one VFD, conntrack names only the last."""
+    first = FiveTuple(6, IPv4Address("172.16.0.1"), DB, 40000, 443)
+    arrived = replace(recorded(armed, armed.entering(headers())), five_tuple=first)
+    record = recorded(armed, tracked(armed, BEFORE, 0x22), arrived)
+    assert (record.five_tuple, record.nat_key) == (first, NOW)
+
+
+def test_twins_that_came_in_differently_leave_the_key_open(armed: World) -> None:
+    arrived = recorded(armed, armed.entering(headers()))
+    record = recorded(armed, armed.leaving(headers()), arrived, replace(arrived, five_tuple=BEFORE))
+    assert (record.five_tuple, record.nat_key) == (NOW, None)
 
 
 def test_a_group_knows_how_many_packets_it_holds() -> None:

@@ -1,9 +1,11 @@
 from dataclasses import replace
+from ipaddress import IPv4Address
 
-from session_world import CS1, CS2, DB, GW, START, World, exactly, flow, tcp_to_db, toward
+from session_world import CS1, CS2, DB, GW, START, WEB, World, exactly, flow, set_field, tcp_to_db, toward
 
+from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.model.actions import Output
-from vtrace_ovs.model.oxm import IP_DSCP
+from vtrace_ovs.model.oxm import IP_DSCP, IPV4_DST
 from vtrace_ovs.model.task import IntentKind, Task, TaskState
 from vtrace_ovs.session.commands import Program, ReadBridge, WriteIntents
 from vtrace_ovs.session.deployment import Move
@@ -140,3 +142,33 @@ def test_marks_leave_out_the_code_points_production_uses(world: World) -> None:
     world.rewrite(CS1, used, *world.production[CS1])
     world.claim(tcp_to_db())
     assert default not in world.session.deployment.marks.codes
+
+
+def test_what_a_task_looks_like_behind_nat_is_fixed_when_it_is_armed(world: World) -> None:
+    """Later it would be known to some VFDs and not yet to others, and a mark would pass those that do not know it."""
+    there, elsewhere = IPv4Address("192.0.2.50"), IPv4Address("192.0.2.60")
+    translating = flow(40, toward(DB), set_field(IPV4_DST, int(there)), Output(2))
+    world.rewrite(CS1, translating, *world.production[CS1])
+    world.claim(tcp_to_db())
+    (alias,) = world.session.runs[1].traffic.aliases
+    assert alias.text == f"tcp,nw_src={WEB},nw_dst={there},tp_dst=443"
+    world.rewrite(CS1, flow(41, toward(DB), set_field(IPV4_DST, int(elsewhere)), Output(2)), *world.production[CS1])
+    world.session.deployment.stale = True
+    world.tick()
+    assert world.session.runs[1].traffic.aliases == (alias,)
+
+
+def test_every_vfd_takes_marks_off_translated_packets_before_any_is_colored(world: World) -> None:
+    there = IPv4Address("192.0.2.50")
+    world.rewrite(CS1, flow(40, toward(DB), set_field(IPV4_DST, int(there)), Output(2)), *world.production[CS1])
+    world.claim(tcp_to_db())
+    for bridge in (CS1, CS2):
+        plan = world.plan(bridge)
+        assert plan is not None
+        kinds = {
+            cookie.kind
+            for entry in plan.sinks
+            if (masked := entry.match.get(IPV4_DST)) is not None and masked.value == int(there)
+            if (cookie := Cookie.of(entry.cookie)) is not None
+        }
+        assert {CookieKind.CLASSIFY, CookieKind.LEAVE} <= kinds

@@ -60,7 +60,7 @@ def test_a_packet_that_breaks_the_judge_is_inconclusive_and_the_others_are_judge
 def test_an_error_in_the_work_for_one_task_fails_that_task_alone(
     two: World, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise PoisonedError
 
     two.feed_all(two.whole_way(headers(3, port=80), slot=1))

@@ -1,17 +1,21 @@
 from dataclasses import replace
+from ipaddress import IPv4Address
 
-from session_world import CS1, CS2, DB, GW, START, World, flow, headers, tcp_to_db, toward
+from session_world import CS1, CS2, DB, GW, START, VM_PORT, WEB, World, flow, headers, tcp_to_db, toward
 
 from vtrace_ovs.diagnosis.scene import MeterReading
-from vtrace_ovs.model.actions import Clone, Output
+from vtrace_ovs.model.actions import Clone, Conntrack, Nat, Output
 from vtrace_ovs.model.flow import MeterCounters, MeterEntry
+from vtrace_ovs.model.packet import FiveTuple
 from vtrace_ovs.model.profile import GENERIC_PROFILE
 from vtrace_ovs.model.records import CounterKind, Loc
-from vtrace_ovs.model.trajectory import Ending
+from vtrace_ovs.model.trajectory import Ending, Trajectory
 from vtrace_ovs.model.verdict import Disposition
 from vtrace_ovs.session.judging import LATE, judge, predict, samples_of, scene_of
 from vtrace_ovs.trajectories.stitch import stitch
 
+OTHER = IPv4Address("192.0.2.50")
+NEW, ESTABLISHED, TRACKED = 0x01, 0x02, 0x20
 LIMIT = MeterEntry(7, 100, 10, packets=True)
 
 
@@ -114,3 +118,37 @@ def test_without_tables_a_packet_is_judged_by_what_was_seen(armed: World) -> Non
 def test_the_tables_of_arming_are_what_a_packet_is_judged_by(world: World) -> None:
     world.claim(tcp_to_db())
     assert world.session.runs[1].judged_by[CS1].flows == world.production[CS1]
+
+
+def behind_nat(world: World, ct_state: int) -> Trajectory | None:
+    """The prediction for a packet that hop 2 tracks, and whose copies there say this of the connection."""
+    to_other = Nat(source=False, destination=True, range_text=str(OTHER))
+    tracked = Conntrack(commit=True, force=False, zone=1, table_id=1, nested=(to_other,))
+    world.rewrite(CS2, flow(20, toward(DB), tracked), replace(flow(1, toward(OTHER), Output(VM_PORT)), table_id=1))
+    world.claim(tcp_to_db())
+    world.feed_all(world.whole_way(headers()))
+    (group,) = world.session.runs[1].groups.values()
+    key = FiveTuple(6, WEB, OTHER, 40000, 443)
+    records = [
+        replace(record, ct_state=ct_state, headers=replace(record.headers, five_tuple=key))
+        if record.dscp_mark > 1 and record.loc is Loc.OUT
+        else record
+        for record in group.records
+    ]
+    (way,) = stitch(records, world.topology)
+    network = world.session.runs[1].network
+    assert network is not None
+    return predict(network, way, records)
+
+
+def test_a_new_connection_is_followed_through_its_translation(world: World) -> None:
+    predicted = behind_nat(world, NEW | TRACKED)
+    assert predicted is not None
+    assert predicted.ending is Ending.HANDED_TO_PORT
+
+
+def test_a_state_that_leads_elsewhere_than_the_packet_went_is_of_another_zone(world: World) -> None:
+    """An established connection without a translation in this zone: the tables would then lead to a miss."""
+    predicted = behind_nat(world, ESTABLISHED | TRACKED)
+    assert predicted is not None
+    assert predicted.ending is Ending.UNKNOWN

@@ -1,11 +1,12 @@
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vtrace_ovs.model.flow import FlowKey
-from vtrace_ovs.model.packet import Tunnel
+from vtrace_ovs.model.packet import Headers, Tunnel
 from vtrace_ovs.model.records import Loc, PacketInRecord
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.model.trajectory import Ending, Origin, Trajectory
@@ -337,3 +338,21 @@ def test_counts_of_equal_packets_are_right_at_every_place(
     shapes = {1: Ending.OPEN, 2: Ending.ON_WIRE, 3: Ending.OPEN, 4: Ending.HANDED_TO_PORT}
     wanted = sorted((shapes[kept].name, (kept + 1) // 2) for kept in endings)
     assert sorted((one.ending.name, len(one.hops)) for one in found) == wanted
+
+
+def test_a_translated_packet_has_the_five_tuple_it_was_last_seen_with(
+    record: Record, tunnel: TunnelBetween, topology: Topology, headers: Headers
+) -> None:
+    assert headers.five_tuple is not None
+    behind = replace(headers, five_tuple=replace(headers.five_tuple, destination=IPv4Address("192.0.2.77")))
+    wire = tunnel(101, "cs1", "cs2")
+    seen = [
+        record("cs1/br-int", 1, Loc.IN, 1),
+        record("cs1/br-int", 1, Loc.OUT, 1, 10, wire, headers=behind),
+        record("cs2/br-int", 2, Loc.IN, 10, tunnel=wire, headers=behind),
+        record("cs2/br-int", 2, Loc.ERROR, 10, headers=behind),
+    ]
+    (trajectory,) = stitch(seen, topology)
+    assert way(trajectory) == ["1 cs1/br-int", "2 cs2/br-int"]
+    assert (trajectory.five_tuple, trajectory.nat_key) == (headers.five_tuple, behind.five_tuple)
+    assert stitch(seen[:1], topology)[0].nat_key is None

@@ -1,0 +1,138 @@
+"""Traffic is followed through every kind of NAT, with the five-tuple it has behind it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Address
+
+import pytest
+
+from vtrace_ovs.lab.faults import Fault, FaultName
+from vtrace_ovs.lab.network import Lab
+from vtrace_ovs.lab.topologies import load_topology
+from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficReport, TrafficRequest
+from vtrace_ovs.model.packet import FiveTuple
+from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition, TaskResult
+from vtrace_ovs.pytest_plugin import Tracer
+from vtrace_ovs.storage.store import Store
+
+pytestmark = pytest.mark.usefixtures("unchanged")
+
+Case = tuple[str, str, str | None, str, str]
+"""Sender, addressee, the address sent to (None: the addressee's), and source and destination behind NAT."""
+SNAT: Case = ("web1", "ext1", None, "203.0.113.1", "198.51.100.9")
+DNAT: Case = ("ext1", "db1", "203.0.113.21", "198.51.100.9", "10.1.2.21")
+HAIRPIN: Case = ("web1", "web2", "203.0.113.12", "203.0.113.2", "10.1.1.12")
+STATELESS: Case = ("ext1", "db2", "203.0.113.22", "198.51.100.9", "10.1.2.22")
+CASES = {"snat": SNAT, "dnat": DNAT, "hairpin": HAIRPIN, "stateless": STATELESS}
+BALANCED = "203.0.113.99"
+NETWORK_HOPS = ["br-int", "br-int", "vr-green", "br-int", "br-int"]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The overlay whose vRouter translates."""
+    with Lab(load_topology("nat"), tmp_path_factory.mktemp("lab") / "nat") as running:
+        yield running
+
+
+def request(
+    case: Case, count: int, protocol: TrafficProtocol = TrafficProtocol.UDP, port: int = 5000
+) -> TrafficRequest:
+    source, destination, address, *_ = case
+    to = None if address is None else IPv4Address(address)
+    return TrafficRequest(source, destination, protocol, port, rate=50, count=count, timeout=3, address=to)
+
+
+def asked(lab: Lab, case: Case, protocol: str = "udp", port: int = 5000) -> str:
+    """The filter as the sender knows its traffic."""
+    source, destination, address, *_ = case
+    to = address or lab.address(destination)
+    return f"{protocol},nw_src={lab.address(source)},nw_dst={to},tp_dst={port}"
+
+
+@contextmanager
+def sent(lab: Lab, wanted: TrafficRequest) -> Iterator[list[TrafficReport]]:
+    """Traffic until the block ends; then what both ends counted."""
+    reports: list[TrafficReport] = []
+    number = lab.traffic.start(wanted)
+    try:
+        yield reports
+    finally:
+        reports.append(lab.traffic.stop(number))
+
+
+def key(result: TaskResult) -> tuple[str, str]:
+    """Source and destination of the NAT_key, the same for every group of paths."""
+    found = {group.example.nat_key for group in result.groups}
+    assert len({(one.source, one.destination) for one in found if one is not None}) == 1
+    (one, *_) = found
+    assert isinstance(one, FiveTuple)
+    return str(one.source), str(one.destination)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_translated_packet_is_followed_to_its_end(lab: Lab, vtrace: Tracer, name: str) -> None:
+    case = CASES[name]
+    with sent(lab, request(case, 0)) as reports:
+        result = vtrace.trace(asked(lab, case), packet_count=6, trace_time=15)
+    assert reports[0].replies > 0
+    assert (result.verdict.disposition, result.verdict.confidence) == (Disposition.DELIVERED, Confidence.OBSERVED)
+    for group in result.groups:
+        assert [hop.bridge.name for hop in group.example.hops] == NETWORK_HOPS
+        assert {loc.value for hop in group.example.hops for loc in hop.seen} == {"in", "out"}
+    assert key(result) == case[3:]
+    facts = [fact.sentence for fact in result.groups[0].verdict.evidence]
+    assert any(f"{result.groups[0].example.nat_key}" in fact and "translated it" in fact for fact in facts)
+    assert not any("stored tables" in fact for fact in facts)
+
+
+@pytest.mark.parametrize("name", ["dnat", "stateless"])
+def test_no_copy_of_a_mark_reaches_the_addressee(lab: Lab, vtrace: Tracer, name: str) -> None:
+    case = CASES[name]
+    with sent(lab, request(case, 0)) as reports:
+        vtrace.trace(asked(lab, case), packet_count=20, trace_time=15)
+    assert reports[0].received is not None
+    assert reports[0].received > 20
+    assert reports[0].dscps == (0,)
+
+
+def test_records_name_the_five_tuple_on_both_sides_of_the_translation(lab: Lab, vtrace: Tracer) -> None:
+    with sent(lab, request(HAIRPIN, 0)):
+        result = vtrace.trace(asked(lab, HAIRPIN), packet_count=3, trace_time=15)
+    with Store.open(vtrace.settings.database, create=False) as store:
+        records = store.records(result.task_id)
+    translated = [record for record in records if record.nat_key is not None]
+    assert {(str(record.bridge), record.loc.value) for record in translated} == {("gw1/vr-green", "out")}
+    for record in translated:
+        assert record.five_tuple is not None
+        assert record.nat_key is not None
+        assert str(record.five_tuple.destination) == HAIRPIN[2]
+        assert (str(record.nat_key.source), str(record.nat_key.destination)) == HAIRPIN[3:]
+
+
+def test_a_drop_behind_nat_is_named_where_it_happens(lab: Lab, vtrace: Tracer) -> None:
+    denied = Fault(FaultName.SECURITY_DENY, vm="db1", protocol="udp", port=5000)
+    with lab.faults.injected(denied), sent(lab, request(DNAT, 0)):
+        result = vtrace.trace(asked(lab, DNAT), packet_count=4, trace_time=15)
+    assert result.verdict.code is CauseCode.SECURITY_RULE_DENY
+    assert result.verdict.confidence is Confidence.OBSERVED
+    assert result.verdict.culprit is not None
+    assert str(result.verdict.culprit.bridge) == "cs2/br-int"
+    assert key(result) == DNAT[3:]
+
+
+def test_each_connection_is_followed_to_the_backend_it_was_given(lab: Lab, vtrace: Tracer) -> None:
+    case = ("ext1", "db1", BALANCED, "", "")
+    second = TrafficRequest("ext1", "db3", TrafficProtocol.TCP, 443, rate=1, count=1)
+    listener = lab.traffic.start(second)
+    with sent(lab, request(case, 0, TrafficProtocol.TCP, 443)) as reports:
+        result = vtrace.trace(asked(lab, case, "tcp", 443), packet_count=60, trace_time=15)
+    lab.traffic.stop(listener)
+    assert reports[0].replies > 0
+    assert result.verdict.disposition is Disposition.DELIVERED
+    backends = {
+        (str(group.example.nat_key.destination), group.example.hops[-1].bridge.node)
+        for group in result.groups
+        if group.example.nat_key is not None
+    }
+    assert backends == {("10.1.2.21", "cs2"), ("10.1.2.23", "cs1")}
