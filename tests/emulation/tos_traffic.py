@@ -18,15 +18,17 @@ from vtrace_ovs.lab.wiring import UPLINK
 RATE = 300
 PORT = UDP.rpartition("=")[2]
 DEADLINE = 20.0
+SENDER, RECEIVER = "blue-web1", "blue-db2"
 
 
 @dataclass
 class Traffic:
-    """How many packets had which TOS byte: sent, on the wire from the first server, and at the destination."""
+    """How many packets had which TOS byte: sent, on the first server's wire, received, and ``astray`` at others."""
 
     sent: Counter[int] = field(default_factory=Counter)
     on_the_wire: Counter[int] = field(default_factory=Counter)
     received: Counter[int] = field(default_factory=Counter)
+    astray: Counter[int] = field(default_factory=Counter)
 
     @property
     def marks(self) -> set[int]:
@@ -35,29 +37,50 @@ class Traffic:
 
 
 @contextmanager
-def sending_tos(lab: Lab, *values: int, rate: int = RATE) -> Iterator[Traffic]:
-    """UDP of one five-tuple whose packets have these TOS bytes in turn; counted when the block has ended."""
+def sending_tos(lab: Lab, *values: int, rate: int = RATE, everywhere: bool = False) -> Iterator[Traffic]:
+    """UDP of one five-tuple whose packets have these TOS bytes in turn; counted when the block has ended.
+
+    ``everywhere`` watches all VMs and not only the destination.
+    """
     traffic = Traffic()
-    wire = _start(lab.servers["cs1"].namespace, "watch", UPLINK, PORT)
-    witness = _start(lab.vm("blue-db2"), "watch", VM_INTERFACE, PORT)
-    sender = _start(lab.vm("blue-web1"), "send", "10.0.2.22", PORT, str(rate), ",".join(map(str, values)))
+    others = [vm for vm in lab.vms if vm not in {SENDER, RECEIVER}] if everywhere else []
+    watchers = [
+        (_start(lab.servers["cs1"].namespace, "watch", UPLINK, PORT), traffic.on_the_wire),
+        (_start(lab.vm(RECEIVER), "watch", VM_INTERFACE, PORT), traffic.received),
+        *((_start(lab.vm(vm), "watch", VM_INTERFACE, PORT), traffic.astray) for vm in others),
+    ]
+    for watcher, _ in watchers:
+        _await_ready(watcher)
+    sender = _start(lab.vm(SENDER), "send", "10.0.2.22", PORT, str(rate), ",".join(map(str, values)))
+    _await_ready(sender)
     try:
         yield traffic
     finally:
-        for process, counter in ((sender, traffic.sent), (wire, traffic.on_the_wire), (witness, traffic.received)):
-            counter.update(_counts(process))
+        traffic.sent.update(_counts(sender))
+        for watcher, _ in watchers:
+            _tell_to_stop(watcher)
+        for watcher, counter in watchers:
+            counter.update(_counts(watcher))
 
 
 def _start(node: Namespace, *arguments: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [*node.prefix, sys.executable, tos_endpoint.__file__, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def _await_ready(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    return process
+
+
+def _tell_to_stop(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    process.stdin = None  # communicate() would flush it
 
 
 def _counts(process: subprocess.Popen[str]) -> Counter[int]:
