@@ -164,3 +164,27 @@ def test_short_traces_one_after_another_never_miss_a_hop(lab: Lab, vtrace: Trace
 def test_traffic_that_is_never_sent_is_unseen(vtrace: Tracer) -> None:
     verdict = vtrace.trace("udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=9", trace_time=1, source_vm=SOURCE).verdict
     assert (verdict.disposition, verdict.code) == (Disposition.UNSEEN, CauseCode.NOT_SENT)
+
+
+def test_a_destination_nobody_answers_for_is_named_though_nothing_is_sent(lab: Lab, vtrace: Tracer) -> None:
+    fault = Fault(FaultName.NEIGHBOUR_UNRESOLVED, vm="blue-web3")
+    with lab.faults.injected(fault), sending(lab, TrafficProtocol.UDP, destination="blue-web3"):
+        result = vtrace.trace("udp,nw_src=10.0.1.11,nw_dst=10.0.1.13", trace_time=4, source_vm=SOURCE)
+    assert (result.verdict.disposition, result.verdict.code) == (
+        Disposition.UNSEEN,
+        CauseCode.NEIGHBOUR_UNRESOLVED,
+    )
+    assert "10.0.1.13" in result.verdict.operator_sentence
+
+
+def test_a_gateway_nobody_answers_for_is_named_as_what_may_be_the_cause(lab: Lab, vtrace: Tracer) -> None:
+    """Nothing is broken in the overlay: the sender has a route by an address that nobody has."""
+    sender = lab.vms[SOURCE]
+    sender.run("ip", "route", "add", "10.0.2.22/32", "via", "10.0.1.99")
+    try:
+        with sending(lab, TrafficProtocol.UDP):
+            verdict = vtrace.trace(wanted(TrafficProtocol.UDP), trace_time=4, source_vm=SOURCE).verdict
+    finally:
+        sender.run("ip", "route", "del", "10.0.2.22/32")
+    assert verdict.code is CauseCode.NEIGHBOUR_UNRESOLVED
+    assert "who has 10.0.1.99 and gets no answer; if that is its next hop" in verdict.operator_sentence

@@ -41,6 +41,10 @@ flow per DSCP series.""",
     CookieKind.UNCOLORED: """Uncolored
 
 The same packets with a DSCP that has no series are only reported.""",
+    CookieKind.ASKED: """Asked
+
+A sender that cannot resolve its next hop sends nothing. So its ARP requests (or neighbour solicitations) are reported,
+uncolored, and go on as they came; `neighbour-unresolved` rests on them.""",
     CookieKind.MARK: """Mark
 
 Sinks. Where a marked packet arrives from an armed VFD, its code tells hop index and own DSCP. Five flows per port and

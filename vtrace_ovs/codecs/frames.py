@@ -8,6 +8,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
+from vtrace_ovs.codecs.neighbour_questions import arp_question, solicitation
 from vtrace_ovs.model.packet import FiveTuple, Fragment, Headers, IPAddress, IpProtocol
 
 _ETHERNET = struct.Struct("!6s6sH")
@@ -19,6 +20,7 @@ _UDP = struct.Struct("!HHH2x")
 _ICMP = struct.Struct("!BB2x")
 _ICMP_ECHO = struct.Struct("!HH")
 _VLAN_TYPES = frozenset({0x8100, 0x88A8})
+_ARP_TYPE = 0x0806
 _IPV4_TYPE = 0x0800
 _IPV6_TYPE = 0x86DD
 _FLOW_LABEL = 0xFFFFF
@@ -83,7 +85,13 @@ def headers(frame: bytes, total_length: int) -> Headers:
     network = _network(eth_type, frame, offset)
     if network is None:
         return Headers(
-            source.hex(":"), destination.hex(":"), eth_type, total_length, vlan_tci, payload=bytes(frame[offset:])
+            source.hex(":"),
+            destination.hex(":"),
+            eth_type,
+            total_length,
+            vlan_tci,
+            payload=bytes(frame[offset:]),
+            question=arp_question(bytes(frame[offset:])) if eth_type == _ARP_TYPE else None,
         )
     transport = _transport(network)
     return Headers(
@@ -101,6 +109,7 @@ def headers(frame: bytes, total_length: int) -> Headers:
         network.fragment,
         *transport[2:],
         flow_label=network.flow_label,
+        question=solicitation(network.source, network.body) if network.protocol == IpProtocol.ICMPV6 else None,
     )
 
 

@@ -32,6 +32,7 @@ CATEGORIES = {
     CauseCode.NO_TUNNEL_ENDPOINT: CauseCategory.VFD_FAULT,
     CauseCode.OUTSIDE_INVENTORY: CauseCategory.UNKNOWN,
     CauseCode.HOP_LIMIT_REACHED: CauseCategory.UNKNOWN,
+    CauseCode.NEIGHBOUR_UNRESOLVED: CauseCategory.CONFIG_ERROR,
     CauseCode.NOT_SENT: CauseCategory.TENANT_VM,
     CauseCode.EVIDENCE_LOST: CauseCategory.UNKNOWN,
     CauseCode.UNSUPPORTED: CauseCategory.UNSUPPORTED_ACTION,

@@ -1,12 +1,14 @@
 """Turns the diagnosed packets of a task into its TaskResult, and their absence into a verdict of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vtrace_ovs.diagnosis.case import Finding, deduced, seen, verdict_of
 from vtrace_ovs.diagnosis.naming import counted
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.wording import Particulars
+from vtrace_ovs.model.filter import Filter
+from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import BridgeId, PortKind
@@ -131,6 +133,8 @@ def unseen(request: TraceRequest, scene: Scene) -> Verdict:
         finding = _source_dead(dark)
     elif dark or unwatched:
         finding = _not_watched({**dark, **unwatched})
+    elif scene.unanswered:
+        finding = _unresolved(request.filter, scene.unanswered)
     else:
         finding = _not_sent(sources, corroborated=bool(logged_nothing))
     return verdict_of(finding, None)
@@ -181,6 +185,25 @@ def _not_watched(blind: dict[BridgeId, str]) -> Finding:
         confidence=Confidence.UNDECIDED,
         particulars=Particulars(place="its source", detail=f"{names} could not be watched, and nobody else saw it"),
         evidence=tuple(seen(f"{one}: {why}.") for one, why in blind.items()),
+    )
+
+
+def _unresolved(traffic: Filter, unanswered: Mapping[IPAddress, int]) -> Finding:
+    """The sender waits for a neighbour: the destination itself, or somebody who may be its gateway."""
+
+    def wanted(target: IPAddress) -> bool:
+        return traffic.destination is not None and target in traffic.destination
+
+    target, times = max(unanswered.items(), key=lambda asked: (wanted(asked[0]), asked[1]))
+    either = "" if wanted(target) else "; if that is its next hop to the destination, this is why it sends nothing"
+    return Finding(
+        disposition=Disposition.UNSEEN,
+        code=CauseCode.NEIGHBOUR_UNRESOLVED,
+        confidence=Confidence.INFERRED,
+        particulars=Particulars(detail=f"{target} and gets no answer{either}"),
+        evidence=(
+            seen(f"{times} requests for {target} (ARP or ND) came in, a second apart, and no packet of the traffic."),
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vtrace_ovs.model.flow import FlowKey, MeterEntry
+from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
 from vtrace_ovs.model.records import Loc
@@ -41,6 +42,7 @@ class Scene:
     answer on its management socket"). ``unobserved``: VFDs that run but are not instrumented, with the reason; a
     packet that goes there is never called lost. ``unlogged``: production flows at which a traced packet may end or
     leave without a copy. ``copies_lost``: packet-in copies known to be lost per VFD.
+    ``unanswered``: addresses that the traced senders asked for again and again (ARP, ND), and how often.
     ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
     """
 
@@ -52,6 +54,7 @@ class Scene:
     meters: tuple[MeterReading, ...] = ()
     copies_lost: Mapping[BridgeId, int] = field(default_factory=dict)
     traced: tuple[TracedCount, ...] = ()
+    unanswered: Mapping[IPAddress, int] = field(default_factory=dict)
     hop_limit: int | None = None
     places: Places = field(init=False, repr=False, compare=False)
 

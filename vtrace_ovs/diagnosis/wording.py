@@ -159,6 +159,12 @@ WORDINGS = {
         "Your traffic passes more devices than we can follow; up to there it is not lost.",
         "Configure more DSCP code points as marks, or trace from a later device.",
     ),
+    CauseCode.NEIGHBOUR_UNRESOLVED: Wording(
+        "No packet of this traffic entered any traced device: its sender asks who has {detail}.",
+        "Your machine asks the network for its next hop and gets no answer, so it sends nothing; check that address.",
+        "Find who should answer: the machine with that address, or the flows that answer for it; `ovs-appctl "
+        "ofproto/trace` of the request shows where it goes.",
+    ),
     CauseCode.NOT_SENT: Wording(
         "No packet of this traffic entered any traced device{detail}.",
         "During the test your machine sent nothing of this traffic into the network; check the sender.",

@@ -22,6 +22,7 @@ class CookieKind(Enum):
     MISS = 0x04
     LEAVE = 0x05
     TURN = 0x06
+    ASKED = 0x07
     COLOR = 0x81
     UNCOLORED = 0x82
 

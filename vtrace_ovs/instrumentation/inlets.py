@@ -1,4 +1,4 @@
-"""Turns tasks and marks into the flows that color at edge ports and take marks off at tunnel and patch ports."""
+"""Turns tasks and marks into the flows that color and listen at edge ports and take marks off at other ports."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -13,16 +13,25 @@ from vtrace_ovs.instrumentation.state import State
 from vtrace_ovs.model.actions import Resubmit
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.match import Match
-from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, IP_DSCP
+from vtrace_ovs.model.oxm import ARP_OP, ETH_TYPE, ICMPV6_TYPE, IN_PORT, IP_DSCP, IP_PROTO
+from vtrace_ovs.model.packet import IpFamily, IpProtocol
 from vtrace_ovs.model.topology import Port, PortKind
 
 ENTRY_TABLE = 0
 TOP = 65535
 BELOW_TOP = 65534
+QUESTION = 65533  # a solicitation may be a packet of the filter
 TASK = 2
 NO_TASK = 1  # not 0: OVS gives copies from a table-miss flow another reason (OFPR_NO_MATCH)
 AGAIN = Resubmit(None, ENTRY_TABLE)
 """Start production over, with the packet's own ingress port."""
+_QUESTIONS = {
+    IpFamily.IPV4: Match.of(exactly(ETH_TYPE, 0x0806), exactly(ARP_OP, 1)),
+    IpFamily.IPV6: Match.of(
+        exactly(ETH_TYPE, IpFamily.IPV6), exactly(IP_PROTO, IpProtocol.ICMPV6), exactly(ICMPV6_TYPE, 135)
+    ),
+}
+"""ARP requests and neighbour solicitations."""
 
 
 def inlet_ports(site: Site) -> tuple[Port, ...]:
@@ -50,6 +59,21 @@ def source_flows(site: Site) -> Iterator[FlowMod]:
                 yield site.flow(
                     (ENTRY_TABLE, BELOW_TOP), match, CookieKind.UNCOLORED, apply(load, log, AGAIN), task.slot
                 )
+
+
+def question_flows(site: Site) -> Iterator[FlowMod]:
+    """Log who the senders ask for: what was never sent may be waiting for the answer (idea N9).
+
+    Questions are not colored, and go on as they came. They are nobody's in particular: tasks share ports.
+    """
+    if site.state.outlives_the_bridge:
+        return
+    ports = {(ofport, task.filter.family) for task in site.tasks for ofport in task.ofports(site.bridge.id)}
+    for ofport, family in sorted(ports):
+        question = _QUESTIONS[family].with_fields(exactly(IN_PORT, ofport), site.state.unseen())
+        log = site.book.arrival(ProbeKind.ASKED, ENTRY_TABLE, ofport)
+        actions = apply(site.state.load(State()), log, AGAIN)
+        yield site.flow((ENTRY_TABLE, QUESTION), question, CookieKind.ASKED, actions)
 
 
 def inlet_flows(site: Site) -> Iterator[FlowMod]:

@@ -85,6 +85,7 @@ class ProbeKind(Enum):
 
     COLORED and ARRIVED are ``in``; FOREIGN carries a mark but is nobody's; UNCOLORED matches a filter but has a DSCP no
     series exists for. MISS is an ``error`` without a flow. ASIDE is an ``error`` where other tables still follow.
+    ASKED is no packet of the filter: its sender asks for a neighbour.
     """
 
     COLORED = 1
@@ -95,6 +96,7 @@ class ProbeKind(Enum):
     ERROR = 6
     MISS = 7
     ASIDE = 8
+    ASKED = 9
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from math import ceil
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.clones import Clones, clones
 from vtrace_ovs.instrumentation.cookies import is_ours
-from vtrace_ovs.instrumentation.inlets import ENTRY_TABLE, inlet_flows, inlet_ports, source_flows
+from vtrace_ovs.instrumentation.inlets import ENTRY_TABLE, inlet_flows, inlet_ports, question_flows, source_flows
 from vtrace_ovs.instrumentation.outlets import outlet_flows, told_apart
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
 from vtrace_ovs.instrumentation.probes import ProbeBook
@@ -62,7 +62,7 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         _refuse_label_writers(reached)
     cloned = clones(site, Splicer.of(site, groups), reached)
     _refuse_leaks(site, cloned)
-    sinks = (*inlet_flows(site), *cloned.flows, *outlet_flows(site))
+    sinks = (*inlet_flows(site), *question_flows(site), *cloned.flows, *outlet_flows(site))
     sources = tuple(source_flows(site))
     _refuse_too_high(production, (*sinks, *sources))
     total = len(sinks) + len(sources)

@@ -20,13 +20,14 @@ LOCATIONS = {
     ProbeKind.ARRIVED: Loc.IN,
     ProbeKind.UNCOLORED: Loc.IN,
     ProbeKind.FOREIGN: Loc.IN,
+    ProbeKind.ASKED: Loc.IN,
     ProbeKind.OUT: Loc.OUT,
     ProbeKind.ERROR: Loc.ERROR,
     ProbeKind.MISS: Loc.ERROR,
     ProbeKind.ASIDE: Loc.ERROR,
 }
 _KINDS = {kind.value: kind for kind in ProbeKind}
-APART = frozenset({ProbeKind.UNCOLORED, ProbeKind.FOREIGN})
+APART = frozenset({ProbeKind.UNCOLORED, ProbeKind.FOREIGN, ProbeKind.ASKED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class FaultName(Enum):
     RATE_LIMIT = "rate-limit"
     VSWITCHD_DEAD = "vswitchd-dead"
     UNDERLAY_LINK_DOWN = "underlay-link-down"
+    NEIGHBOUR_UNRESOLVED = "neighbour-unresolved"
     NOT_SENT = "not-sent"
 
 
@@ -115,6 +116,10 @@ def with_fault(overlay: Overlay, fault: Fault) -> Overlay:
             limit = RateLimit(vm.name, fault.rate or DEFAULT_RATE, burst=1)
             others = tuple(known for known in overlay.rate_limits if known.vm != vm.name)
             return replace(overlay, rate_limits=(*others, limit))
+        case FaultName.NEIGHBOUR_UNRESOLVED:
+            tenant = overlay.tenant(vm.tenant)
+            vms = tuple(replace(known, resolvable=False) if known.name == vm.name else known for known in tenant.vms)
+            return _with_tenant(overlay, replace(tenant, vms=vms))
         case FaultName.VSWITCHD_DEAD | FaultName.UNDERLAY_LINK_DOWN | FaultName.NOT_SENT:
             return overlay
 

@@ -38,6 +38,7 @@ class Faults:
             self._set_link(fault, "down")
         else:
             self._lab.apply(overlay)
+            self._lab.forget_neighbours()
         self._active[fault.name] = fault
         return fault
 

@@ -137,6 +137,10 @@ class Lab(AbstractContextManager["Lab"]):
             if "ovs-vswitchd" in lab_server.ovs.pids:
                 lab_server.install(programs(overlay, overlay.server(name)))
 
+    def forget_neighbours(self) -> None:
+        """Have every VM ask for its neighbours anew."""
+        at_once([partial(vm.run, "ip", "neigh", "flush", "dev", VM_INTERFACE) for vm in self.vms.values()])
+
     def ovs(self, node: str) -> OvsInstance:
         """The Open vSwitch of a server or underlay switch. Raises LabError for a name the lab does not have."""
         if node in self.servers:

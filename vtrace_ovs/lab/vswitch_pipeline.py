@@ -78,7 +78,8 @@ def _subnet_flows(overlay: Overlay, server: str, subnet: OverlaySubnet) -> Itera
     for vm in overlay.tenant(subnet.tenant).vms:
         if vm.subnet != subnet.name:
             continue
-        yield _arp_responder(vni, str(vm.address), vm.mac)
+        if vm.resolvable:
+            yield _arp_responder(vni, str(vm.address), vm.mac)
         yield (
             _to_port(vni, vm.mac, vm_ofport(overlay, vm))
             if vm.server == server

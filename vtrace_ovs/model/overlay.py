@@ -97,7 +97,10 @@ class OverlaySubnet:
 
 @dataclass(frozen=True, slots=True)
 class OverlayVm:
-    """A VM: where it is, its address, and the names of its security groups (of the same tenant)."""
+    """A VM: where it is, its address, and the names of its security groups (of the same tenant).
+
+    ``resolvable``: its subnet's ARP responder knows it.
+    """
 
     name: str
     tenant: str
@@ -106,6 +109,7 @@ class OverlayVm:
     address: IPv4Address
     mac: str
     groups: tuple[str, ...]
+    resolvable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -303,6 +303,7 @@ OVERLAPPING = frozenset(_COMPONENTS)
 
 IN_PORT = field("in_port")
 ETH_TYPE = field("eth_type")
+ARP_OP = field("arp_op")
 ETH_SRC = field("eth_src")
 ETH_DST = field("eth_dst")
 VLAN_TCI = field("vlan_tci")

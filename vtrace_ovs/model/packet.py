@@ -78,6 +78,14 @@ def _end(address: IPAddress, port: int | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class NeighbourQuestion:
+    """Who has ``target``? An ARP request or neighbour solicitation of ``asker``."""
+
+    target: IPAddress
+    asker: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
 class Headers:
     """The headers of one captured frame, as far as they could be read. Unreadable parts are None.
 
@@ -108,6 +116,7 @@ class Headers:
     udp_length: int | None = None
     payload: bytes = b""
     flow_label: int | None = None
+    question: NeighbourQuestion | None = None
 
 
 @dataclass(frozen=True, slots=True)

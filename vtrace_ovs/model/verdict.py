@@ -71,6 +71,7 @@ class CauseCode(Enum):
     NO_TUNNEL_ENDPOINT = "no-tunnel-endpoint"
     OUTSIDE_INVENTORY = "outside-inventory"
     HOP_LIMIT_REACHED = "hop-limit-reached"
+    NEIGHBOUR_UNRESOLVED = "neighbour-unresolved"
     NOT_SENT = "not-sent"
     EVIDENCE_LOST = "evidence-lost"
     UNSUPPORTED = "unsupported"

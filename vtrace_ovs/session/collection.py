@@ -6,7 +6,9 @@ from dataclasses import replace
 from vtrace_ovs.diagnosis.conclusion import conclude
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.instrumentation.cookies import GENERATION_SHIFT, is_ours
+from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.instrumentation.reading import LogReading, read_log
+from vtrace_ovs.model.oxm import IN_PORT
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.topology import BridgeId
@@ -109,6 +111,9 @@ class Collection:
         if plan is None or reading is None or state is None:
             return ()
         state.took_copy(plan, event.at)
+        if reading.probe.kind is ProbeKind.ASKED:
+            _hear(event, runs)
+            return ()
         owner = next((run for run in runs if run.slot == reading.slot), None)
         if owner is not None:
             owner.observation.copy(event.bridge.node)
@@ -233,7 +238,10 @@ class Collection:
         if run.extra_packets:
             packets = "packet was" if run.extra_packets == 1 else "packets were"
             notes = (*notes, f"{run.extra_packets} more {packets} colored before coloring ended")
-        run.result = conclude(run.task.id, run.task.request, run.decisions, self._scene(run), notes)
+        scene = self._scene(run)
+        if run.unanswered:
+            scene = replace(scene, unanswered=run.unanswered)
+        run.result = conclude(run.task.id, run.task.request, run.decisions, scene, notes)
         return SaveResult(run.result, final)
 
     @staticmethod
@@ -266,6 +274,15 @@ class Collection:
             run.calm_scene = replace(run.scene, copies_lost={}) if run.scene.copies_lost else None
             run.scene_version = self._fleet.version
         return run.scene
+
+
+def _hear(event: PacketInReceived, runs: tuple[TaskRun, ...]) -> None:
+    """Tell a sender's question to the tasks that color at its port."""
+    port = dict(event.packet_in.metadata).get(IN_PORT, 0)
+    if event.headers.question is not None:
+        for run in runs:
+            if run.coloring and port in run.traffic.ofports(event.bridge):
+                run.hear(event.headers.question, event.at)
 
 
 def _observed(group: PacketGroup, occurrence: int) -> Trajectory | None:

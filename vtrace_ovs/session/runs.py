@@ -8,12 +8,14 @@ from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.model.flow import BridgeTables, MeterCounters
+from vtrace_ovs.model.packet import IPAddress, NeighbourQuestion
 from vtrace_ovs.model.records import Loc, PacketInRecord
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.session.collecting import PacketGroup
 from vtrace_ovs.session.observing import Observation
+from vtrace_ovs.session.questions import Questions
 from vtrace_ovs.walker.network import Network
 
 
@@ -77,6 +79,7 @@ class TaskRun:
     mistakable: bool = False
     aliased: bool = False
     observation: Observation = field(default_factory=Observation)
+    questions: dict[IPAddress, Questions] = field(default_factory=dict)
 
     @property
     def traffic(self) -> ArmedTask:
@@ -151,6 +154,17 @@ class TaskRun:
         if self.cancelled:
             return TaskState.CANCELLED
         return TaskState.DONE
+
+    def hear(self, question: NeighbourQuestion, at: float) -> None:
+        """A sender of the traced ports asks for a neighbour."""
+        traffic = self.task.request.filter
+        if traffic.source is None or question.asker in traffic.source:
+            self.questions.setdefault(question.target, Questions()).add(at)
+
+    @property
+    def unanswered(self) -> dict[IPAddress, int]:
+        """The addresses asked for in vain, and how often they were."""
+        return {target: asked.times for target, asked in self.questions.items() if asked.unanswered}
 
     def note(self, sentence: str | None) -> None:
         """Remember something the result must mention, once; None is nothing."""

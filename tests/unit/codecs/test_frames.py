@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtrace_ovs.codecs.frames import headers
-from vtrace_ovs.model.packet import FiveTuple, Fragment
+from vtrace_ovs.model.packet import FiveTuple, Fragment, NeighbourQuestion
 
 MACS = bytes.fromhex("0e0000000002 0e0000000001")
 SOURCE, DESTINATION = IPv4Address("10.0.0.1"), IPv4Address("10.0.1.2")
@@ -126,3 +126,14 @@ def test_a_later_ipv6_fragment_has_no_ports_and_the_protocol_ovs_gives_it() -> N
 def test_an_icmpv6_echo_has_id_and_sequence() -> None:
     seen = headers(ipv6(58, struct.pack("!BBHHH", 128, 0, 0, 5, 6)), 62)
     assert (seen.icmp_type, seen.icmp_id, seen.icmp_seq) == (128, 5, 6)
+
+
+def test_an_arp_request_is_a_question_for_a_neighbour() -> None:
+    body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + MACS[:6] + SOURCE.packed + bytes(6) + DESTINATION.packed
+    assert headers(MACS + b"\x08\x06" + body, 42).question == NeighbourQuestion(DESTINATION, SOURCE)
+
+
+def test_a_neighbour_solicitation_is_a_question_for_a_neighbour() -> None:
+    target = IPv6Address("fe80::9")
+    question = headers(ipv6(58, b"\x87" + bytes(7) + target.packed), 78).question
+    assert question == NeighbourQuestion(target, IPv6Address("fe80::1"))

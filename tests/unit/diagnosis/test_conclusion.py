@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
@@ -133,3 +134,26 @@ def test_a_source_nobody_watched_does_not_accuse_the_sender(scene: Scene) -> Non
         verdict = unseen(REQUEST, blind)
         assert (verdict.disposition, verdict.code) == (Disposition.UNSEEN, CauseCode.EVIDENCE_LOST)
         assert verdict.confidence is Confidence.UNDECIDED
+
+
+def test_a_sender_that_asks_for_its_destination_in_vain_is_the_cause(scene: Scene) -> None:
+    target = IPv4Address("10.0.1.13")
+    request = TraceRequest(Filter("ip", destination=IPv4Network("10.0.1.13/32")))
+    verdict = unseen(request, replace(scene, unanswered={IPv4Address("10.0.1.1"): 9, target: 3}))
+    assert (verdict.disposition, verdict.code) == (Disposition.UNSEEN, CauseCode.NEIGHBOUR_UNRESOLVED)
+    assert verdict.confidence is Confidence.INFERRED
+    assert verdict.operator_sentence.endswith("who has 10.0.1.13 and gets no answer.")
+    assert "10.0.1.13" not in verdict.tenant_sentence
+
+
+def test_a_sender_that_asks_for_somebody_else_in_vain_may_have_that_cause(scene: Scene) -> None:
+    request = TraceRequest(Filter("ip", destination=IPv4Network("10.0.2.22/32")))
+    verdict = unseen(request, replace(scene, unanswered={IPv4Address("10.0.1.1"): 3}))
+    assert verdict.code is CauseCode.NEIGHBOUR_UNRESOLVED
+    assert "if that is its next hop to the destination" in verdict.operator_sentence
+
+
+def test_lost_copies_and_dead_sources_come_before_a_question(scene: Scene) -> None:
+    asked = replace(scene, unanswered={IPv4Address("10.0.1.1"): 3})
+    assert unseen(FROM_CS1, replace(asked, unreachable={CS1: DEAD})).code is CauseCode.VSWITCHD_DEAD
+    assert unseen(REQUEST, replace(asked, copies_lost={CS1: 2})).code is CauseCode.EVIDENCE_LOST

@@ -2,7 +2,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
-from vtrace_ovs.instrumentation.inlets import inlet_flows, inlet_ports, source_flows
+from vtrace_ovs.instrumentation.inlets import inlet_flows, inlet_ports, question_flows, source_flows
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.site import Site
 from vtrace_ovs.instrumentation.state import State, StateField
@@ -10,7 +10,8 @@ from vtrace_ovs.model.actions import Action, ApplyActions, Controller, Resubmit
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.match import MaskedField
-from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, IP_DSCP, PKT_MARK, TUN_ID
+from vtrace_ovs.model.oxm import ARP_OP, ETH_TYPE, ICMPV6_TYPE, IN_PORT, IP_DSCP, IP_PROTO, PKT_MARK, TUN_ID
+from vtrace_ovs.model.packet import IpFamily
 
 
 def actions(mod: FlowMod) -> tuple[Action, ...]:
@@ -94,3 +95,25 @@ def test_with_pkt_mark_only_traced_packets_ever_get_state(site: Site) -> None:
         assert mark is not None
         code = site.scene.marks.code(mark.hop + 1, 0)
         assert load == marked.state.load(State(traced=True, index=mark.hop + 1, code=code, slot=5))
+
+
+def test_a_port_is_listened_to_for_questions_once_whoever_traces_there(site: Site) -> None:
+    other = replace(site.tasks[0], slot=6, filter=Filter("udp", protocol=17))
+    (mod,) = question_flows(replace(site, tasks=(*site.tasks, other)))
+    assert (kind(mod), mod.table_id, mod.priority) == (CookieKind.ASKED, 0, 65533)
+    assert [value(mod, mod.match.get(entry)) for entry in (IN_PORT, ETH_TYPE, ARP_OP)] == [1, 0x0806, 1]
+    assert mod.match.get(site.state.field) == site.state.unseen()
+    load, log, again = actions(mod)
+    assert (load, again) == (site.state.load(State()), Resubmit(None, 0))
+    assert isinstance(log, Controller)
+    assert log.meter_id == site.book.meters.apart
+
+
+def test_a_state_that_outlives_the_bridge_is_not_given_to_questions(site: Site) -> None:
+    assert tuple(question_flows(replace(site, state=StateField(PKT_MARK)))) == ()
+
+
+def test_a_filter_of_ipv6_listens_for_solicitations(site: Site) -> None:
+    task = replace(site.tasks[0], filter=Filter("tcp6", protocol=6, family=IpFamily.IPV6))
+    (mod,) = question_flows(replace(site, tasks=(task,)))
+    assert [value(mod, mod.match.get(entry)) for entry in (ETH_TYPE, IP_PROTO, ICMPV6_TYPE)] == [0x86DD, 58, 135]

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+from vtrace_ovs.lab.faults import Fault, FaultName, resolved, with_fault
 from vtrace_ovs.lab.program import FlowLine, MeterLine
 from vtrace_ovs.lab.vswitch_pipeline import vswitch_program
 from vtrace_ovs.model.overlay import Overlay
@@ -65,3 +66,11 @@ def test_nothing_touches_what_a_trace_needs(overlay: Overlay) -> None:
             text = flow.match + flow.actions
             assert not any(word in text for word in ("dscp", "tos", "pkt_mark", "reg8", "reg9", "reg10", "reg15"))
             assert flow.cookie >> 48 == 0x1AB0
+
+
+def test_a_vm_that_is_not_resolvable_is_only_missing_from_the_arp_responder(overlay: Overlay) -> None:
+    silent = with_fault(overlay, resolved(Fault(FaultName.NEIGHBOUR_UNRESOLVED, vm="blue-web3"), overlay))
+    healthy, broken = set(vswitch_program(overlay, "cs1").flows), set(vswitch_program(silent, "cs1").flows)
+    (missing,) = healthy - broken
+    assert (missing.table_id, missing.match) == (12, "arp,reg1=0x65,arp_op=1,arp_tpa=10.0.1.13")
+    assert not broken - healthy
