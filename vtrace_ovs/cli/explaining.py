@@ -1,13 +1,14 @@
 """Wires tables, packet, walk and Open vSwitch's own trace into one explanation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from vtrace_ovs.cli.api import open_store
 from vtrace_ovs.cli.inventory import ovsdb_of
 from vtrace_ovs.cli.known_tables import Known, dumped_tables, live_tables, stored_tables
-from vtrace_ovs.cli.settings import read_settings
+from vtrace_ovs.cli.naming import flow_names
+from vtrace_ovs.cli.settings import Settings, read_settings, with_southbound
 from vtrace_ovs.cli.typed_packet import TypedPacket, typed_packet
 from vtrace_ovs.codecs.captures import CapturedFrame, frame_of_hex, frames_of_capture
 from vtrace_ovs.codecs.flow_text_words import PortNames
@@ -21,10 +22,11 @@ from vtrace_ovs.filters import accepts, parse
 from vtrace_ovs.model.actions import OFPP_LOCAL
 from vtrace_ovs.model.agreement import Agreement
 from vtrace_ovs.model.packet import Headers
+from vtrace_ovs.model.profile import NamedFlow
 from vtrace_ovs.model.records import Loc, PacketInRecord
 from vtrace_ovs.model.task import Task
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology, Vm
-from vtrace_ovs.model.verdict import PathGroup, TaskResult
+from vtrace_ovs.model.verdict import PathGroup, TaskResult, Verdict
 from vtrace_ovs.ovsdb.ofproto_trace import ofproto_trace
 from vtrace_ovs.storage.store import Store
 from vtrace_ovs.walker import WalkSettings, WalkStart, walk
@@ -72,7 +74,7 @@ class _Source(NamedTuple):
     record: PacketInRecord | None = None
 
 
-def explained(request: Request, ovsdb: str | None) -> Explanation:
+def explained(request: Request, ovsdb: str | None, ovn_southbound: str | None = None) -> Explanation:
     """Walk the packet. Raises UsageError, CodecError, OvsdbError or StorageError for what cannot be answered."""
     _check(request)
     source = _source(request, ovsdb)
@@ -84,6 +86,12 @@ def explained(request: Request, ovsdb: str | None) -> Explanation:
     start = WalkStart(request.task_id or 0, _PACKET_ID, 0, bridge, in_port, packet.headers, packet.tunnel, ct_state)
     way = walk(known.network(), start, WalkSettings(assumed_ct_state=request.ct_state))
     verdict = foresee(way, Scene(known.topology, known.profiles))
+    named = _named(verdict, with_southbound(read_settings(), ovn_southbound))
+    if named:
+        profiles = {
+            bridge: replace(profile, named=named) for bridge, profile in known.profiles.items() if profile.cookies
+        }
+        verdict = foresee(way, Scene(known.topology, {**known.profiles, **profiles}))
     notes = list(packet.notes)
     agreements: tuple[Agreement, ...] = ()
     if request.against_ovs:
@@ -92,6 +100,12 @@ def explained(request: Request, ovsdb: str | None) -> Explanation:
             notes.append("A trace is running: Open vSwitch sees its flows, the walk leaves them out.")
     result = TaskResult(request.task_id or 0, verdict, (PathGroup(verdict, way, 1),), 1, notes=tuple(notes))
     return Explanation(result, agreements, known.problems, source.task)
+
+
+def _named(verdict: Verdict, settings: Settings) -> tuple[NamedFlow, ...]:
+    """What OVN says of the flow the verdict blames, if it is one of OVN's and OVN may be asked."""
+    culprit = verdict.culprit
+    return flow_names(settings, (culprit.cookie,)) if culprit is not None and culprit.cookie else ()
 
 
 def _check(request: Request) -> None:

@@ -46,6 +46,12 @@ ListenOption = Annotated[
     str | None,
     typer.Option("--listen", metavar="ADDRESS", help="What remote bridges dial, tcp:IP:PORT. [VTRACE_LISTEN]"),
 ]
+SouthboundOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ovn-sb", metavar="LIST", help="OVN's southbound database, to name logical flows and ACLs. [VTRACE_OVN_SB]"
+    ),
+]
 FrameworkOption = Annotated[
     str | None, typer.Option("--framework", metavar="NAME", help="ryu or os-ken. [ryu where it is installed]")
 ]

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from vtrace_ovs.cli.api import open_store
+from vtrace_ovs.cli.naming import flow_names
 from vtrace_ovs.cli.settings import Settings
 from vtrace_ovs.controller.cleaning import Cleaned, clean_all
 from vtrace_ovs.controller.dialogue import dial
@@ -154,6 +155,7 @@ def _controller(
             _remote(settings),
             partial(wait_round, timeout=ROUND_TIMEOUT),
             partial(observe, timeout=OBSERVATION_TIMEOUT, tls=settings.tls),
+            partial(flow_names, settings),
         )
         yield controlled, around, store
 

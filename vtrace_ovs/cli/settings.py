@@ -1,6 +1,8 @@
 """Turns environment variables into ``Settings``; nothing else in the package reads the environment.
 
 - ``VTRACE_OVSDB``: OVSDB servers to trace on, separated by commas (``unix:PATH``, ``tcp:HOST:PORT``, ``ssl:HOST:PORT``)
+- ``VTRACE_OVN_SB``: OVN's southbound database, which knows what flows of ``br-int`` stand for; a cluster's, separated
+  by commas
 - ``VTRACE_LISTEN``: the address of this host that remote bridges dial while they are traced (``tcp:IP:PORT``)
 - ``VTRACE_TLS_KEY`` and ``VTRACE_TLS_CERT`` and ``VTRACE_TLS_CA``: PEM files for ``ssl:`` servers, all three or none
 - ``VTRACE_DATABASE``: path (SQLite) or SQLAlchemy URL of the task database
@@ -12,7 +14,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +36,7 @@ class Settings:
 
     ``ovsdb`` are OVSDB connection strings; ``ovsdb_given`` is false when they are only the default, the local server.
     ``database`` is a path or SQLAlchemy URL. ``listen`` is what remote bridges dial, ``tls`` what ``ssl:`` needs.
+    ``ovn_southbound`` are the connections of OVN's southbound database, if it may be asked.
     """
 
     ovsdb: tuple[str, ...]
@@ -43,6 +46,7 @@ class Settings:
     colours: bool
     listen: str | None = None
     tls: "TlsFiles | None" = None
+    ovn_southbound: tuple[str, ...] = ()
 
 
 def read_settings(environment: Mapping[str, str] | None = None, user_id: int | None = None) -> Settings:
@@ -52,6 +56,7 @@ def read_settings(environment: Mapping[str, str] | None = None, user_id: int | N
     """
     known = os.environ if environment is None else environment
     given = known.get("VTRACE_OVSDB") or ""
+    southbound = known.get("VTRACE_OVN_SB") or ""
     local = f"unix:{Path(known.get('OVS_RUNDIR') or _OVS_RUNDIR) / 'db.sock'}"
     return Settings(
         ovsdb=ovsdb_connections(given, "VTRACE_OVSDB") if given else (local,),
@@ -61,7 +66,13 @@ def read_settings(environment: Mapping[str, str] | None = None, user_id: int | N
         colours=not known.get("NO_COLOR"),
         listen=known.get("VTRACE_LISTEN") or None,
         tls=_tls_files(known),
+        ovn_southbound=ovsdb_connections(southbound, "VTRACE_OVN_SB") if southbound else (),
     )
+
+
+def with_southbound(settings: Settings, option: str | None) -> Settings:
+    """The settings, with ``--ovn-sb`` if it was given. Raises UsageError when it names no connection."""
+    return settings if option is None else replace(settings, ovn_southbound=ovsdb_connections(option, "--ovn-sb"))
 
 
 def ovsdb_connections(text: str, source: str) -> tuple[str, ...]:

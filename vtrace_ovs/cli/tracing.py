@@ -18,11 +18,12 @@ from vtrace_ovs.cli.options import (
     OvsdbOption,
     PacketCountOption,
     SourceOption,
+    SouthboundOption,
     TraceTimeOption,
     VerboseOption,
     VniOption,
 )
-from vtrace_ovs.cli.settings import Settings, read_settings
+from vtrace_ovs.cli.settings import Settings, read_settings, with_southbound
 from vtrace_ovs.filters import trace_request
 from vtrace_ovs.model.task import DEFAULT_PACKET_COUNT, DEFAULT_TRACE_TIME, TraceRequest
 from vtrace_ovs.rendering.document import result_document, task_document
@@ -46,6 +47,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     destination_vm: DestinationOption = None,
     ovsdb: OvsdbOption = None,
     listen: ListenOption = None,
+    ovn_sb: SouthboundOption = None,
     output: FormatOption = Format.TREE,
     verbose: VerboseOption = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every flow and meter, install none.")] = False,
@@ -60,7 +62,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         source_vm=source_vm,
         destination_vm=destination_vm,
     )
-    settings = _listening(read_settings(), listen)
+    settings = with_southbound(_listening(read_settings(), listen), ovn_sb)
     connections = ovsdb_of(settings, ovsdb)
     if dry_run:
         raise typer.Exit(_dry_run(request, settings, connections))
@@ -95,6 +97,7 @@ def trace(
 def controller(
     ovsdb: OvsdbOption = None,
     listen: ListenOption = None,
+    ovn_sb: SouthboundOption = None,
     app_modules: Annotated[
         list[str] | None, typer.Option("--app", metavar="MODULE", help="Another Ryu app to load beside ours.")
     ] = None,
@@ -103,7 +106,7 @@ def controller(
     """Run the Ryu app: takes tasks from the database until it is stopped."""
     from vtrace_ovs.cli.running import run_controller  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
 
-    settings = _listening(read_settings(), listen)
+    settings = with_southbound(_listening(read_settings(), listen), ovn_sb)
     run_controller(settings, ovsdb_of(settings, ovsdb), tuple(app_modules or ()), framework)
 
 

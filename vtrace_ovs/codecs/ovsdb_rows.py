@@ -37,6 +37,8 @@ OUR_OWNER = "vtrace"
 # Names hypervisors give to a VM's interface: libvirt, Neutron, vhost-user; anything else may be an uplink.
 VM_INTERFACE_NAME = re.compile(r"(vm|tap|vnet|vhu|qvo)")
 NO_OFPORT = -1
+OVN_BRIDGE = "br-int"
+OVN_PROFILE = "ovn"
 NEEDED_PROTOCOL = "OpenFlow13"
 # The controller action takes a meter_id, and Controller rows a type, from here on.
 OLDEST_RELEASE = (2, 11)
@@ -63,7 +65,7 @@ def topology_of(servers: Sequence[ServerRows]) -> TopologyReading:
         seen[rows.uuid] = rows.ovsdb
         name = _node_name(rows, {node.name for node in nodes}, oddities)
         nodes.append(Node(name, rows.ovsdb, _vteps(rows), rows.ovs_version))
-        bridges += (_bridge(name, rows.ovsdb, row, oddities) for row in rows.bridges)
+        bridges += (_bridge(name, rows, row, oddities) for row in rows.bridges)
     return TopologyReading(Topology(tuple(nodes), tuple(bridges)), tuple(oddities))
 
 
@@ -87,20 +89,25 @@ def _vteps(rows: ServerRows) -> tuple[IPAddress, ...]:
     return _addresses(listed)
 
 
-def _bridge(node: str, ovsdb: str, row: BridgeRow, oddities: list[str]) -> Bridge:
+def _bridge(node: str, rows: ServerRows, row: BridgeRow, oddities: list[str]) -> Bridge:
     bridge_id = BridgeId(node, row.name)
     return Bridge(
         id=bridge_id,
         dpid=int(row.datapath_id, 16) if row.datapath_id else None,
         role=_role(bridge_id, row, oddities),
         ports=tuple(port_of(row.name, interface) for interface in row.interfaces),
-        attachment=attachment_of(ovsdb, row.name),
+        attachment=attachment_of(rows.ovsdb, row.name),
         datapath_type=row.datapath_type,
         protocols=row.protocols,
         fail_mode=row.fail_mode,
-        profile=row.external_ids.get("vtrace-profile"),
+        profile=row.external_ids.get("vtrace-profile", OVN_PROFILE if _is_of_ovn(rows, row) else None),
         tenant=row.external_ids.get("vtrace-tenant"),
     )
+
+
+def _is_of_ovn(rows: ServerRows, row: BridgeRow) -> bool:
+    """Whether ovn-controller programs this bridge: it is told where to, and makes ``br-int`` (ovn-controller(8))."""
+    return "ovn-remote" in rows.external_ids and row.name == rows.external_ids.get("ovn-bridge", OVN_BRIDGE)
 
 
 def attachment_of(ovsdb: str, bridge: str) -> Attachment:

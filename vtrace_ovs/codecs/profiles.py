@@ -7,7 +7,15 @@ from pathlib import Path
 
 from vtrace_ovs.codecs.toml_places import Place
 from vtrace_ovs.errors import CodecError
-from vtrace_ovs.model.profile import GENERIC_PROFILE, CookieOwner, PipelineProfile, Stage, TableRole
+from vtrace_ovs.model.profile import (
+    GENERIC_PROFILE,
+    CookieOwner,
+    CookieSource,
+    PipelineProfile,
+    Stage,
+    StageRule,
+    TableRole,
+)
 
 MAX_TABLE = 254
 MAX_COOKIE = (1 << 64) - 1
@@ -50,7 +58,7 @@ def parse_profile(text: str, source: str = "profile") -> PipelineProfile:
     except tomllib.TOMLDecodeError as wrong:
         raise CodecError(f"{source}: not TOML: {wrong}") from wrong
     root = Place(document, "", source)
-    root.table(frozenset({"name", "tables", "owners"}))
+    root.table(frozenset({"name", "tables", "owners", "cookies", "stages"}))
     tables = tuple(_table(entry) for entry in root.require("tables").array())
     numbers = [role.table_id for role in tables]
     if len(set(numbers)) < len(numbers):
@@ -59,6 +67,8 @@ def parse_profile(text: str, source: str = "profile") -> PipelineProfile:
         name=root.require("name").text(),
         tables=tables,
         owners=tuple(_owner(entry) for entry in root.require("owners").array()),
+        cookies=None if (cookies := root.optional("cookies")) is None else cookies.member(CookieSource),
+        stages=() if (stages := root.optional("stages")) is None else tuple(map(_stage, stages.array())),
     )
 
 
@@ -69,6 +79,11 @@ def _table(place: Place) -> TableRole:
         name=place.require("name").text(),
         stage=place.require("stage").member(Stage),
     )
+
+
+def _stage(place: Place) -> StageRule:
+    place.table(frozenset({"part", "stage"}))
+    return StageRule(place.require("part").text(), place.require("stage").member(Stage))
 
 
 def _owner(place: Place) -> CookieOwner:
@@ -95,7 +110,12 @@ def profile_text(profile: PipelineProfile) -> str:
         f"  {{ cookie = {owner.value:#018x}, mask = {owner.mask:#018x}, owner = {_quoted(owner.owner)} }},"
         for owner in profile.owners
     )
-    lines = (f"name = {_quoted(profile.name)}", "tables = [", *tables, "]", "owners = [", *owners, "]")
+    stages = (f"  {{ part = {_quoted(rule.part)}, stage = {_quoted(rule.stage.value)} }}," for rule in profile.stages)
+    cookies = () if profile.cookies is None else (f"cookies = {_quoted(profile.cookies.value)}",)
+    lines = (
+        *(f"name = {_quoted(profile.name)}", *cookies, "tables = [", *tables, "]", "owners = [", *owners, "]"),
+        *(("stages = [", *stages, "]") if profile.stages else ()),
+    )
     return "\n".join(lines) + "\n"
 
 

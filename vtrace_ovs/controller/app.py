@@ -16,6 +16,7 @@ from vtrace_ovs.controller.inventory import InventoryWatch
 from vtrace_ovs.controller.ledger import Ledger
 from vtrace_ovs.controller.links import Links
 from vtrace_ovs.controller.mailbox import Mailbox
+from vtrace_ovs.controller.namer import Namer
 from vtrace_ovs.controller.observer import Observer
 from vtrace_ovs.controller.seam import App, hub, set_ev_cls
 from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
@@ -26,6 +27,7 @@ from vtrace_ovs.model.topology import Topology
 from vtrace_ovs.session.commands import (
     Command,
     EraseIntents,
+    NameFlows,
     ObserveServers,
     Program,
     ReadBridge,
@@ -68,6 +70,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         self._mailbox: Mailbox[Event] = Mailbox(self.report)
         self._ledger = Ledger(surroundings.store, self._mailbox.post, self._fail)
         self._observer = Observer(surroundings.observe, self._mailbox.post)
+        self._namer = Namer(surroundings.name_flows, self._mailbox.post)
         self._inventory = InventoryWatch(
             surroundings.inventory, settings.inventory_interval, self._inventory_read, self._fail
         )
@@ -142,6 +145,8 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
                 self.logger.error("task %d: an error of vtrace itself", task_id, exc_info=error)
             case ObserveServers():
                 self._observer.carry_out(command)
+            case NameFlows():
+                self._namer.carry_out(command)
             case (
                 SaveTaskState()
                 | SaveSnapshot()

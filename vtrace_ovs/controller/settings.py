@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from vtrace_ovs.controller.service_address import ServiceAddress
 from vtrace_ovs.instrumentation.plan import Settings
 from vtrace_ovs.session.boundary import (
+    FlowNamer,
     InventorySource,
     LivenessProbe,
     RemoteAttachment,
@@ -51,3 +52,4 @@ class Surroundings:
     remote: RemoteAttachment
     wait_round: RoundWaiter
     observe: ServerObserver
+    name_flows: FlowNamer

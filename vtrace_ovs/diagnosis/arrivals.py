@@ -64,7 +64,7 @@ def stopped_at_output(case: Case) -> Finding | None:
     where = port_name(case.scene, hop.bridge, hop.out_port)
     port = case.scene.places.port(hop.bridge, hop.out_port)
     inside = port is not None and port.kind is not PortKind.EDGE
-    code = cause_of_drop(expected.drop, None, None, None, case.scene.profile(hop.bridge))
+    code = cause_of_drop(expected.drop, None, None, None)
     note = "" if expected.note is None else f" ({expected.note})"
     return Finding(
         disposition=Disposition.DROPPED,

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from vtrace_ovs.model.flow import FlowKey
-from vtrace_ovs.model.profile import PipelineProfile, Stage
+from vtrace_ovs.model.profile import Stage, TableRole
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode
 
@@ -62,17 +62,14 @@ _BY_SHAPE = {
 }
 
 
-def cause_of_drop(
-    shape: DropShape, table_id: int | None, flow: FlowKey | None, owner: str | None, profile: PipelineProfile
-) -> CauseCode:
-    """Why a table walk ended: by its shape, and for drops by flow or miss by what the table decides.
+def cause_of_drop(shape: DropShape, role: TableRole | None, flow: FlowKey | None, owner: str | None) -> CauseCode:
+    """Why a table walk ended: by its shape, and for drops by flow or miss by what the table decides (``role``).
 
     ``owner`` is whom the profile names for the flow's cookie: it tells a rule about all traffic from a default.
     """
     by_shape = _BY_SHAPE.get(shape)
     if by_shape is not None:
         return by_shape
-    role = None if table_id is None else profile.table(table_id)
     return _by_stage(shape, flow, owner, Stage.OTHER if role is None else role.stage)
 
 

@@ -43,11 +43,11 @@ def drop_finding(
     hop = case.hop
     profile = case.scene.profile(hop.bridge)
     table_id = None if step is None else step.table_id
-    role = None if table_id is None else profile.table(table_id)
     flow = None if step is None else step.flow
     cookie = None if step is None else step.cookie
+    role = profile.role(table_id, cookie)
     owner = None if cookie is None else profile.owner(cookie)
-    code = cause_of_drop(shape, table_id, flow, owner, profile)
+    code = cause_of_drop(shape, role, flow, owner)
     out_port = hop.out_port
     if out_port is None and case.expected is not None:
         out_port = case.expected.out_port

@@ -132,7 +132,7 @@ def _metering_flow(case: Case, meter_id: int) -> Culprit:
     if step is None:
         return Culprit(hop.bridge.node, hop.bridge, meter_id=meter_id)
     profile = case.scene.profile(hop.bridge)
-    role = profile.table(step.table_id)
+    role = profile.role(step.table_id, step.cookie)
     return Culprit(
         node=hop.bridge.node,
         bridge=hop.bridge,

@@ -35,20 +35,66 @@ class CookieOwner:
     owner: str
 
 
+class CookieSource(Enum):
+    """A database that knows what the cookies of a pipeline stand for."""
+
+    OVN_SOUTHBOUND = "ovn-southbound"
+
+
+@dataclass(frozen=True, slots=True)
+class StageRule:
+    """Stages of that database whose name contains ``part`` decide what ``stage`` says."""
+
+    part: str
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFlow:
+    """What that database says of flows with this cookie: the name of their stage, if they have one, and their owner."""
+
+    cookie: int
+    stage: str | None
+    owner: str
+
+
 @dataclass(frozen=True, slots=True)
 class PipelineProfile:
-    """The meaning of one pipeline. The empty profile (``name`` "generic") knows nothing and says so."""
+    """The meaning of one pipeline. The empty profile (``name`` "generic") knows nothing and says so.
+
+    ``cookies`` is who can be asked about cookies, ``stages`` what the stages it names are for (the first rule that fits
+    counts), ``named`` what it said.
+    """
 
     name: str
     tables: tuple[TableRole, ...] = ()
     owners: tuple[CookieOwner, ...] = ()
+    cookies: CookieSource | None = None
+    stages: tuple[StageRule, ...] = ()
+    named: tuple[NamedFlow, ...] = ()
+
+    def role(self, table_id: int | None, cookie: int | None) -> TableRole | None:
+        """What a flow of a table is for: what is said of its cookie, else of the table."""
+        if table_id is None:
+            return None
+        said = self._named(cookie)
+        if said is None or said.stage is None:
+            return self.table(table_id)
+        stage = next((rule.stage for rule in self.stages if rule.part in said.stage), Stage.OTHER)
+        return TableRole(table_id, said.stage, stage)
+
+    def _named(self, cookie: int | None) -> NamedFlow | None:
+        return next((said for said in self.named if said.cookie == cookie), None)
 
     def table(self, table_id: int) -> TableRole | None:
         """The role of a table, if the profile names it."""
         return next((role for role in self.tables if role.table_id == table_id), None)
 
     def owner(self, cookie: int) -> str | None:
-        """Who owns flows with this cookie, if the profile says."""
+        """Who owns flows with this cookie, if the profile or its database says."""
+        said = self._named(cookie)
+        if said is not None:
+            return said.owner
         for entry in self.owners:
             if cookie & entry.mask == entry.value:
                 return entry.owner.format(index=cookie & ~entry.mask)

@@ -64,9 +64,13 @@ class OvsdbClient:
     ) -> None:
         self._stream.close()
 
-    def transact(self, operations: Sequence[Mapping[str, Json]]) -> list[Json]:
+    def databases(self) -> list[Json]:
+        """The names of the databases it serves (RFC 7047 §4.1.1)."""
+        return self._listed(self._call("list_dbs", []))
+
+    def transact(self, operations: Sequence[Mapping[str, Json]], database: str = DATABASE) -> list[Json]:
         """The result of each operation. Raises OvsdbError when the server refuses any of them; then none happened."""
-        results = self._listed(self._call("transact", [DATABASE, *operations]))
+        results = self._listed(self._call("transact", [database, *operations]))
         for result in results:
             if isinstance(result, Mapping) and "error" in result:
                 raise self._refused(_reason(result))

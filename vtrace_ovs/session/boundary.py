@@ -1,10 +1,11 @@
 """What a controller needs of the other edges, as Protocols: ``cli`` hands the real ones in, so edges never meet."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from vtrace_ovs.model.cost import ServerReading
 from vtrace_ovs.model.flow import BridgeTables
+from vtrace_ovs.model.profile import NamedFlow
 from vtrace_ovs.model.records import CounterSample, PacketInRecord
 from vtrace_ovs.model.task import Intent, IntentDraft, Task, TaskState
 from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
@@ -32,6 +33,9 @@ RoundWaiter = Callable[[Bridge, Callable[[], None]], bool]
 """Blocks while ovs-vswitchd brings its datapath in line once, calling the function (which changes a flow) until it has;
 False if it cannot be asked. Never raises."""
 
+
+FlowNamer = Callable[[Collection[int]], tuple[NamedFlow, ...]]
+"""What the database behind a pipeline says of these cookies, as far as it can name them. Blocks; never raises."""
 
 ServerObserver = Callable[[Bridge], ServerReading | None]
 """Reads a bridge's server, blocking: its datapaths and processor time; None if it says nothing. Never raises."""

@@ -25,9 +25,10 @@ from vtrace_ovs.session.commands import (
     SaveTrajectories,
 )
 from vtrace_ovs.session.deployment import Deployment
-from vtrace_ovs.session.events import BridgeRead, PacketInReceived
+from vtrace_ovs.session.events import BridgeRead, FlowsNamed, PacketInReceived
 from vtrace_ovs.session.faults import confined, unjudged
 from vtrace_ovs.session.judging import judge, samples_of, scene_of
+from vtrace_ovs.session.naming import Naming
 from vtrace_ovs.session.runs import Stage, TaskRun
 from vtrace_ovs.session.settings import SessionSettings
 from vtrace_ovs.trajectories.stitch import Stitcher, complete
@@ -56,6 +57,7 @@ class Collection:
         self._settings = settings
         self._profile_named = profile_named
         self._stitcher = Stitcher(fleet.topology)
+        self.naming = Naming(settings.naming_deadline)
 
     def armed(self, run: TaskRun) -> tuple[Command, ...]:
         """Fix what the task is judged by: the tables and meters of this moment."""
@@ -163,6 +165,7 @@ class Collection:
             commands.extend(self._decide(run, group, at))
             if not group.undecided:
                 del run.open[name]
+        commands.extend(self.naming.ask(at))
         if run.dirty and at - run.saved_at >= self._settings.interim_interval:
             run.dirty, run.saved_at = False, at
             commands.append(self.conclude(run, final=False))
@@ -226,11 +229,22 @@ class Collection:
             packet = judge(observed, group.records, run.network, scene)
         except Exception as error:  # noqa: BLE001 - the other packets, and the other tasks, are judged all the same
             packet = unjudged(run, observed, error)
+        self.naming.notice(packet.verdict, scene.profiles)
         if only_if_sure and packet.verdict.disposition is Disposition.INCONCLUSIVE:
             return False
         group.decisions[observed.occurrence] = packet
         run.dirty, run.concluded = True, False
         return True
+
+    def flows_named(self, event: FlowsNamed, runs: Iterable[TaskRun]) -> None:
+        """Flows that verdicts blame have names now: say them."""
+        new = self.naming.take(event.cookies, event.named)
+        self._fleet.version += bool(new)
+        for run in runs:
+            for group in run.groups.values() if new and run.stage in JUDGED_STAGES else ():
+                for packet in tuple(group.decisions.values()):
+                    if packet.verdict.culprit is not None and packet.verdict.culprit.cookie in new:
+                        self._settle(run, group, packet.observed)
 
     def conclude(self, run: TaskRun, *, final: bool) -> SaveResult:
         """What is known of a task, as a result."""
@@ -268,7 +282,8 @@ class Collection:
 
     def _scene(self, run: TaskRun) -> Scene:
         if run.scene is None or run.scene_version != self._fleet.version:
-            profiles = {b: self._profile_named(state.bridge.profile) for b, state in self._fleet.states.items()}
+            states = self._fleet.states.items()
+            profiles = {b: self.naming.told(self._profile_named(state.bridge.profile)) for b, state in states}
             hop_limit = self._deployment.marks.length + 1
             run.scene = scene_of(self._fleet, profiles, run.meters_before, hop_limit, run.armed_at)
             run.calm_scene = replace(run.scene, copies_lost={}) if run.scene.copies_lost else None

@@ -60,6 +60,13 @@ class ObserveServers:
 
 
 @dataclass(frozen=True, slots=True)
+class NameFlows:
+    """Ask the database behind OVN's pipeline what these cookies stand for; answered by ``FlowsNamed``."""
+
+    cookies: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SaveTaskState:
     """A task moved on."""
 
@@ -123,6 +130,7 @@ Command = (
     | EraseIntents
     | Program
     | ObserveServers
+    | NameFlows
     | SaveTaskState
     | SaveSnapshot
     | SaveRecords

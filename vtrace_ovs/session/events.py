@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from vtrace_ovs.model.cost import Moment, ServerReading
 from vtrace_ovs.model.flow import BridgeTables, MeterCounters
 from vtrace_ovs.model.packet import Headers
+from vtrace_ovs.model.profile import NamedFlow
 from vtrace_ovs.model.records import PacketIn
 from vtrace_ovs.model.task import Task
 from vtrace_ovs.model.topology import BridgeId, Topology
@@ -111,6 +112,15 @@ class PacketInReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowsNamed:
+    """The answer to ``NameFlows``: what is known of the cookies that were asked for."""
+
+    at: float
+    cookies: tuple[int, ...]
+    named: tuple[NamedFlow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed."""
 
@@ -129,5 +139,6 @@ Event = (
     | Programmed
     | ServerObserved
     | PacketInReceived
+    | FlowsNamed
     | Tick
 )

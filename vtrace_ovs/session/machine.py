@@ -22,6 +22,7 @@ from vtrace_ovs.session.events import (
     BridgeUp,
     CancelRequested,
     Event,
+    FlowsNamed,
     IntentsWritten,
     InventoryRead,
     PacketInReceived,
@@ -92,6 +93,8 @@ class Session:
                 return self.deployment.programmed(event)
             case PacketInReceived():
                 return self.collection.packet_in(event, tuple(self.runs.values()))
+            case FlowsNamed():
+                self.collection.flows_named(event, self.runs.values())
             case Tick(at):
                 return (*self._overdue(at), *self.deployment.drained(at))
             case _:
@@ -261,7 +264,7 @@ class Session:
     def _drain(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         """Copies that are late may still change what was decided."""
         commands = self.collection.progress(run, at)
-        if at < run.drained_at or (run.undecided and not run.cancelled):
+        if at < run.drained_at or ((run.undecided or self.collection.naming.awaits(at)) and not run.cancelled):
             return commands
         run.stage, self.deployment.stale = Stage.REMOVING, True
         return (*commands, *self.collection.finish(run))

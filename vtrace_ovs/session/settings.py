@@ -11,7 +11,8 @@ class SessionSettings:
     log service. ``drain`` is how long packets may be in flight after coloring ends, ``answer_deadline`` how long a
     bridge may take to answer, ``slot_quarantine`` how long a task number rests, ``inventory_deadline`` how long a task
     waits for bridges to be known. Interim results are at least ``interim_interval`` apart. The end of a task waits
-    ``observation_deadline`` for servers to tell what the trace cost them.
+    ``observation_deadline`` for servers to tell what the trace cost them, and ``naming_deadline`` for a database that
+    knows what cookies stand for.
     """
 
     short_buffer: float = 1.0
@@ -22,3 +23,4 @@ class SessionSettings:
     inventory_deadline: float = 10.0
     interim_interval: float = 0.5
     observation_deadline: float = 1.0
+    naming_deadline: float = 2.0

@@ -268,3 +268,19 @@ def test_obstacles_are_looked_up_by_the_bridges_server() -> None:
     modern = topology_of([replace(old, ovs_version="3.1.0")]).topology
     assert attach_obstacle(modern, replace(modern.bridges[0], protocols=("OpenFlow10",))) is not None
     assert attach_obstacle(modern, modern.bridges[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("external_ids", "name", "profile"),
+    [
+        ({"ovn-remote": "tcp:10.0.0.1:6642"}, "br-int", "ovn"),
+        ({"ovn-remote": "tcp:10.0.0.1:6642", "ovn-bridge": "br-ovn"}, "br-ovn", "ovn"),
+        ({"ovn-remote": "tcp:10.0.0.1:6642"}, "br-ex", None),
+        ({}, "br-int", None),
+    ],
+)
+def test_the_bridge_ovn_controller_programs_has_ovns_profile(
+    external_ids: dict[str, str], name: str, profile: str | None
+) -> None:
+    rows = replace(server(bridge_row(name)), external_ids=external_ids)
+    assert topology_of([rows]).topology.bridges[0].profile == profile

@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def surroundings(store: Store, inventory: InventorySource) -> Surroundings:
-    return Surroundings(store, inventory, lambda _: None, NoRemote(), lambda *_: True, lambda _: None)
+    return Surroundings(store, inventory, lambda _: None, NoRemote(), lambda *_: True, lambda _: None, lambda _: ())
 
 
 def test_a_controller_runs_until_its_tasks_have_ended(store: Store) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from vtrace_ovs.diagnosis.causes import CATEGORIES, cause_of_drop
 from vtrace_ovs.model.flow import FlowKey
-from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
+from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode
 
@@ -26,7 +26,7 @@ def test_the_categories_of_the_papers_table_4_are_all_in_use() -> None:
 
 @pytest.mark.parametrize("shape", DropShape)
 def test_every_shape_has_a_cause_even_without_a_profile(shape: DropShape) -> None:
-    assert cause_of_drop(shape, 7, None, None, GENERIC_PROFILE) is not CauseCode.NONE
+    assert cause_of_drop(shape, None, None, None) is not CauseCode.NONE
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_every_shape_has_a_cause_even_without_a_profile(shape: DropShape) -> Non
 def test_the_owner_tells_a_rule_about_everything_from_a_default(
     owner: str | None, code: CauseCode, flow: Callable[..., FlowKey], profile: PipelineProfile
 ) -> None:
-    assert cause_of_drop(DropShape.EXPLICIT_DROP, 20, flow(20, 9, reg1=3), owner, profile) is code
+    assert cause_of_drop(DropShape.EXPLICIT_DROP, profile.table(20), flow(20, 9, reg1=3), owner) is code
