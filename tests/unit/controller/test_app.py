@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def app(store: Store) -> VTraceApp:
     """Not started: what is reported waits in its inbox."""
     surroundings = Surroundings(
-        store, lambda: (Topology(), ()), lambda _: None, NoRemote(), lambda *_: True, lambda _: None
+        store, lambda: (Topology(), ()), lambda _: None, NoRemote(), lambda *_: True, lambda _: None, lambda _: ()
     )
     return VTraceApp(settings=ControllerSettings(generation=7), surroundings=surroundings)
 
