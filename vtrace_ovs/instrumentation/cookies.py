@@ -23,6 +23,7 @@ class CookieKind(Enum):
     LEAVE = 0x05
     TURN = 0x06
     ASKED = 0x07
+    ENTER = 0x08
     COLOR = 0x81
     UNCOLORED = 0x82
 

@@ -4,23 +4,24 @@ from collections.abc import Iterator
 from itertools import product
 
 from vtrace_ovs.instrumentation.cookies import CookieKind
+from vtrace_ovs.instrumentation.entrance import BELOW_TOP, ENTRY_TABLE, TOP
 from vtrace_ovs.instrumentation.marks import Mark
 from vtrace_ovs.instrumentation.outlets import armed_vteps, peer_is_armed, tunnel_keys
 from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.instrumentation.reach import exactly, filter_match
 from vtrace_ovs.instrumentation.site import Site, apply
 from vtrace_ovs.instrumentation.state import State
-from vtrace_ovs.model.actions import Resubmit
+from vtrace_ovs.model.actions import Action, Resubmit
+from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import FlowMod
-from vtrace_ovs.model.match import Match
+from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import ARP_OP, ETH_TYPE, ICMPV6_TYPE, IN_PORT, IP_DSCP, IP_PROTO
 from vtrace_ovs.model.packet import IpFamily, IpProtocol
 from vtrace_ovs.model.topology import Port, PortKind
 
-ENTRY_TABLE = 0
-TOP = 65535
-BELOW_TOP = 65534
 QUESTION = 65533  # a solicitation may be a packet of the filter
+COLORED = 4
+UNCOLORED = 3
 TASK = 2
 NO_TASK = 1  # not 0: OVS gives copies from a table-miss flow another reason (OFPR_NO_MATCH)
 AGAIN = Resubmit(None, ENTRY_TABLE)
@@ -39,11 +40,32 @@ def inlet_ports(site: Site) -> tuple[Port, ...]:
     return tuple(port for port in site.bridge.ports if _from_armed_vfd(site, port))
 
 
+def enter_flows(site: Site) -> Iterator[FlowMod]:
+    """Where five-tuples are looked up aside: send packets of source ports there, and the others' on as they came."""
+    if not site.entrance.aside:
+        return
+    look_up = apply(Resubmit(None, site.tables.classify))
+    go_on = apply(site.state.load(State()), AGAIN)
+    for ofport in sorted({ofport for task in site.tasks for ofport in task.ofports(site.bridge.id)}):
+        here = Match.of(exactly(IN_PORT, ofport), site.state.unseen())
+        coloring = (task.filter for task in site.tasks if ofport in task.ofports(site.bridge.id))
+        for kind in dict.fromkeys(map(_kind, coloring)):
+            yield site.flow((ENTRY_TABLE, TOP), here.with_fields(*kind), CookieKind.ENTER, look_up)
+        yield site.flow((site.tables.classify, TASK), here, CookieKind.ENTER, go_on)
+
+
+def _kind(task_filter: Filter) -> tuple[MaskedField, ...]:
+    """The filter's packets, as far as no trie is concerned."""
+    return tuple(masked for masked in filter_match(task_filter).fields if masked.field in {ETH_TYPE, IP_PROTO})
+
+
 def source_flows(site: Site) -> Iterator[FlowMod]:
     """Color and log a task's packets where they enter the overlay; packets with an unplanned DSCP are only logged.
 
     A packet with the state bit set has been here, so the resubmit cannot recurse (trap T5).
     """
+    aside = site.entrance.aside
+    table_id, top, below = (site.tables.classify, COLORED, UNCOLORED) if aside else (ENTRY_TABLE, TOP, BELOW_TOP)
     for task in site.tasks:
         for ofport in sorted(task.ofports(site.bridge.id)):
             match = filter_match(task.filter).with_fields(exactly(IN_PORT, ofport), site.state.unseen())
@@ -52,13 +74,11 @@ def source_flows(site: Site) -> Iterator[FlowMod]:
                 load = site.state.load(State(traced=True, index=1, code=code, dscp=dscp, slot=task.slot))
                 log = site.book.arrival(ProbeKind.COLORED, ENTRY_TABLE, ofport)
                 colored = match.with_fields(exactly(IP_DSCP, dscp))
-                yield site.flow((ENTRY_TABLE, TOP), colored, CookieKind.COLOR, apply(load, log, AGAIN), task.slot)
+                yield site.flow((table_id, top), colored, CookieKind.COLOR, apply(load, log, AGAIN), task.slot)
             if not site.state.outlives_the_bridge:
                 load = site.state.load(State(slot=task.slot))
                 log = site.book.arrival(ProbeKind.UNCOLORED, ENTRY_TABLE, ofport)
-                yield site.flow(
-                    (ENTRY_TABLE, BELOW_TOP), match, CookieKind.UNCOLORED, apply(load, log, AGAIN), task.slot
-                )
+                yield site.flow((table_id, below), match, CookieKind.UNCOLORED, apply(load, log, AGAIN), task.slot)
 
 
 def question_flows(site: Site) -> Iterator[FlowMod]:
@@ -95,7 +115,7 @@ def inlet_flows(site: Site) -> Iterator[FlowMod]:
                 exactly(IN_PORT, port.ofport), exactly(ETH_TYPE, family), exactly(IP_DSCP, mark.code)
             ).with_fields(site.state.unseen())
             look_up = Resubmit(None, site.tables.classify)
-            actions = apply(site.state.load(_arrived(site, mark)), look_up)
+            actions = apply(*_isolation(site, port), site.state.load(_arrived(site, mark)), look_up)
             yield site.flow((ENTRY_TABLE, TOP), match, CookieKind.MARK, actions)
     yield from _arrivals(site, ports, None)
     foreign = site.book.arrival(ProbeKind.FOREIGN, site.tables.classify, None)
@@ -116,8 +136,13 @@ def _arrivals(site: Site, ports: tuple[Port, ...], mark: Mark | None) -> Iterato
             for match in (filter_match(entry) for entry in task.filters):
                 for key in tunnel_keys(port, task):
                     whole = match.with_fields(*here.fields, *key)
-                    actions = apply(adopt, site.state.restore_dscp(), log, AGAIN)
+                    isolation = () if mark is None else _isolation(site, port)
+                    actions = apply(*isolation, adopt, site.state.restore_dscp(), log, AGAIN)
                     yield site.flow(place, whole, CookieKind.CLASSIFY, actions, task.slot)
+
+
+def _isolation(site: Site, port: Port) -> tuple[Action, ...]:
+    return site.entrance.isolation(port.ofport) if port.kind is PortKind.PATCH else ()
 
 
 def _arrived(site: Site, mark: Mark, slot: int | None = None) -> State:

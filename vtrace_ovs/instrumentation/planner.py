@@ -7,7 +7,8 @@ from math import ceil
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.clones import Clones, clones
 from vtrace_ovs.instrumentation.cookies import is_ours
-from vtrace_ovs.instrumentation.inlets import ENTRY_TABLE, inlet_flows, inlet_ports, question_flows, source_flows
+from vtrace_ovs.instrumentation.entrance import BELOW_TOP, ENTRY_TABLE, entrance
+from vtrace_ovs.instrumentation.inlets import enter_flows, inlet_flows, inlet_ports, question_flows, source_flows
 from vtrace_ovs.instrumentation.outlets import outlet_flows, told_apart
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
 from vtrace_ovs.instrumentation.probes import ProbeBook
@@ -43,15 +44,17 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
     """
     production = tuple(flow for flow in tables.flows if not is_ours(flow.cookie))
     meters = spare_meters(tables.meters, None if installed is None else installed.meter_ids)
+    state = spare_field(production, tables.groups, None if installed is None else installed.state)
     site = Site(
         bridge=bridge,
         tasks=tasks,
         scene=scene,
         settings=settings,
-        state=spare_field(production, tables.groups, None if installed is None else installed.state),
+        state=state,
         tables=spare_tables(production, tables.groups, None if installed is None else installed.tables),
         book=ProbeBook(settings, meters),
         lifetimes=_lifetimes(tasks, settings, now),
+        entrance=entrance(production, state),
     )
     _refuse_twins(site)
     groups = {group.group_id: group for group in tables.groups}
@@ -62,7 +65,7 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         _refuse_label_writers(reached)
     cloned = clones(site, Splicer.of(site, groups), reached)
     _refuse_leaks(site, cloned)
-    sinks = (*inlet_flows(site), *question_flows(site), *cloned.flows, *outlet_flows(site))
+    sinks = (*enter_flows(site), *inlet_flows(site), *question_flows(site), *cloned.flows, *outlet_flows(site))
     sources = tuple(source_flows(site))
     _refuse_too_high(production, (*sinks, *sources))
     total = len(sinks) + len(sources)
@@ -149,10 +152,10 @@ def _refuse_leaks(site: Site, cloned: Clones) -> None:
 
 
 def _refuse_too_high(production: tuple[Flow, ...], ours: Iterable[FlowMod]) -> None:
-    high = tuple(flow for flow in production if flow.table_id == ENTRY_TABLE and flow.priority >= LONGEST_TIMEOUT - 1)
+    high = tuple(flow for flow in production if flow.table_id == ENTRY_TABLE and flow.priority >= BELOW_TOP)
     for mod in ours if high else ():
         for flow in high:
-            entry = mod.table_id == ENTRY_TABLE and mod.priority >= LONGEST_TIMEOUT - 1
+            entry = mod.table_id == ENTRY_TABLE and mod.priority >= BELOW_TOP
             if entry and flow.priority >= mod.priority and flow.match.overlaps(mod.match):
                 raise RefusedError(
                     f"a production flow is in the way at the highest priority of table 0: "

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
+from vtrace_ovs.instrumentation.entrance import Entrance
 from vtrace_ovs.instrumentation.plan import ArmedTask, PrivateTables, Scene, Settings
 from vtrace_ovs.instrumentation.probes import ProbeBook
 from vtrace_ovs.instrumentation.state import StateField
@@ -38,6 +39,7 @@ class Site:
     tables: PrivateTables
     book: ProbeBook
     lifetimes: Lifetimes
+    entrance: Entrance
 
     @property
     def families(self) -> tuple[IpFamily, ...]:

@@ -91,6 +91,8 @@ class Splicer:
         complete = not self._hidden(flow)
         if shape is Shape.TO_CONTROLLER:
             return Spliced(self._handed_over(flow), complete)
+        if _outline(flow.instructions).told_by_cookie:
+            return Spliced(self._handed_over(flow), complete=False)
         if shape is Shape.DEAD_END:
             if conclusive or not any(True for _ in every_action(flow.instructions)):
                 log = self.site.book.dead_end(flow, conclusive=conclusive)
@@ -108,7 +110,10 @@ class Splicer:
         return Passing.ON if shape is Shape.LEADS_ON else Passing.ENDS
 
     def _handed_over(self, flow: Flow) -> tuple[Instruction, ...]:
-        """Let the flow itself run: a production controller reads cookie and reason of the flow that sent a packet."""
+        """Let the flow itself run: a production controller reads cookie and reason of the flow that sent a packet.
+
+        Where it does more than that, the trace ends here, and the rest of the packet's way is inferred.
+        """
         state = self.site.state
         log = self.site.book.outlet(flow, 0, Egress())
         again = Resubmit(None, flow.table_id)
@@ -204,6 +209,7 @@ class _Outline:
     leads_on: bool
     hidden: bool
     to_controller: bool
+    told_by_cookie: bool
     groups: tuple[Group, ...]
 
 
@@ -220,6 +226,7 @@ def _outline(instructions: tuple[Instruction, ...]) -> _Outline:
         or any(isinstance(action, UnknownAction) for action in actions)
         or any(isinstance(instruction, UnknownInstruction) for instruction in instructions),
         to_controller=any(_to_controller(action) for action in actions),
+        told_by_cookie=any(_told_by_cookie(action) for action in actions),
         groups=tuple(action for action in top if isinstance(action, Group)),
     )
 
@@ -254,6 +261,11 @@ def _translates(action: Action) -> bool:
 
 def _to_controller(action: Action) -> bool:
     return isinstance(action, Controller) or (isinstance(action, Output) and action.port == OFPP_CONTROLLER)
+
+
+def _told_by_cookie(action: Action) -> bool:
+    """Whether a production controller knows its packet-ins by the flow's cookie, for want of ``userdata``."""
+    return _to_controller(action) and not (isinstance(action, Controller) and action.userdata)
 
 
 def _first(log: Controller, instructions: tuple[Instruction, ...]) -> tuple[Instruction, ...]:

@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from vtrace_ovs.instrumentation.entrance import Entrance
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.plan import ArmedTask, PrivateMeters, PrivateTables, Scene, Settings, SourcePorts
 from vtrace_ovs.instrumentation.probes import ProbeBook
@@ -78,4 +79,5 @@ def settings() -> Settings:
 def site(bridge: Bridge, scene: Scene, task: ArmedTask, settings: Settings) -> Site:
     book = ProbeBook(settings, PrivateMeters(1, 2))
     tables = PrivateTables(253, 252, 251)
-    return Site(bridge, (task,), scene, settings, StateField(REGISTERS[15]), tables, book, Lifetimes(40, {5: 30}))
+    state, lifetimes = StateField(REGISTERS[15]), Lifetimes(40, {5: 30})
+    return Site(bridge, (task,), scene, settings, state, tables, book, lifetimes, Entrance())

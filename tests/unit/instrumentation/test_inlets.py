@@ -2,15 +2,16 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
-from vtrace_ovs.instrumentation.inlets import inlet_flows, inlet_ports, question_flows, source_flows
+from vtrace_ovs.instrumentation.entrance import Entrance
+from vtrace_ovs.instrumentation.inlets import enter_flows, inlet_flows, inlet_ports, question_flows, source_flows
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.site import Site
 from vtrace_ovs.instrumentation.state import State, StateField
-from vtrace_ovs.model.actions import Action, ApplyActions, Controller, Resubmit
+from vtrace_ovs.model.actions import Action, ApplyActions, Controller, Output, Resubmit
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import FlowMod
-from vtrace_ovs.model.match import MaskedField
-from vtrace_ovs.model.oxm import ARP_OP, ETH_TYPE, ICMPV6_TYPE, IN_PORT, IP_DSCP, IP_PROTO, PKT_MARK, TUN_ID
+from vtrace_ovs.model.match import MaskedField, Match
+from vtrace_ovs.model.oxm import ARP_OP, ETH_TYPE, ICMPV6_TYPE, IN_PORT, IP_DSCP, IP_PROTO, IPV4_SRC, PKT_MARK, TUN_ID
 from vtrace_ovs.model.packet import IpFamily
 
 
@@ -117,3 +118,24 @@ def test_a_filter_of_ipv6_listens_for_solicitations(site: Site) -> None:
     task = replace(site.tasks[0], filter=Filter("tcp6", protocol=6, family=IpFamily.IPV6))
     (mod,) = question_flows(replace(site, tasks=(task,)))
     assert [value(mod, mod.match.get(entry)) for entry in (ETH_TYPE, IP_PROTO, ICMPV6_TYPE)] == [0x86DD, 58, 135]
+
+
+def test_five_tuples_looked_up_aside_leave_no_address_in_the_first_table(site: Site) -> None:
+    aside = replace(site, entrance=Entrance(aside=True))
+    entering, others = enter_flows(aside)
+    assert (entering.table_id, value(entering, entering.match.get(IP_PROTO))) == (0, 6)
+    assert entering.match.get(IPV4_SRC) is None
+    assert actions(entering) == (Resubmit(None, 253),)
+    assert (others.table_id, actions(others)) == (253, (site.state.load(State()), Resubmit(None, 0)))
+    sources = tuple(source_flows(aside))
+    assert [(mod.table_id, kind(mod)) for mod in sources] == [(253, CookieKind.COLOR), (253, CookieKind.UNCOLORED)]
+    assert others.priority < min(mod.priority for mod in sources)
+    assert tuple(enter_flows(site)) == ()
+
+
+def test_marked_packets_of_a_patch_port_stay_isolated_where_productions_are(site: Site) -> None:
+    isolating = replace(site, entrance=Entrance(final=(Match(),)))
+    marking = [mod for mod in inlet_flows(isolating) if kind(mod) is CookieKind.MARK]
+    first = {value(mod, mod.match.get(IN_PORT)): actions(mod)[0] for mod in marking}
+    assert first[2] == Output(2, 64)
+    assert not any(isinstance(first[port], Output) for port in (3, 4))

@@ -70,6 +70,28 @@ def shape(actions: tuple[Action, ...]) -> list[object]:
     return ["log" if isinstance(action, Controller) else action for action in actions]
 
 
+@pytest.mark.parametrize(
+    "rest", [applied(Controller(0), Output(3)), applied(Output(OFPP_CONTROLLER), Resubmit(None, 9))]
+)
+def test_a_flow_whose_packet_ins_are_known_by_its_cookie_runs_itself_and_is_not_logged_further(
+    site: Site, rest: ApplyActions
+) -> None:
+    result = Splicer.of(site, {}).splice(flow(rest), conclusive=True)
+    (only,) = result.instructions
+    assert isinstance(only, ApplyActions)
+    assert only.actions[1:] == (
+        site.state.set_traced(traced=False),
+        Resubmit(None, 4),
+        site.state.set_traced(traced=True),
+    )
+    assert not result.complete
+
+
+def test_packet_ins_with_userdata_are_known_by_it(site: Site) -> None:
+    told = Controller(0, userdata=b"next")
+    assert told in spliced(site, flow(applied(told, Resubmit(None, 9))))
+
+
 def test_a_vm_gets_the_packet_as_it_is_after_the_log(site: Site) -> None:
     actions = spliced(site, flow(applied(DecTtl(), Output(1))))
     assert shape(actions) == [DecTtl(), "log", Output(1)]
