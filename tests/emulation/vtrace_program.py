@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vtrace_ovs.cli.api import add_vtrace
+from vtrace_ovs.errors import StorageError
 from vtrace_ovs.lab.network import VM_INTERFACE, Lab
 from vtrace_ovs.lab.server import programs
 from vtrace_ovs.lab.traffic import RunningTraffic, TrafficProtocol, TrafficRequest
@@ -102,8 +103,13 @@ class Vtrace:
         """A task's state, as another process sees it in the database; None while there is no such task."""
         if not Path(self.environment["VTRACE_DATABASE"]).exists():
             return None
-        with self.store() as store:
-            task = store.task(number)
+        try:
+            with self.store() as store:
+                task = store.task(number)
+        except StorageError as error:
+            if "is empty" in str(error):  # it is being made at this moment
+                return None
+            raise
         return None if task is None else task.state.value
 
     def open_intents(self) -> int:

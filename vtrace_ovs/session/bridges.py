@@ -9,6 +9,9 @@ from vtrace_ovs.model.flow import BridgeTables, MeterCounters
 from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
 from vtrace_ovs.session.commands import ReadBridge
 
+PEEKED_FLOWS = 5000
+"""A larger table is read when a verdict needs it, not just to see whether anything changed."""
+
 
 @dataclass(slots=True)
 class BridgeState:
@@ -19,7 +22,8 @@ class BridgeState:
     asked for, ``up_at`` when it last came up. ``stranger`` is set when another run of this tool has flows there.
     ``copies`` counts what our meter let through, ``scarce_since`` is when half of its burst was spent.
     ``left`` are plans of ours of which something may still be there though nothing is counted on, ``owed`` the tasks
-    whose intents that keeps open.
+    whose intents that keeps open. ``peeked_at`` is when it was last looked at only to see whether anything changed;
+    ``wiped`` is what somebody else did to our flows, last at ``wiped_at``.
     """
 
     bridge: Bridge
@@ -39,6 +43,9 @@ class BridgeState:
     asked_at: float = 0.0
     left: tuple[BridgePlan, ...] = ()
     owed: set[int] = field(default_factory=set)
+    peeked_at: float = 0.0
+    wiped_at: float = 0.0
+    wiped: str = ""
 
     def forsake(self, *plans: BridgePlan | None) -> None:
         """Count on nothing of ours there any more, but remember what may be left."""
@@ -122,6 +129,18 @@ class Fleet:
         for bridge in asked:
             self.states[bridge].asked_at = at
         return tuple(map(ReadBridge, asked))
+
+    def peek(self, at: float, interval: float) -> tuple[ReadBridge, ...]:
+        """Look at the bridges nobody has looked at for so long, unless that would be a burden to them."""
+        due = [
+            state
+            for state in self.states.values()
+            if state.up and state.tables is not None and len(state.tables.flows) <= PEEKED_FLOWS
+            if at - max(state.read_at, state.asked_at, state.peeked_at) >= interval
+        ]
+        for state in due:
+            state.peeked_at = at
+        return tuple(ReadBridge(state.bridge.id) for state in due)
 
     def silent(self, at: float, deadline: float) -> tuple[BridgeId, ...]:
         """The bridges that have owed an answer to ``ask`` for ``deadline`` seconds."""

@@ -8,6 +8,7 @@ from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.instrumentation.cookies import GENERATION_SHIFT, is_ours
 from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.instrumentation.reading import LogReading, read_log
+from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.oxm import IN_PORT
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.records import Loc
@@ -31,6 +32,7 @@ from vtrace_ovs.session.judging import judge, samples_of, scene_of
 from vtrace_ovs.session.naming import Naming
 from vtrace_ovs.session.runs import Stage, TaskRun
 from vtrace_ovs.session.settings import SessionSettings
+from vtrace_ovs.session.wiping import kept, loss
 from vtrace_ovs.trajectories.stitch import Stitcher, complete
 from vtrace_ovs.walker.network import Network
 
@@ -81,15 +83,33 @@ class Collection:
         plans = self._deployment.plans_on(event.bridge)
         private = frozenset(meter.meter_id for plan in plans for meter in plan.meters)
         meters = tuple(entry for entry in event.tables.meters if entry.meter_id not in private)
+        peeked = state.peeked_at > max(state.asked_at, state.read_at)
         state.adopt(replace(event.tables, flows=theirs, meters=meters), event.meters, event.at)
         self._fleet.version += 1
+        judged = [run for run in runs if run.stage in JUDGED_STAGES]
+        self._look_for_wiping(state, judged, ours, event.at)
         commands: list[Command] = []
-        for run in runs:
-            if run.stage in JUDGED_STAGES:
-                with confined(run):
+        for run in judged:
+            with confined(run):
+                if not peeked:
                     commands.append(SaveSamples(samples_of(run.task.id, event, ours)))
-                    commands.extend(self._follow(run, state))
+                commands.extend(self._follow(run, state))
         return tuple(commands)
+
+    def _look_for_wiping(self, state: BridgeState, runs: Iterable[TaskRun], ours: tuple[Flow, ...], at: float) -> None:
+        """Invalidate the tasks whose flows somebody took out, and count on nothing that may be left of them."""
+        if state.carried is None:
+            return
+        coloring = frozenset(run.slot for run in runs if run.coloring and at < run.promised_until)
+        coming = self._deployment.plan_coming_to(state.bridge.id)
+        found = loss(kept(state.carried, coming, coloring, at), ours)
+        if found is None:
+            return
+        state.wiped, state.wiped_at = found, at
+        for run in runs:
+            run.invalidate(f"{state.bridge.id}: {found}")
+        if self._deployment.idle:
+            state.forsake()
 
     def _follow(self, run: TaskRun, state: BridgeState) -> tuple[Command, ...]:
         """Judge by the new tables, and clone from them, when production changed them under a running task."""

@@ -84,6 +84,12 @@ class Deployment:
         there = () if state is None else (state.carried, *state.left)
         return tuple(plan for plan in (coming, *there) if plan is not None)
 
+    def plan_coming_to(self, bridge: BridgeId) -> BridgePlan | None:
+        """What a bridge will carry once the rollout under way is over; what it carries when there is none."""
+        if self.rollout is not None and bridge in self.rollout.wanted:
+            return self.rollout.wanted[bridge]
+        return self.fleet.states[bridge].carried
+
     def begin(self, runs: Iterable[TaskRun], at: float, *, reread: bool) -> tuple[Command, ...]:
         """Start a transition to what these tasks need. ``reread``: plan from freshly read tables."""
         self.stale, self.refusal, self.errors, self._since = False, None, {}, at

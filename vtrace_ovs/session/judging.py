@@ -32,7 +32,11 @@ def scene_of(
         topology=fleet.topology,
         profiles=profiles,
         unreachable=fleet.unreachable(),
-        unobserved={bridge: LATE for bridge, state in fleet.states.items() if state.up and state.up_at > armed_at},
+        unobserved={
+            bridge: state.wiped if state.wiped_at > armed_at else LATE
+            for bridge, state in fleet.states.items()
+            if state.up and max(state.up_at, state.wiped_at) > armed_at
+        },
         meters=tuple(
             reading
             for bridge, state in fleet.states.items()

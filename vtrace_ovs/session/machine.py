@@ -96,7 +96,7 @@ class Session:
             case FlowsNamed():
                 self.collection.flows_named(event, self.runs.values())
             case Tick(at):
-                return (*self._overdue(at), *self.deployment.drained(at))
+                return (*self._overdue(at), *self.deployment.drained(at), *self._peek(at))
             case _:
                 assert_never(event)
         return ()
@@ -153,6 +153,10 @@ class Session:
             reason = f"ovs-vswitchd did not answer within {self.settings.answer_deadline:g} s"
             commands.extend(self._bridge_down(bridge, reason, at))
         return tuple(commands)
+
+    def _peek(self, at: float) -> tuple[Command, ...]:
+        collecting = any(run.stage is Stage.COLLECTING for run in self.runs.values())
+        return self.fleet.peek(at, self.settings.peek_interval) if collecting and self.deployment.settled else ()
 
     def _free_slot(self, at: float) -> int:
         """The smallest task number that is neither in use nor may still be carried by a late packet (trap T18)."""
@@ -248,7 +252,7 @@ class Session:
         problem = self.deployment.first_problem()
         if problem is not None and self.deployment.idle and not self.deployment.arms:
             run.note(f"the bridges could not be instrumented anew while the trace ran: {problem}")
-        if run.full or run.cancelled or at >= run.deadline:
+        if run.full or run.cancelled or run.invalidated or at >= run.deadline:
             run.stage, self.deployment.stale = Stage.CLOSING, True
             looks = (*self.fleet.ask(self.fleet.live(), at), *self._observe(run, Moment.DURING))
             return (*commands, SaveTaskState(run.task.id, TaskState.DRAINING, at), *looks)
@@ -295,7 +299,7 @@ class Session:
                 state.owed.add(run.task.id)
             elif state.up:
                 erased.append(EraseIntents(bridge, (run.task.id,)))
-        return (*erased, SaveTaskState(run.task.id, run.final_state, at, reason=run.failure))
+        return (*erased, SaveTaskState(run.task.id, run.final_state, at, reason=run.failure or run.invalidated))
 
 
 def _why_down(state: BridgeState) -> str:

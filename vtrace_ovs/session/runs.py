@@ -71,6 +71,7 @@ class TaskRun:
     notes: list[str] = field(default_factory=list)
     cancelled: bool = False
     failure: str | None = None
+    invalidated: str | None = None
     faults: list[Exception] = field(default_factory=list)
     result: TaskResult | None = None
     saved_at: float = 0.0
@@ -153,7 +154,12 @@ class TaskRun:
             return TaskState.FAILED
         if self.cancelled:
             return TaskState.CANCELLED
-        return TaskState.DONE
+        return TaskState.DONE if self.invalidated is None else TaskState.INVALIDATED
+
+    def invalidate(self, reason: str) -> None:
+        """Somebody took part of the instrumentation away: what was seen stands, what was not proves nothing."""
+        self.invalidated = self.invalidated or reason
+        self.note(reason)
 
     def hear(self, question: NeighbourQuestion, at: float) -> None:
         """A sender of the traced ports asks for a neighbour."""

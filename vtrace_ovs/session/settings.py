@@ -12,7 +12,8 @@ class SessionSettings:
     bridge may take to answer, ``slot_quarantine`` how long a task number rests, ``inventory_deadline`` how long a task
     waits for bridges to be known. Interim results are at least ``interim_interval`` apart. The end of a task waits
     ``observation_deadline`` for servers to tell what the trace cost them, and ``naming_deadline`` for a database that
-    knows what cookies stand for.
+    knows what cookies stand for. While packets are collected, bridges are
+    looked at every ``peek_interval``, as somebody may have changed their tables.
     """
 
     short_buffer: float = 1.0
@@ -24,3 +25,4 @@ class SessionSettings:
     interim_interval: float = 0.5
     observation_deadline: float = 1.0
     naming_deadline: float = 2.0
+    peek_interval: float = 2.0

@@ -1,0 +1,64 @@
+"""What others do to the switches while a trace runs: it is noticed, said, and leaves nothing behind."""
+
+import json
+
+import pytest
+from vtrace_program import DEADLINE, NEVER_SENT, UDP, Vtrace, await_that, our_flows, sending
+
+from vtrace_ovs.lab.network import Lab
+
+OUR_COOKIES = "cookie=0x5654000000000000/0xffff000000000000"
+WIPED = ("cs3", "br-int")
+INVALIDATED = "somebody removed "
+
+
+def wipe(lab: Lab, server: str, bridge: str) -> None:
+    """What a controller does that deletes all flows it does not know."""
+    ovs = lab.ovs(server)
+    ovs.ofctl("del-flows", str(ovs.management_socket(bridge)), OUR_COOKIES)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_controller_that_clears_tables_invalidates_the_trace_and_nothing_is_called_lost(
+    lab: Lab, program: Vtrace
+) -> None:
+    with program.started("run", UDP, "--from", "blue-web1", "-n", "500", "-t", "60", "-o", "json") as process:
+        await_that(lambda: program.state() == "armed")
+        wipe(lab, *WIPED)
+        with sending(lab):
+            out, error = process.communicate(timeout=DEADLINE)
+    document = json.loads(out)
+    assert document["task"]["state"] == "invalidated", error
+    assert document["task"]["reason"].startswith(f"{'/'.join(WIPED)}: {INVALIDATED}")
+    assert document["task"]["reason"] in document["notes"]
+    fates = {group["verdict"]["disposition"] for group in document["groups"]}
+    assert "INCONCLUSIVE" in fates, "packets came by while nobody there could see them"
+    assert fates <= {"INCONCLUSIVE", "DELIVERED"}
+    assert our_flows(lab) == 0
+    assert program.open_intents() == 0
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_silence_after_a_wipe_at_the_source_is_not_taken_for_no_traffic(lab: Lab, program: Vtrace) -> None:
+    with program.started("run", NEVER_SENT, "--from", "blue-web1", "-t", "60", "-o", "json") as process:
+        await_that(lambda: program.state() == "armed")
+        wipe(lab, "cs1", "br-int")
+        out, error = process.communicate(timeout=DEADLINE)
+    document = json.loads(out)
+    assert document["task"]["state"] == "invalidated", error
+    assert document["verdict"]["code"] != "not-sent"
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_database_server_that_restarts_during_a_trace_does_not_matter(lab: Lab, program: Vtrace) -> None:
+    ovs = lab.ovs("cs3")
+    with program.started("run", UDP, "--from", "blue-web1", "-n", "20", "-t", "20", "-o", "json") as process:
+        await_that(lambda: program.state() == "armed")
+        ovs.kill("ovsdb-server")
+        ovs.daemon("ovsdb-server", str(ovs.directory / "conf.db"), f"--remote=punix:{ovs.directory / 'db.sock'}")
+        ovs.vsctl("--timeout=10", "show")
+        with sending(lab):
+            out, error = process.communicate(timeout=DEADLINE)
+    document = json.loads(out)
+    assert (document["task"]["state"], document["verdict"]["disposition"]) == ("done", "DELIVERED"), error
+    assert our_flows(lab) == 0

@@ -1,0 +1,112 @@
+"""Somebody else takes flows of ours out while a trace runs: it is said, and nothing is concluded from silence."""
+
+from dataclasses import replace
+
+import pytest
+from session_world import CS1, CS2, GW, World, headers, tcp_to_db
+
+from vtrace_ovs.instrumentation.plan import BridgePlan
+from vtrace_ovs.model.flow import Flow, FlowMod
+from vtrace_ovs.model.task import TaskState
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.verdict import Disposition
+from vtrace_ovs.session.commands import ReadBridge, SaveSamples
+from vtrace_ovs.session.settings import SessionSettings
+from vtrace_ovs.session.wiping import kept, loss
+
+INTERVAL = SessionSettings().peek_interval
+LONG = 20.0
+
+
+def plan_on(world: World, bridge: BridgeId) -> BridgePlan:
+    plan = world.plan(bridge)
+    assert plan is not None
+    return plan
+
+
+def as_read(mod: FlowMod) -> Flow:
+    return Flow(mod.table_id, mod.priority, mod.match, mod.instructions, mod.cookie)
+
+
+@pytest.mark.parametrize("bridge", [CS1, CS2, GW])
+def test_it_is_noticed_within_seconds_and_ends_the_task_as_invalidated(world: World, bridge: BridgeId) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    world.flows[bridge].clear()
+    world.wait(INTERVAL + 0.5 + SessionSettings().drain)
+    (end,) = [saved for saved in world.saved() if saved.state.final]
+    assert end.state is TaskState.INVALIDATED
+    assert (end.reason or "").startswith(f"{bridge}: somebody removed ")
+    assert end.reason in world.result.notes
+    assert world.clean
+    assert world.session.idle
+
+
+def test_a_packet_that_is_not_seen_to_arrive_there_is_not_called_lost(world: World) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    packet = headers()
+    world.flows[CS2].clear()
+    world.feed_all((world.entering(packet), world.leaving(packet)))
+    world.wait(LONG)
+    assert world.result.verdict.disposition is Disposition.INCONCLUSIVE
+    assert world.states()[-1] is TaskState.INVALIDATED
+    assert world.clean
+
+
+def test_silence_of_a_source_whose_flows_are_gone_does_not_prove_that_nothing_was_sent(world: World) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    world.flows[CS1].clear()
+    world.wait(LONG)
+    assert world.result.verdict.disposition is Disposition.UNSEEN
+    assert "not sent" not in world.result.verdict.operator_sentence
+
+
+def test_one_flow_is_enough(world: World) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    (source, *_) = plan_on(world, CS1).sources
+    del world.flows[CS1][source.key]
+    world.wait(INTERVAL + 1.0)
+    assert world.states()[-1] is TaskState.INVALIDATED
+
+
+def test_what_was_seen_before_stands(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=5, trace_time=60))
+    world.feed_all(world.whole_way(headers()))
+    world.flows[CS2].clear()
+    world.wait(LONG)
+    assert world.result.verdict.disposition is Disposition.DELIVERED
+    assert world.states()[-1] is TaskState.INVALIDATED
+
+
+def test_every_task_on_the_bridge_is_invalidated_and_the_next_one_finds_a_clean_bridge(world: World) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    world.claim(tcp_to_db(port=80, trace_time=60), number=2)
+    world.flows[CS2].clear()
+    world.wait(LONG)
+    assert (world.states(1)[-1], world.states(2)[-1]) == (TaskState.INVALIDATED, TaskState.INVALIDATED)
+    world.claim(tcp_to_db(), number=3)
+    world.feed_all(world.whole_way(headers(), slot=world.session.runs[3].slot))
+    world.wait(1.0)
+    assert world.states(3)[-1] is TaskState.DONE
+
+
+def test_a_look_is_no_sample_and_comes_only_while_packets_are_collected(world: World) -> None:
+    world.wait(LONG)
+    assert world.told(ReadBridge) == []
+    world.claim(tcp_to_db(trace_time=60))
+    world.told()
+    world.wait(INTERVAL + 0.1)
+    assert world.told(ReadBridge, SaveSamples) == ["read cs1/br", "read cs2/br", "read gw/br"]
+
+
+def test_flows_on_their_way_out_or_out_of_time_are_not_missed(world: World) -> None:
+    world.claim(tcp_to_db())
+    plan = plan_on(world, CS1)
+    slots = frozenset({world.session.runs[1].slot})
+    everything = (*plan.sinks, *plan.sources)
+    assert kept(plan, plan, slots, plan.sink_deadline - 1) == everything
+    assert kept(plan, plan, frozenset(), plan.sink_deadline - 1) == plan.sinks
+    assert kept(plan, replace(plan, sources=()), slots, plan.sink_deadline - 1) == plan.sinks
+    assert kept(plan, None, slots, plan.sink_deadline - 1) == ()
+    assert kept(plan, plan, slots, plan.sink_deadline) == ()
+    assert loss(everything, map(as_read, everything)) is None
+    assert "1 of our" in (loss(everything, map(as_read, everything[1:])) or "")

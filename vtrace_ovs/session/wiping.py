@@ -1,0 +1,33 @@
+"""Turns a reading of a bridge into whether somebody else took flows of ours out (trap T7).
+
+A production controller that deletes what it does not know (a resync of Neutron's agent, ovn-controller connecting
+again) deletes ours. From then on nobody there takes marks off or logs, so nothing may be concluded from silence.
+"""
+
+from collections.abc import Iterable
+
+from vtrace_ovs.instrumentation.cookies import Cookie
+from vtrace_ovs.instrumentation.plan import BridgePlan
+from vtrace_ovs.model.flow import Flow, FlowMod
+
+
+def kept(carried: BridgePlan, coming: BridgePlan | None, coloring: frozenset[int], at: float) -> tuple[FlowMod, ...]:
+    """The flows a bridge has and is to keep, whatever is on its way to it: none that may have timed out by now.
+
+    ``coming`` is what it will carry once that has arrived, ``coloring`` the slots of the tasks whose sources still have
+    time.
+    """
+    if coming is None or at >= carried.sink_deadline:
+        return ()
+    sources = tuple(flow for flow in carried.sources if (c := Cookie.of(flow.cookie)) and c.slot in coloring)
+    staying = {(flow.key, flow.cookie) for flow in (*coming.sinks, *coming.sources)}
+    return tuple(flow for flow in (*carried.sinks, *sources) if (flow.key, flow.cookie) in staying)
+
+
+def loss(expected: tuple[FlowMod, ...], ours: Iterable[Flow]) -> str | None:
+    """What is missing of the flows expected there, as a sentence without its subject; None when nothing is."""
+    there = {(flow.key, flow.cookie) for flow in ours}
+    gone = sum((flow.key, flow.cookie) not in there for flow in expected)
+    if not gone:
+        return None
+    return f"somebody removed {gone} of our {len(expected)} flows while the trace ran: a controller that clears tables?"
