@@ -83,7 +83,7 @@ def _layout(head: bytes) -> tuple[Field, int, int, bool, int]:
     return entry, start, n_bytes, has_mask, entry.full_mask
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=2 * _REMEMBERED)
 def decode_tlv(tlv: bytes) -> MaskedField:
     """One OXM with its payload, under the field it is called in the catalogue. Raises CodecError for a wrong length.
 

@@ -9,7 +9,8 @@ from vtrace_ovs.model.actions import ApplyActions, Conjunction, Note
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.entry import Entry, Lookup, looked_up, program
-from vtrace_ovs.walker.index import TableIndex
+from vtrace_ovs.walker.gates import over
+from vtrace_ovs.walker.index import TableIndex, by_mask
 
 
 def indexed(table_id: int, flows: Iterable[Flow]) -> TableIndex:
@@ -18,16 +19,18 @@ def indexed(table_id: int, flows: Iterable[Flow]) -> TableIndex:
     clauses: list[Flow] = []
     for flow in flows:
         (clauses if _is_clause(flow) else hard).append(flow)
-    return ConjunctiveIndex(table_id, hard, clauses) if clauses else TableIndex(table_id, hard)
+    index = over(table_id, by_mask(hard))
+    return ConjunctiveIndex(index, clauses) if clauses else index
 
 
 class ConjunctiveIndex(TableIndex):
-    """One flow table with conjunctions: ``levels`` are the flows that only satisfy them."""
+    """One flow table with conjunctions: ``levels`` are the flows that only satisfy them, in no subtable."""
 
-    __slots__ = ("levels",)
+    __slots__ = ("_hard", "levels")
 
-    def __init__(self, table_id: int, hard: Iterable[Flow], clauses: Iterable[Flow]) -> None:
-        super().__init__(table_id, hard)
+    def __init__(self, hard: TableIndex, clauses: Iterable[Flow]) -> None:
+        super().__init__(hard.table_id, hard.subtables)
+        self._hard = hard
         self.levels = _levels(clauses)
 
     def search(self, packed: int, unknown: int) -> Lookup:
@@ -35,7 +38,7 @@ class ConjunctiveIndex(TableIndex):
 
         Source: ``classifier_lookup__()`` in ``lib/classifier.c``: a conjunction nothing matches on is passed over.
         """
-        hard = super().search(packed, unknown)
+        hard = self._hard.search(packed, unknown)
         floor = -1 if hard.certain is None else hard.certain.flow.priority
         for level in self.levels:
             if level.priority <= floor:
@@ -44,10 +47,7 @@ class ConjunctiveIndex(TableIndex):
             if undecided:
                 undecided = (*hard.undecided, *undecided)
                 return looked_up(self.table_id, hard.certain, ambiguous=hard.ambiguous, undecided=undecided)
-            found = [
-                super(ConjunctiveIndex, self).search(packed | layout.placed("conj_id", number), unknown)
-                for number in satisfied
-            ]
+            found = [self._hard.search(packed | layout.placed("conj_id", number), unknown) for number in satisfied]
             best = [each for each in found if each.certain is not None or each.undecided]
             if best:
                 several = best[0].ambiguous or any(each.certain is not best[0].certain for each in best)

@@ -1,6 +1,5 @@
 """Turns captured headers into a packed packet and back, and two packed packets into the header changes between them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
@@ -32,7 +31,7 @@ _FRAME_BITS = tuple((name, layout.bits_of(name)) for name in _NAMES)
 _ADDRESSES = layout.bits_of("ip_proto", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "tcp_src", "tcp_dst")
 _ETH_TYPE = layout.bits_of("eth_type")
 _ETH_SRC, _ETH_DST = layout.bits_of("eth_src"), layout.bits_of("eth_dst")
-_FRAGMENTS = {Fragment.NO: 0, Fragment.FIRST: 1, Fragment.LATER: 3}
+_FRAGMENTS = {Fragment.NO: 0, Fragment.FIRST: layout.placed("ip_frag", 1), Fragment.LATER: layout.placed("ip_frag", 3)}
 _SHOWN_NAMES = {
     "ipv4_src": "nw_src",
     "ipv4_dst": "nw_dst",
@@ -41,22 +40,29 @@ _SHOWN_NAMES = {
     "tcp_src": "tp_src",
     "tcp_dst": "tp_dst",
 }
+_SIDES = {4: ("ipv4_src", "ipv4_dst"), 6: ("ipv6_src", "ipv6_dst")}
+_IP = frozenset({ETH_TYPE_IPV4, ETH_TYPE_IPV6})
+_TCP = int(IpProtocol.TCP)
+_ICMP = frozenset({IpProtocol.ICMP, IpProtocol.ICMPV6})
 _WITH_PORTS = frozenset({IpProtocol.TCP, IpProtocol.UDP, 132})
 
 
 def packed_state(headers: Headers, in_port: int, tunnel: Tunnel | None) -> PacketState:
     """A packet as it enters table 0 of a bridge. What the capture did not show is unknown, not zero."""
+    eth_type = headers.eth_type
     packed = (
         layout.placed("in_port", canonical_port(in_port))
         | layout.placed("eth_src", _mac(headers.eth_src))
         | layout.placed("eth_dst", _mac(headers.eth_dst))
-        | layout.placed("eth_type", headers.eth_type)
-        | layout.placed("ip_frag", _FRAGMENTS[headers.fragment])
+        | layout.placed("eth_type", eth_type)
+        | _FRAGMENTS[headers.fragment]
     )
     if headers.vlan_tci is not None:
         packed |= layout.placed("vlan_tci", headers.vlan_tci | VLAN_PRESENT)
-    unknown = layout.UNMODELLED | _missing_link(headers)
-    if headers.eth_type in {ETH_TYPE_IPV4, ETH_TYPE_IPV6}:
+    unknown = layout.UNMODELLED
+    if not (headers.eth_src and headers.eth_dst):
+        unknown |= _missing_link(headers)
+    if eth_type in _IP:
         more, missing = _packed_ip(headers)
         packed |= more
         unknown |= missing
@@ -64,7 +70,8 @@ def packed_state(headers: Headers, in_port: int, tunnel: Tunnel | None) -> Packe
     packed |= announced
     unknown |= unread
     state = PacketState(packed, unknown)
-    neighbours.stack_labels(state, headers)
+    if eth_type in ETH_TYPES_MPLS:
+        neighbours.stack_labels(state, headers)
     if tunnel is not None:
         enter_tunnel(state, tunnel)
     return state
@@ -82,9 +89,8 @@ def _packed_ip(headers: Headers) -> tuple[int, int]:
     if tuple_ is None:
         missing |= _ADDRESSES
     else:
-        version = tuple_.source.version
-        packed |= layout.placed(f"ipv{version}_src", int(tuple_.source))
-        packed |= layout.placed(f"ipv{version}_dst", int(tuple_.destination))
+        source, destination = _SIDES[tuple_.source.version]
+        packed |= layout.placed(source, int(tuple_.source)) | layout.placed(destination, int(tuple_.destination))
         packed |= layout.placed("ip_proto", tuple_.protocol)
     for name, value in _optional(headers):
         if value is None:
@@ -94,23 +100,20 @@ def _packed_ip(headers: Headers) -> tuple[int, int]:
     return packed, missing
 
 
-def _optional(headers: Headers) -> Iterator[tuple[str, int | None]]:
-    yield "ip_dscp", headers.dscp
-    yield "ip_ecn", headers.ecn
-    yield "nw_ttl", headers.ttl
+def _optional(headers: Headers) -> list[tuple[str, int | None]]:
+    found: list[tuple[str, int | None]] = [("ip_dscp", headers.dscp), ("ip_ecn", headers.ecn), ("nw_ttl", headers.ttl)]
     tuple_ = headers.five_tuple
     if headers.eth_type == ETH_TYPE_IPV6:
-        yield "ipv6_label", None
+        found.append(("ipv6_label", None))
     if tuple_ is None or headers.fragment is Fragment.LATER:
-        return  # a later fragment has no transport header, and OVS shows zeros
-    if tuple_.protocol in {IpProtocol.ICMP, IpProtocol.ICMPV6}:
-        yield "tcp_src", headers.icmp_type
-        yield "tcp_dst", headers.icmp_code
-    elif tuple_.protocol in _WITH_PORTS:
-        yield "tcp_src", tuple_.source_port
-        yield "tcp_dst", tuple_.destination_port
-    if tuple_.protocol == IpProtocol.TCP:
-        yield "tcp_flags", headers.tcp_flags
+        return found  # a later fragment has no transport header, and OVS shows zeros
+    if tuple_.protocol in _WITH_PORTS:
+        found += (("tcp_src", tuple_.source_port), ("tcp_dst", tuple_.destination_port))
+    elif tuple_.protocol in _ICMP:
+        found += (("tcp_src", headers.icmp_type), ("tcp_dst", headers.icmp_code))
+    if tuple_.protocol == _TCP:
+        found.append(("tcp_flags", headers.tcp_flags))
+    return found
 
 
 def enter_tunnel(state: PacketState, tunnel: Tunnel) -> None:

@@ -43,19 +43,17 @@ class Subtable:
 
 
 class TableIndex:
-    """One flow table without conjunctions, immutable after it is built."""
+    """One flow table without conjunctions, immutable after it is built. ``tested`` are the bits any flow matches on."""
 
-    __slots__ = ("_nothing", "_probes", "_tested", "subtables", "table_id")
+    __slots__ = ("_nothing", "_probes", "subtables", "table_id", "tested")
 
-    def __init__(self, table_id: int, flows: Iterable[Flow]) -> None:
+    def __init__(self, table_id: int, subtables: Iterable[Subtable]) -> None:
         self.table_id = table_id
-        with collector_paused():
-            by_mask = _by_mask(flows)
-        self.subtables = tuple(sorted(by_mask.values(), key=lambda subtable: -subtable.top))
+        self.subtables = tuple(sorted(subtables, key=lambda subtable: -subtable.top))
         self._probes = tuple((each.top, each.mask, each.entries.get) for each in self.subtables)
-        self._tested = 0
-        for mask in by_mask:
-            self._tested |= mask
+        self.tested = 0
+        for subtable in self.subtables:
+            self.tested |= subtable.mask
         self._nothing = looked_up(table_id, None)
 
     def entries(self) -> Iterator[Entry]:
@@ -65,7 +63,7 @@ class TableIndex:
 
     def search(self, packed: int, unknown: int) -> Lookup:
         """The flow of highest priority that a packet matches."""
-        if self._tested & unknown:
+        if self.tested & unknown:
             return self._search_in_doubt(packed, unknown)
         best: Entry | None = None
         ambiguous = False
@@ -101,6 +99,12 @@ class TableIndex:
         ambiguous = len(certain) > 1 and certain[1].flow.priority == floor
         undecided = tuple(entry for entry in possible if entry.flow.priority > floor)
         return looked_up(self.table_id, best, ambiguous=ambiguous, undecided=undecided)
+
+
+def by_mask(flows: Iterable[Flow]) -> list[Subtable]:
+    """The flows of a table in one subtable for each distinct mask."""
+    with collector_paused():
+        return list(_by_mask(flows).values())
 
 
 def _by_mask(flows: Iterable[Flow]) -> dict[int, Subtable]:

@@ -8,7 +8,7 @@ Fields that are matched often have the lowest bits, because Python's ``&`` costs
 from collections.abc import Iterable
 
 from vtrace_ovs.model.match import MaskedField
-from vtrace_ovs.model.oxm import Field, SubField, components, field
+from vtrace_ovs.model.oxm import CATALOGUE, Field, SubField, components, field
 
 INNER_VLAN = "inner vlan_tci"
 """The tag under the outer one. No flow can match it, but ``pop_vlan`` brings it back."""
@@ -106,6 +106,7 @@ _UNCONDITIONAL = frozenset(
 )
 _OFFSETS = _offsets()
 _WIDTHS = dict(_ORDER)
+_OWN_BITS = {name: ((1 << width) - 1, _OFFSETS[name]) for name, width in _ORDER}
 
 EVERYTHING = (1 << sum(_WIDTHS.values())) - 1
 """All bits of a packed packet."""
@@ -116,6 +117,10 @@ UNMODELLED = 1 << _OFFSETS["unmodelled"]
 def tracked(entry: Field) -> int:
     """The bits of a field that are tracked: all, but only the lowest 32 of ``tun_metadata0``, and none of some."""
     return entry.full_mask if entry.name != "tun_metadata0" else (1 << _WIDTHS["tun_metadata0"]) - 1
+
+
+_PLACES = {entry.name: (_OFFSETS[entry.name], ~tracked(entry)) for entry in CATALOGUE if entry.name in _OFFSETS}
+_NOWHERE = (0, -1)
 
 
 def offset_of(entry: Field) -> int | None:
@@ -140,12 +145,14 @@ def bits_of(*names: str) -> int:
 
 def read(packed: int, name: str) -> int:
     """The value of a field that has bits of its own."""
-    return packed >> _OFFSETS[name] & (1 << _WIDTHS[name]) - 1
+    mask, offset = _OWN_BITS[name]
+    return packed >> offset & mask
 
 
 def placed(name: str, value: int) -> int:
     """A value of a field that has bits of its own, in place; bits beyond its width are cut off."""
-    return (value & (1 << _WIDTHS[name]) - 1) << _OFFSETS[name]
+    mask, offset = _OWN_BITS[name]
+    return (value & mask) << offset
 
 
 def replaced(packed: int, name: str, value: int) -> int:
@@ -163,8 +170,8 @@ def packed_match(fields: Iterable[MaskedField]) -> tuple[int, int]:
     """A match as (value, mask) of a whole packet. Bits that are not tracked set the ``UNMODELLED`` mask bit."""
     value = mask = 0
     for masked in fields:
-        offset = _OFFSETS.get(masked.field.name)
-        if offset is None or masked.mask & ~tracked(masked.field):
+        offset, untracked = _PLACES.get(masked.field.name, _NOWHERE)
+        if masked.mask & untracked:
             mask |= UNMODELLED
         else:
             value |= masked.value << offset

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.walker.entry import Go, Operation
 from vtrace_ovs.walker.network import BridgeView
-from vtrace_ovs.walker.state import PacketState
+from vtrace_ovs.walker.state import ANY_FRAGMENT, PacketState
 from vtrace_ovs.walker.undecided import Undecided, Unknown, Unsupported, unknown_fields
 from vtrace_ovs.walker.visit import Emission, Fork, Stop
 
@@ -94,7 +94,7 @@ class Translation:
         if (frame.depth >= MAX_DEPTH or self.resubmits > MAX_RESUBMITS) and not self.within_limits(frame):
             return
         state = shown or self.state
-        key = state.lookup_key(in_port)
+        key = state.packed if in_port is None and not state.packed & ANY_FRAGMENT else state.lookup_key(in_port)
         lookup = self.view.indexes[table_id].search(key, state.unknown)
         step = len(self.found)
         self.found.append(lookup)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from vtrace_ovs.model.packet import Headers, IPAddress, Tunnel
 from vtrace_ovs.model.places import Onward
@@ -79,8 +80,7 @@ def walk(network: Network, start: WalkStart, settings: WalkSettings = DEFAULT_SE
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Entering:
+class _Entering(NamedTuple):
     """A packet about to enter a bridge, ``packed`` as it enters; ``seen`` are the (bridge, packed) pairs before."""
 
     bridge: BridgeId
@@ -105,7 +105,7 @@ class _Journey:
         """Every branch of the packet's way from one bridge on."""
         self.visits += 1
         view = self.network.views.get(entering.bridge)
-        if (entering.bridge, entering.packed) in entering.seen:
+        if entering.seen and (entering.bridge, entering.packed) in entering.seen:
             return (self._ended(entering, Ending.LOOPED, "the same packet was at the same port before"),)
         if entering.dscp_mark > self.settings.max_hops:
             return (self._ended(entering, Ending.LOOPED, f"more than {self.settings.max_hops} hops"),)

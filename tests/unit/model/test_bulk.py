@@ -23,3 +23,19 @@ def test_a_collector_that_was_off_stays_off() -> None:
         with collector_paused():
             pass
         assert not gc.isenabled()
+
+
+def test_what_was_built_counts_as_old_unless_somebody_keeps_things_from_the_collector() -> None:
+    gc.collect()
+    with collector_paused():
+        built = [[number] for number in range(1000)]
+    assert not any(each is built for each in gc.get_objects(generation=0))
+    assert any(each is built for each in gc.get_objects(generation=2))
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        with collector_paused():
+            pass
+        assert gc.get_freeze_count() >= frozen > 0
+    finally:
+        gc.unfreeze()
