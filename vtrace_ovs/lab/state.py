@@ -1,10 +1,9 @@
 """What a lab is made of, as other processes see it: servers, switches, VMs and the faults in force."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 
 from vtrace_ovs.lab.faults import Fault
-from vtrace_ovs.model.packet import IPAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +13,7 @@ class ServerState:
     name: str
     pid: int
     ovsdb: str
-    vtep: IPAddress | None = None
+    vtep: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,6 @@ class VmState:
     address: IPv4Address
     mac: str
     pid: int
-    address6: IPv6Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
