@@ -93,7 +93,8 @@ def _section(tally: Tally, cases: int, number: int, silences: list[str]) -> Sect
         ("packets", "cases", "what may differ", "what else differed"),
         (*rows, ("**all**", f"**{sum(tally.cases.values()):,}**", "", f"**{len(tally.differences):,}**")),
         (
-            f"`make equivalence N={cases} SEED={number}`. A case is {case}: actions, final flow, megaflow of `ofproto/trace`.",
+            f"`make equivalence N={cases} SEED={number}`. A case is {case}.",
+            "Compared are datapath actions, final flow and megaflow of `ofproto/trace`.",
             f"{planned} of {tally.worlds} pairs of VFDs were planned ({planned / max(tally.worlds, 1):.0%}).",
             f"Refused: {told}. {named} of {n_refused} name a flow or group in the way.",
             f"{tally.copies:,} copies; {marked}, {recirculated}.",

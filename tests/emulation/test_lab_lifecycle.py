@@ -98,7 +98,12 @@ def test_what_the_inventory_reads_is_in_ovsdb(lab: Lab) -> None:
     assert ovs.vsctl("get", "Bridge", "br-int", "external_ids:vtrace-role").strip().strip('"') == "vswitch"
     assert "lab-vswitch.toml" in ovs.vsctl("get", "Bridge", "br-int", "external_ids:vtrace-profile")
     ids = ovs.vsctl("get", "Interface", "blue-web1", "external_ids")
-    for entry in ("iface-id=blue-web1", 'attached-mac="02:01:0a:00:01:0b"', 'ip="10.0.1.11"', "tenant=blue"):
+    for entry in (
+        "iface-id=blue-web1",
+        'attached-mac="02:01:0a:00:01:0b"',
+        'ip="10.0.1.11,fd00:0:0:1::11"',
+        "tenant=blue",
+    ):
         assert entry in ids
     assert 'vni="101"' in ids
     gateway = lab.ovs("gw1")

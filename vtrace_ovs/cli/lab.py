@@ -90,11 +90,12 @@ def traffic(  # noqa: PLR0913, PLR0917 - one parameter per option
     rate: Annotated[float, typer.Option("--rate", help="Probes per second.")] = 20.0,
     dscp: Annotated[int, typer.Option("--dscp", help="DSCP of the probes, 0-63.")] = 0,
     listen: Annotated[bool, typer.Option("--listen/--closed", help="Whether the port is open.")] = True,
+    ipv6: Annotated[bool, typer.Option("-6", "--ipv6", help="Between the IPv6 addresses.")] = False,
     name: NameOption = None,
 ) -> None:
     """Send real traffic between two VMs and count what arrives."""
     report = lab_client(name).traffic(
-        source, destination, protocol, port=port, rate=rate, count=count, dscp=dscp, listen=listen
+        source, destination, protocol, port=port, rate=rate, count=count, dscp=dscp, listen=listen, ipv6=ipv6
     )
     received = "" if report.received is None else f", {report.received} packets received"
     marks = ", ".join(str(mark) for mark in report.dscps)
@@ -151,7 +152,8 @@ def state_lines(state: "LabState") -> Iterator[Line]:
         yield line("  ", Span(server.name, Style.STRONG), f"  VTEP {server.vtep}" if server.vtep else "")
         for vm in state.vms:
             if vm.server == server.name:
-                yield line(f"    {vm.name}  {vm.address}  tenant {vm.tenant}")
+                six = f"  {vm.address6}" if vm.address6 else ""
+                yield line(f"    {vm.name}  {vm.address}{six}  tenant {vm.tenant}")
     if state.switches:
         yield line("  underlay: ", ", ".join(switch.name for switch in state.switches))
     if not state.faults:
@@ -173,7 +175,14 @@ def state_document(state: "LabState") -> str:
         }
 
     vms = [
-        {"name": vm.name, "tenant": vm.tenant, "server": vm.server, "address": str(vm.address), "pid": vm.pid}
+        {
+            "name": vm.name,
+            "tenant": vm.tenant,
+            "server": vm.server,
+            "address": str(vm.address),
+            "address6": str(vm.address6) if vm.address6 else None,
+            "pid": vm.pid,
+        }
         for vm in state.vms
     ]
     document = {

@@ -64,11 +64,15 @@ def _underlay(overlay: Overlay) -> Iterator[str]:
 
 def _tenant(tenant: Tenant) -> Iterator[str]:
     subnets = [subnet.name for subnet in tenant.subnets]
-    yield from _repeated(f"tenant {tenant.name}: address", (vm.address for vm in tenant.vms))
+    yield from _repeated(f"tenant {tenant.name}: address", (address for vm in tenant.vms for address in vm.addresses))
     yield from _repeated(f"tenant {tenant.name}: route", (route.prefix for route in tenant.routes))
     for subnet in tenant.subnets:
         if subnet.gateway not in subnet.prefix:
             yield f"tenant {tenant.name}: subnet {subnet.name}: gateway {subnet.gateway} is outside {subnet.prefix}"
+        if (subnet.prefix6 is None) != (subnet.gateway6 is None):
+            yield f"tenant {tenant.name}: subnet {subnet.name}: prefix6 and gateway6 go together"
+        elif subnet.prefix6 is not None and subnet.gateway6 not in subnet.prefix6:
+            yield f"tenant {tenant.name}: subnet {subnet.name}: gateway {subnet.gateway6} is outside {subnet.prefix6}"
     for route in tenant.routes:
         if route.subnet is not None and route.subnet not in subnets:
             yield f"tenant {tenant.name}: route {route.prefix}: no subnet {route.subnet!r}"
@@ -81,6 +85,10 @@ def _vm(vm: OverlayVm, tenant: Tenant, overlay: Overlay) -> Iterator[str]:
         yield f"VM {vm.name}: tenant {tenant.name} has no subnet {vm.subnet!r}"
     elif vm.address not in subnet.prefix or vm.address == subnet.gateway:
         yield f"VM {vm.name}: {vm.address} is not a free address of {subnet.prefix}"
+    elif (vm.address6 is None) != (subnet.prefix6 is None):
+        yield f"VM {vm.name}: it needs an address6 where its subnet has a prefix6, and only there"
+    elif vm.address6 is not None and (vm.address6 not in (subnet.prefix6 or ()) or vm.address6 == subnet.gateway6):
+        yield f"VM {vm.name}: {vm.address6} is not a free address of {subnet.prefix6}"
     if server is None or server.role is not ServerRole.COMPUTE:
         yield f"VM {vm.name}: {vm.server!r} is no compute server"
     for group in vm.groups:

@@ -72,7 +72,7 @@ def _underlay(place: Place) -> Underlay:
             item.fail("a link joins two switches")
         links.append((ends[0], ends[1]))
     return Underlay(
-        prefix=place.require("prefix").network(),
+        prefix=place.require("prefix").any_network(),
         switches=tuple(switch.text() for switch in place.require("switches").array()),
         links=tuple(links),
         encapsulation=Encapsulation.VXLAN if encapsulation is None else encapsulation.member(Encapsulation),
@@ -84,7 +84,7 @@ def _server(name: str, place: Place) -> OverlayServer:
     return OverlayServer(
         name=name,
         role=place.require("role").member(ServerRole),
-        vtep=place.require("vtep").address(),
+        vtep=place.require("vtep").any_address(),
         switch=place.require("switch").text(),
     )
 
@@ -128,8 +128,9 @@ def _nat(number: int, place: Place) -> NatRule:
 
 
 def _subnet(name: str, tenant: str, tenant_number: int, place: Place) -> OverlaySubnet:
-    place.table(frozenset({"vni", "prefix", "gateway"}))
+    place.table(frozenset({"vni", "prefix", "gateway", "prefix6", "gateway6"}))
     gateway = place.require("gateway").address()
+    prefix6, gateway6 = place.optional("prefix6"), place.optional("gateway6")
     return OverlaySubnet(
         name=name,
         tenant=tenant,
@@ -137,6 +138,8 @@ def _subnet(name: str, tenant: str, tenant_number: int, place: Place) -> Overlay
         prefix=place.require("prefix").network(),
         gateway=gateway,
         gateway_mac=_mac(0x0A, tenant_number, gateway),
+        prefix6=prefix6.network6() if prefix6 else None,
+        gateway6=gateway6.address6() if gateway6 else None,
     )
 
 
@@ -151,7 +154,7 @@ def _rules(place: Place) -> Iterable[SecurityRule]:
             action=entry.require("action").member(RuleAction),
             protocol=protocol,
             port=port.integer(1, MAX_PORT) if port else None,
-            remote=remote.network() if remote else None,
+            remote=remote.any_network() if remote else None,
         )
 
 
@@ -165,8 +168,8 @@ def _protocol(place: Place, port: Place | None) -> str | None:
 
 
 def _vm(name: str, tenant: str, tenant_number: int, place: Place) -> OverlayVm:
-    place.table(frozenset({"server", "subnet", "address", "groups"}))
-    address = place.require("address").address()
+    place.table(frozenset({"server", "subnet", "address", "address6", "groups"}))
+    address, address6 = place.require("address").address(), place.optional("address6")
     return OverlayVm(
         name=name,
         tenant=tenant,
@@ -175,6 +178,7 @@ def _vm(name: str, tenant: str, tenant_number: int, place: Place) -> OverlayVm:
         address=address,
         mac=_mac(0x02, tenant_number, address),
         groups=tuple(group.text() for group in place.require("groups").array()),
+        address6=address6.address6() if address6 else None,
     )
 
 
@@ -183,7 +187,7 @@ def _route(number: int, place: Place) -> OverlayRoute:
     subnet, blackhole = place.optional("subnet"), place.optional("blackhole")
     if (subnet is None) == (blackhole is None or not blackhole.flag()):
         place.fail("a route leads either to a subnet or to a blackhole")
-    return OverlayRoute(number, place.require("prefix").network(), subnet.text() if subnet else None)
+    return OverlayRoute(number, place.require("prefix").any_network(), subnet.text() if subnet else None)
 
 
 def _rate_limit(vm: str, place: Place) -> RateLimit:

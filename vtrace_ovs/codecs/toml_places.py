@@ -3,10 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import NoReturn, TypeVar
 
 from vtrace_ovs.errors import CodecError
+from vtrace_ovs.model.filter import IPNetwork
+from vtrace_ovs.model.packet import IPAddress
 
 _E = TypeVar("_E", bound=Enum)
 
@@ -82,7 +92,35 @@ class Place:
         """An IPv4 prefix without host bits."""
         try:
             return IPv4Network(self.text())
-        except (AddressValueError, NetmaskValueError, ValueError) as wrong:
+        except ValueError as wrong:
+            self.fail(str(wrong))
+
+    def address6(self) -> IPv6Address:
+        """An IPv6 address."""
+        try:
+            return IPv6Address(self.text())
+        except AddressValueError as wrong:
+            self.fail(str(wrong))
+
+    def network6(self) -> IPv6Network:
+        """An IPv6 prefix without host bits."""
+        try:
+            return IPv6Network(self.text())
+        except ValueError as wrong:
+            self.fail(str(wrong))
+
+    def any_address(self) -> IPAddress:
+        """An address of either family."""
+        try:
+            return ip_address(self.text())
+        except ValueError as wrong:
+            self.fail(str(wrong))
+
+    def any_network(self) -> IPNetwork:
+        """A prefix of either family without host bits."""
+        try:
+            return ip_network(self.text())
+        except ValueError as wrong:
             self.fail(str(wrong))
 
     def member(self, kind: type[_E]) -> _E:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,6 +39,7 @@ from vtrace_ovs.lab.remains import sweep
 from vtrace_ovs.lab.state import LabState
 from vtrace_ovs.lab.topologies import DEFAULT_TOPOLOGY, load_topology, topology_path
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficReport, TrafficRequest
+from vtrace_ovs.model.packet import IpFamily
 
 RUN_DIRECTORY = Path("/run/vtrace/lab")
 UP_DEADLINE = 60.0
@@ -119,9 +120,9 @@ class LabClient:
     ) -> Fault:
         """Break something by name; returns the fault with every place filled in. Raises UsageError for a wrong one."""
         try:
-            network = IPv4Network(prefix) if prefix else None
+            network = ip_network(prefix) if prefix else None
         except ValueError as wrong:
-            raise UsageError(f"{prefix!r} is no IPv4 prefix: {wrong}") from wrong
+            raise UsageError(f"{prefix!r} is no prefix: {wrong}") from wrong
         return self._call(
             Call(InjectFault(Fault(fault_named(name), vm, protocol, port, network, rate, server, link))), Fault
         )
@@ -142,12 +143,15 @@ class LabClient:
         dscp: int = 0,
         timeout: float = 1.0,
         listen: bool = True,
+        ipv6: bool = False,
     ) -> TrafficReport:
         """Send ``count`` probes, wait for the answers, and report what was sent, answered and received."""
+        family = IpFamily.IPV6 if ipv6 else IpFamily.IPV4
         kind = traffic_protocol(protocol)
         if count == 0:
             raise UsageError("traffic without end needs start_traffic and stop_traffic")
-        number = self.start_traffic(TrafficRequest(source, destination, kind, port, rate, count, dscp, timeout, listen))
+        request = TrafficRequest(source, destination, kind, port, rate, count, dscp, timeout, listen, family=family)
+        number = self.start_traffic(request)
         while self._call(Call(AskTraffic(number)), TrafficProgress).running:
             time.sleep(POLL_INTERVAL)
         return self.stop_traffic(number)

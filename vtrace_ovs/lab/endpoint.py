@@ -1,6 +1,6 @@
 """Turns a VM into one end of real traffic: run as a program in its namespace, it sends or answers, and counts.
 
-    endpoint listen PROTOCOL PORT SOURCE
+    endpoint listen PROTOCOL PORT SOURCE        (the family of the addresses is that of the traffic)
     endpoint send   PROTOCOL PORT DESTINATION RATE COUNT DSCP TIMEOUT SOURCE_PORT
 
 Both print ``ready`` when they are, and their counts as one JSON line when they are done, get SIGTERM or their standard
@@ -21,7 +21,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import cast
 
 PROTOCOL_NUMBERS = {"icmp": socket.IPPROTO_ICMP, "tcp": socket.IPPROTO_TCP, "tcp-stream": 6, "udp": 17}
-ECHO_REQUEST, ECHO_REPLY = 8, 0
+ECHO_REQUEST, ECHO_REPLY = {4: 8, 6: 128}, {4: 0, 6: 129}
+ICMP_NUMBERS = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+ANY = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - the namespace is the fence
 MESSAGE = b"vtrace lab probe"
 
 
@@ -48,24 +51,43 @@ class Witness:
         self._counts = counts
         self._protocol = protocol
         self._port = port
-        kernel = socket.socket(socket.AF_INET, socket.SOCK_RAW, PROTOCOL_NUMBERS[protocol])
+        self._version = version_of(source)
+        number = ICMP_NUMBERS[self._version] if protocol == "icmp" else PROTOCOL_NUMBERS[protocol]
+        kernel = socket.socket(FAMILIES[self._version], socket.SOCK_RAW, number)
         kernel.setblocking(False)
+        if self._version == 6:  # noqa: PLR2004 - IPv6
+            kernel.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
         self._socket = kernel
-        self._source = socket.inet_aton(source)
+        self._source = socket.inet_pton(FAMILIES[self._version], source)
         asyncio.get_running_loop().add_reader(kernel, self._read)
 
     def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            packet = self._socket.recv(2048)
-            header = (packet[0] & 0x0F) * 4
-            if packet[12:16] == self._source and self._ours(packet[header:]):
+            source, tos, segment = self._packet4() if self._version == 4 else self._packet6()  # noqa: PLR2004 - IPv4
+            if source == self._source and self._ours(segment):
                 self._counts.received += 1
-                self._counts.dscps.add(packet[1] >> 2)
+                self._counts.dscps.add(tos >> 2)
+
+    def _packet4(self) -> tuple[bytes, int, bytes]:
+        """Source, TOS byte and what is behind the header: a raw socket of IPv4 gives the header too."""
+        packet = self._socket.recv(2048)
+        return packet[12:16], packet[1], packet[(packet[0] & 0x0F) * 4 :]
+
+    def _packet6(self) -> tuple[bytes, int, bytes]:
+        """The same of IPv6, where the traffic class comes beside the packet (RFC 3542 §6.5)."""
+        segment, beside, _flags, address = self._socket.recvmsg(2048, socket.CMSG_SPACE(4))
+        classes = [int.from_bytes(value, sys.byteorder) for _level, kind, value in beside if kind == socket.IPV6_TCLASS]
+        return socket.inet_pton(socket.AF_INET6, address[0]), classes[0] if classes else 0, segment
 
     def _ours(self, segment: bytes) -> bool:
         if self._protocol == "icmp":
-            return segment[0] == ECHO_REQUEST
+            return segment[0] == ECHO_REQUEST[self._version]
         return int.from_bytes(segment[2:4]) == self._port
+
+
+def version_of(address: str) -> int:
+    """4 or 6."""
+    return 6 if ":" in address else 4
 
 
 async def listen(protocol: str, port: int, source: str) -> None:
@@ -74,9 +96,9 @@ async def listen(protocol: str, port: int, source: str) -> None:
     Witness(counts, protocol, port, source)
     loop = asyncio.get_running_loop()
     if protocol.startswith("tcp"):
-        await asyncio.start_server(_echo_stream, host="0.0.0.0", port=port)  # noqa: S104 - the namespace is the fence
+        await asyncio.start_server(_echo_stream, host=ANY[version_of(source)], port=port)
     elif protocol == "udp":
-        await loop.create_datagram_endpoint(EchoDatagrams, local_addr=("0.0.0.0", port))  # noqa: S104 - as above
+        await loop.create_datagram_endpoint(EchoDatagrams, local_addr=(ANY[version_of(source)], port))
     stopped = _stop_event()
     _say_ready()
     await stopped.wait()
@@ -109,6 +131,7 @@ class Sender:
     def __init__(self, destination: str, port: int, dscp: int, timeout: float, source_port: int) -> None:
         self.counts = Counts()
         self._destination = destination
+        self._version = version_of(destination)
         self._port = port
         self._tos = dscp << 2
         self._timeout = timeout
@@ -116,8 +139,11 @@ class Sender:
         self._answer = asyncio.Event()
 
     def _socket(self, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
-        end = socket.socket(socket.AF_INET, kind, protocol)
-        end.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, self._tos)
+        end = socket.socket(FAMILIES[self._version], kind, protocol)
+        if self._version == 4:  # noqa: PLR2004 - IPv4
+            end.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, self._tos)
+        else:
+            end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, self._tos)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self._source_port:
             end.bind(("", self._source_port))
@@ -127,11 +153,11 @@ class Sender:
     async def icmp(self, ticks: AsyncIterator[int]) -> None:
         """Echo requests of one identifier, numbered from 1."""
         loop = asyncio.get_running_loop()
-        with self._socket(socket.SOCK_RAW, socket.IPPROTO_ICMP) as end:
+        with self._socket(socket.SOCK_RAW, ICMP_NUMBERS[self._version]) as end:
             identifier = os.getpid() & 0xFFFF
             loop.add_reader(end, self._echo_reply, end, identifier)
             async for number in ticks:
-                end.sendto(echo_request(identifier, number), (self._destination, 0))
+                end.sendto(echo_request(self._version, identifier, number), (self._destination, 0))
                 self.counts.sent += 1
             await self._last_answers()
             loop.remove_reader(end)
@@ -139,8 +165,9 @@ class Sender:
     def _echo_reply(self, end: socket.socket, identifier: int) -> None:
         with contextlib.suppress(BlockingIOError):
             packet = end.recv(2048)
-            kind, _code, _sum, ident = struct.unpack_from("!BBHH", packet, (packet[0] & 0x0F) * 4)
-            if kind == ECHO_REPLY and ident == identifier:
+            header = (packet[0] & 0x0F) * 4 if self._version == 4 else 0  # noqa: PLR2004 - IPv4
+            kind, _code, _sum, ident = struct.unpack_from("!BBHH", packet, header)
+            if kind == ECHO_REPLY[self._version] and ident == identifier:
                 self._answered()
 
     async def udp(self, ticks: AsyncIterator[int]) -> None:
@@ -203,11 +230,11 @@ class Sender:
                     await self._answer.wait()
 
 
-def echo_request(identifier: int, number: int) -> bytes:
-    """An ICMP echo request with its checksum (RFC 792, RFC 1071)."""
+def echo_request(version: int, identifier: int, number: int) -> bytes:
+    """An ICMP echo request with its checksum (RFC 792, RFC 1071); that of ICMPv6 the kernel writes (RFC 3542 §3.1)."""
 
     def packet(checksum: int) -> bytes:
-        return struct.pack("!BBHHH", ECHO_REQUEST, 0, checksum, identifier, number & 0xFFFF) + MESSAGE
+        return struct.pack("!BBHHH", ECHO_REQUEST[version], 0, checksum, identifier, number & 0xFFFF) + MESSAGE
 
     total = sum(struct.unpack(f"!{len(packet(0)) // 2}H", packet(0)))
     total = (total & 0xFFFF) + (total >> 16)

@@ -6,9 +6,9 @@ forth. ``vswitchd-dead`` and ``underlay-link-down`` are no configuration; ``inje
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from ipaddress import IPv4Network
 
 from vtrace_ovs.errors import UsageError
+from vtrace_ovs.model.filter import IPNetwork
 from vtrace_ovs.model.overlay import (
     Direction,
     Overlay,
@@ -47,7 +47,7 @@ class Fault:
     vm: str | None = None
     protocol: str | None = None
     port: int | None = None
-    prefix: IPv4Network | None = None
+    prefix: IPNetwork | None = None
     rate: int | None = None
     server: str | None = None
     link: str | None = None

@@ -8,15 +8,27 @@ A destination without a route is an OpenFlow table-miss in the vRouter's table 1
 """
 
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.lab.nat_pipeline import BACK, DESTINATION, nat_flows, nat_groups
 from vtrace_ovs.lab.numbering import TUNNEL_OFPORT, CookieKind, cookie, patch_ofport
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine
+from vtrace_ovs.lab.vswitch_pipeline import tunnel_actions
+from vtrace_ovs.model.filter import IPNetwork
 from vtrace_ovs.model.overlay import Overlay, OverlayRoute, OverlaySubnet, Tenant
+from vtrace_ovs.model.packet import ADDRESS_FIELDS, IPAddress, IpFamily, family_of
 
 CLASSIFY, FORWARDING = 0, 30
 ROUTING, NEIGHBOUR, OUTPUT = 10, 20, 30
 PRIORITY = 100
+FAMILY_WORDS = {IpFamily.IPV4: "ip", IpFamily.IPV6: "ipv6"}
+
+
+def toward(destination: IPAddress | IPNetwork) -> str:
+    """The match for packets to an address or prefix."""
+    address = destination if isinstance(destination, IPv4Address | IPv6Address) else destination.network_address
+    family = family_of(address)
+    return f"{FAMILY_WORDS[family]},{ADDRESS_FIELDS[family][1]}={destination}"
 
 
 def gateway_program(overlay: Overlay) -> BridgeProgram:
@@ -38,8 +50,7 @@ def _gateway_subnet(overlay: Overlay, tenant: Tenant, subnet: OverlaySubnet) -> 
     yield FlowLine(FORWARDING, PRIORITY, f"reg1={vni:#x},dl_dst={subnet.gateway_mac}", f"output:{patch}", forward)
     for vm in tenant.vms:
         if vm.subnet == subnet.name:
-            vtep = overlay.server(vm.server).vtep
-            actions = f"set_field:{vni:#x}->tun_id,set_field:{vtep}->tun_dst,output:{TUNNEL_OFPORT}"
+            actions = tunnel_actions(vni, overlay.server(vm.server).vtep)
             yield FlowLine(FORWARDING, PRIORITY, f"reg1={vni:#x},dl_dst={vm.mac}", actions, forward)
 
 
@@ -58,14 +69,16 @@ def vrouter_program(overlay: Overlay, tenant_name: str) -> BridgeProgram:
 
 def _router_subnet(overlay: Overlay, tenant: Tenant, subnet: OverlaySubnet) -> Iterator[FlowLine]:
     vni, patch = subnet.vni, patch_ofport(overlay, subnet)
-    to_us = f"ip,in_port={patch},dl_dst={subnet.gateway_mac}"
     first, last = (DESTINATION, BACK) if tenant.nat else (ROUTING, OUTPUT)
-    yield FlowLine(CLASSIFY, PRIORITY, to_us, f"goto_table:{first}", cookie(CookieKind.CLASSIFY, vni))
+    for family in subnet.families:
+        to_us = f"{FAMILY_WORDS[family]},in_port={patch},dl_dst={subnet.gateway_mac}"
+        yield FlowLine(CLASSIFY, PRIORITY, to_us, f"goto_table:{first}", cookie(CookieKind.CLASSIFY, vni))
     for vm in tenant.vms:
         if vm.subnet == subnet.name:
             actions = f"set_field:{vm.mac}->eth_dst,goto_table:{last}"
             neighbour = cookie(CookieKind.NEIGHBOUR, vni)
-            yield FlowLine(NEIGHBOUR, PRIORITY, f"ip,nw_dst={vm.address}", actions, neighbour)
+            for address in vm.addresses:
+                yield FlowLine(NEIGHBOUR, PRIORITY, toward(address), actions, neighbour)
     yield FlowLine(OUTPUT, PRIORITY, f"reg2={patch:#x}", f"output:{patch}", cookie(CookieKind.OUTPUT, patch))
     if tenant.nat:
         hairpin = f"in_port={patch},reg2={patch:#x}"
@@ -83,7 +96,7 @@ def _route(overlay: Overlay, tenant: Tenant, route: OverlayRoute) -> FlowLine:
     return FlowLine(
         ROUTING,
         PRIORITY + route.prefix.prefixlen,
-        f"ip,nw_dst={route.prefix}",
+        toward(route.prefix),
         actions,
         cookie(CookieKind.ROUTE, route.number),
     )

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
-from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from vtrace_ovs.errors import LabError
+from vtrace_ovs.errors import LabError, UsageError
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.lab.injection import Faults
 from vtrace_ovs.lab.namespaces import Namespace, Plug, cable, mininet_node, shell
@@ -22,10 +21,12 @@ from vtrace_ovs.lab.server import LabServer, LabSwitch, programs
 from vtrace_ovs.lab.state import LabState, ServerState, VmState
 from vtrace_ovs.lab.traffic import Traffic, send_frames
 from vtrace_ovs.lab.wiring import UPLINK, WiringOptions
-from vtrace_ovs.model.overlay import Overlay, OverlayVm
+from vtrace_ovs.model.overlay import Overlay, OverlaySubnet, OverlayVm
+from vtrace_ovs.model.packet import IPAddress, IpFamily, family_of
 
 VM_INTERFACE = "eth0"
-VM_MTU = 1450
+VM_MTU = {IpFamily.IPV4: 1450, IpFamily.IPV6: 1430}
+"""By the family of the underlay: what is left of 1500 bytes behind the outer headers."""
 COMMAND_DEADLINE = 60.0
 _T = TypeVar("_T")
 
@@ -115,17 +116,34 @@ class Lab(AbstractContextManager["Lab"]):
 
     def _configure_vm(self, vm: OverlayVm) -> None:
         subnet = self.overlay.subnet_of(vm)
+        disabled = int(vm.address6 is None)
         self.vms[vm.name].run(
             *shell(
-                "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1",
+                f"sysctl -qw net.ipv6.conf.all.disable_ipv6={disabled} net.ipv6.conf.default.disable_ipv6={disabled}",
                 "ip link set lo up",
+                # No address of the kernel's own making, no router solicitations: all a VM sends is asked for.
+                f"sysctl -qw net.ipv6.conf.{VM_INTERFACE}.addr_gen_mode=1 net.ipv6.conf.{VM_INTERFACE}.accept_ra=0",
                 # A userspace datapath forwards what it gets: checksums must be there, segments must fit.
                 f"ethtool -K {VM_INTERFACE} rx off tx off sg off tso off gso off gro off >/dev/null 2>&1",
-                f"ip link set {VM_INTERFACE} mtu {VM_MTU} up",
+                f"ip link set {VM_INTERFACE} mtu {VM_MTU[family_of(self.overlay.underlay.prefix[0])]} up",
                 f"ip addr add {vm.address}/{subnet.prefix.prefixlen} dev {VM_INTERFACE}",
                 f"ip route add default via {subnet.gateway}",
+                *self._ipv6_of(vm, subnet),
             )
         )
+
+    def _ipv6_of(self, vm: OverlayVm, subnet: OverlaySubnet) -> Iterable[str]:
+        """Address, route and neighbours: nobody answers solicitations in the overlay, and nobody doubts an address."""
+        if vm.address6 is None or subnet.prefix6 is None:
+            return
+        yield f"ip -6 addr add {vm.address6}/{subnet.prefix6.prefixlen} dev {VM_INTERFACE} nodad"
+        yield f"ip -6 route add default via {subnet.gateway6} dev {VM_INTERFACE}"
+        macs = {subnet.gateway6: subnet.gateway_mac}
+        peers = (peer for peer in self.overlay.tenant(vm.tenant).vms if peer.subnet == vm.subnet and peer.resolvable)
+        macs |= {peer.address6: peer.mac for peer in peers if peer is not vm}
+        for address, mac in macs.items():
+            if address is not None:
+                yield f"ip -6 neigh replace {address} lladdr {mac} dev {VM_INTERFACE} nud permanent"
 
     def apply(self, overlay: Overlay) -> None:
         """Change the bridges' flows and meters to what ``overlay`` asks for; nothing else is touched. Raises LabError.
@@ -169,10 +187,13 @@ class Lab(AbstractContextManager["Lab"]):
         """Send crafted Ethernet frames (e.g. scapy's ``bytes(packet)``) from a VM, in order."""
         send_frames(self.vm(vm), VM_INTERFACE, frames)
 
-    def address(self, vm: str) -> IPv4Address:
-        """The address of a VM."""
+    def address(self, vm: str, family: IpFamily = IpFamily.IPV4) -> IPAddress:
+        """The address of a VM. Raises UsageError when it has none of that family."""
         self.vm(vm)
-        return self.base.vm(vm).address
+        found = next((one for one in self.base.vm(vm).addresses if family_of(one) is family), None)
+        if found is None:
+            raise UsageError(f"{vm} has no IPv6 address: the topology gives its subnet no prefix6")
+        return found
 
     def state(self) -> LabState:
         """What there is, for other processes."""
@@ -186,7 +207,7 @@ class Lab(AbstractContextManager["Lab"]):
                 ServerState(name, switch.namespace.pid, switch.ovs.ovsdb) for name, switch in self.switches.items()
             ),
             vms=tuple(
-                VmState(vm.name, vm.tenant, vm.server, vm.address, vm.mac, self.vms[vm.name].pid)
+                VmState(vm.name, vm.tenant, vm.server, vm.address, vm.mac, self.vms[vm.name].pid, vm.address6)
                 for vm in self.base.vms()
             ),
             faults=self.faults.active,

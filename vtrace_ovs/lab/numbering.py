@@ -1,9 +1,9 @@
 """Turns an Overlay into the numbers its Open vSwitches use: OpenFlow ports, datapath ids, MACs, meters and cookies."""
 
 from enum import IntEnum
-from ipaddress import IPv4Address
 
 from vtrace_ovs.model.overlay import Overlay, OverlaySubnet, OverlayVm
+from vtrace_ovs.model.packet import IPAddress
 
 TUNNEL_OFPORT = 1
 UPLINK_OFPORT = 1
@@ -69,6 +69,6 @@ def datapath_id(overlay: Overlay, node: str, bridge: str) -> int:
     return COOKIE_PREFIX << 48 | (nodes.index(node) + 1) << 16 | number
 
 
-def vtep_mac(vtep: IPv4Address) -> str:
+def vtep_mac(vtep: IPAddress) -> str:
     """The MAC of br-phy's own port, which holds the VTEP address."""
-    return ":".join(f"{byte:02x}" for byte in (0x06, 0x00, *vtep.packed))
+    return ":".join(f"{byte:02x}" for byte in (0x06, 0x00, *vtep.packed[-4:]))

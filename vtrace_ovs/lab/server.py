@@ -13,6 +13,7 @@ from vtrace_ovs.lab.wiring import UPLINK, WiringOptions, server_wiring, switch_p
 from vtrace_ovs.model.overlay import Overlay, OverlayServer, ServerRole
 
 NEIGHBOUR_AGING = 3600
+_V4 = 4
 
 
 def programs(overlay: Overlay, server: OverlayServer) -> dict[str, BridgeProgram]:
@@ -49,7 +50,14 @@ class LabServer:
 
     def _after_vswitchd(self, overlay: Overlay) -> None:
         vtep = f"{self.server.vtep}/{overlay.underlay.prefix.prefixlen}"
-        self.namespace.run(*shell(f"ip addr replace {vtep} dev {PHYSICAL_BRIDGE}", f"ip link set {PHYSICAL_BRIDGE} up"))
+        self.namespace.run(
+            *shell(
+                f"sysctl -qw net.ipv6.conf.{PHYSICAL_BRIDGE}.disable_ipv6={int(self.server.vtep.version == _V4)}",
+                f"sysctl -qw net.ipv6.conf.{PHYSICAL_BRIDGE}.addr_gen_mode=1",
+                f"ip addr replace {vtep} dev {PHYSICAL_BRIDGE} {'' if self.server.vtep.version == _V4 else 'nodad'}",
+                f"ip link set {PHYSICAL_BRIDGE} up",
+            )
+        )
         self.ovs.appctl("tnl/neigh/aging", str(NEIGHBOUR_AGING))
         for peer in overlay.servers:
             if peer.name != self.server.name:

@@ -1,9 +1,10 @@
 """What a lab is made of, as other processes see it: servers, switches, VMs and the faults in force."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.lab.faults import Fault
+from vtrace_ovs.model.packet import IPAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class ServerState:
     name: str
     pid: int
     ovsdb: str
-    vtep: IPv4Address | None = None
+    vtep: IPAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class VmState:
     address: IPv4Address
     mac: str
     pid: int
+    address6: IPv6Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

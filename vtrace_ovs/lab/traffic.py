@@ -15,6 +15,7 @@ from vtrace_ovs.codecs.documents import from_json
 from vtrace_ovs.errors import CodecError, LabError, UsageError
 from vtrace_ovs.lab import endpoint
 from vtrace_ovs.lab.namespaces import Namespace
+from vtrace_ovs.model.packet import IpFamily
 
 if TYPE_CHECKING:
     from vtrace_ovs.lab.network import Lab
@@ -52,6 +53,7 @@ class TrafficRequest:
     listen: bool = True
     source_port: int | None = None
     address: IPv4Address | None = None
+    family: IpFamily = IpFamily.IPV4
 
     def check(self) -> None:
         """Raise UsageError for what cannot be sent."""
@@ -176,13 +178,13 @@ class Traffic:
         request.check()
         source, destination = self._lab.vm(request.source), self._lab.vm(request.destination)
         port, protocol = request.port or 0, request.protocol.value
+        arguments = _sender_arguments(request, self._lab)
         listener = None
         if request.listen:
-            listener = Listener.start(
-                destination, self._lifeline, protocol, port, str(self._lab.address(request.source))
-            )
+            address = self._lab.address(request.source, request.family)
+            listener = Listener.start(destination, self._lifeline, protocol, port, str(address))
         try:
-            sender = _endpoint(source, self._lifeline, "send", *_sender_arguments(request, self._lab))
+            sender = _endpoint(source, self._lifeline, "send", *arguments)
         except LabError:
             if listener:
                 listener.stop()
@@ -221,7 +223,7 @@ def _sender_arguments(request: TrafficRequest, lab: "Lab") -> tuple[str, ...]:
     return (
         request.protocol.value,
         str(request.port or 0),
-        str(request.address or lab.address(request.destination)),
+        str(request.address or lab.address(request.destination, request.family)),
         *(str(value) for value in (request.rate, request.count, request.dscp, request.timeout)),
         str(request.source_port or 0),
     )

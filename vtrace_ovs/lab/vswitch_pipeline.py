@@ -13,6 +13,7 @@ from vtrace_ovs.lab.numbering import TUNNEL_OFPORT, CookieKind, cookie, meter_id
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine, MeterLine
 from vtrace_ovs.lab.security_flows import security_flows
 from vtrace_ovs.model.overlay import Overlay, OverlaySubnet, OverlayVm
+from vtrace_ovs.model.packet import IPAddress, IpFamily, family_of
 
 CLASSIFY, ANTI_SPOOFING, ARP, RATE_LIMIT, EGRESS, FORWARDING, INGRESS, OUTPUT = 0, 10, 12, 15, 20, 30, 40, 50
 PRIORITY = 100
@@ -50,6 +51,9 @@ def _vm_flows(overlay: Overlay, vm: OverlayVm) -> Iterator[FlowLine]:
     )
     own = f"in_port={port},dl_src={vm.mac}"
     yield FlowLine(ANTI_SPOOFING, PRIORITY, f"ip,{own},nw_src={vm.address}", f"goto_table:{RATE_LIMIT}", spoof)
+    if vm.address6 is not None:
+        from_own = f"ipv6,{own},ipv6_src={vm.address6}"
+        yield FlowLine(ANTI_SPOOFING, PRIORITY, from_own, f"goto_table:{RATE_LIMIT}", spoof)
     yield FlowLine(ANTI_SPOOFING, PRIORITY, f"arp,{own},arp_spa={vm.address}", f"goto_table:{ARP}", spoof)
     if overlay.rate_limit(vm.name) is not None:
         meter = meter_id(overlay, vm)
@@ -93,9 +97,14 @@ def _to_port(vni: int, mac: str, port: int) -> FlowLine:
 
 
 def _to_tunnel(overlay: Overlay, vni: int, mac: str, server: str) -> FlowLine:
-    vtep = overlay.server(server).vtep
-    actions = f"set_field:{vni:#x}->tun_id,set_field:{vtep}->tun_dst,output:{TUNNEL_OFPORT}"
+    actions = tunnel_actions(vni, overlay.server(server).vtep)
     return FlowLine(FORWARDING, PRIORITY, f"reg1={vni:#x},dl_dst={mac}", actions, cookie(CookieKind.FORWARDING, vni))
+
+
+def tunnel_actions(vni: int, vtep: IPAddress) -> str:
+    """Send a packet through the tunnel port to a VTEP."""
+    destination = "tun_dst" if family_of(vtep) is IpFamily.IPV4 else "tun_ipv6_dst"
+    return f"set_field:{vni:#x}->tun_id,set_field:{vtep}->{destination},output:{TUNNEL_OFPORT}"
 
 
 def _arp_responder(vni: int, address: str, mac: str) -> FlowLine:

@@ -92,7 +92,13 @@ def _port(bridge: str, name: str, ofport: int, *columns: str) -> list[str]:
 
 def _vm_port(overlay: Overlay, vm: OverlayVm) -> list[str]:
     vni = overlay.subnet_of(vm).vni
-    ids = {"iface-id": vm.name, "attached-mac": vm.mac, "ip": str(vm.address), "tenant": vm.tenant, "vni": str(vni)}
+    ids = {
+        "iface-id": vm.name,
+        "attached-mac": vm.mac,
+        "ip": ",".join(map(str, vm.addresses)),
+        "tenant": vm.tenant,
+        "vni": str(vni),
+    }
     return [*_port(INTEGRATION_BRIDGE, vm.name, vm_ofport(overlay, vm)), *_quoted_ids(ids)]
 
 

@@ -5,8 +5,11 @@ The lab builds one, the inventory finds one, the tests know one: all from the sa
 
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypeVar
+
+from vtrace_ovs.model.filter import IPNetwork
+from vtrace_ovs.model.packet import IPAddress, IpFamily, family_of
 
 
 class ServerRole(Enum):
@@ -22,7 +25,7 @@ class OverlayServer:
 
     name: str
     role: ServerRole
-    vtep: IPv4Address
+    vtep: IPAddress
     switch: str
 
 
@@ -38,7 +41,7 @@ class Encapsulation(Enum):
 class Underlay:
     """The physical network: its switches (PFDs), the cables between them (a tree) and the prefix of all VTEPs."""
 
-    prefix: IPv4Network
+    prefix: IPNetwork
     switches: tuple[str, ...]
     links: tuple[tuple[str, str], ...] = ()
     encapsulation: Encapsulation = Encapsulation.VXLAN
@@ -70,7 +73,12 @@ class SecurityRule:
     action: RuleAction
     protocol: str | None = None
     port: int | None = None
-    remote: IPv4Network | None = None
+    remote: IPNetwork | None = None
+
+    @property
+    def families(self) -> tuple[IpFamily, ...]:
+        """That of the remote; both where anybody may be the other end."""
+        return tuple(IpFamily) if self.remote is None else (family_of(self.remote.network_address),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,10 @@ class SecurityGroup:
 
 @dataclass(frozen=True, slots=True)
 class OverlaySubnet:
-    """A subnet of a tenant and the VNI that carries it. ``gateway`` is the vRouter's address in it."""
+    """A subnet of a tenant and the VNI that carries it. ``gateway`` is the vRouter's address in it.
+
+    ``prefix6`` and ``gateway6`` are those of IPv6, None where it has none.
+    """
 
     name: str
     tenant: str
@@ -93,11 +104,18 @@ class OverlaySubnet:
     prefix: IPv4Network
     gateway: IPv4Address
     gateway_mac: str
+    prefix6: IPv6Network | None = None
+    gateway6: IPv6Address | None = None
+
+    @property
+    def families(self) -> tuple[IpFamily, ...]:
+        """What its VMs speak."""
+        return (IpFamily.IPV4,) if self.prefix6 is None else (IpFamily.IPV4, IpFamily.IPV6)
 
 
 @dataclass(frozen=True, slots=True)
 class OverlayVm:
-    """A VM: where it is, its address, and the names of its security groups (of the same tenant).
+    """A VM: where it is, its addresses, and the names of its security groups (of the same tenant).
 
     ``resolvable``: its subnet's ARP responder knows it.
     """
@@ -110,6 +128,12 @@ class OverlayVm:
     mac: str
     groups: tuple[str, ...]
     resolvable: bool = True
+    address6: IPv6Address | None = None
+
+    @property
+    def addresses(self) -> tuple[IPAddress, ...]:
+        """Its address of each family it has."""
+        return (self.address,) if self.address6 is None else (self.address, self.address6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +141,7 @@ class OverlayRoute:
     """A route of a tenant's vRouter to one of its subnets; ``subnet`` None is a blackhole. ``number`` as in rules."""
 
     number: int
-    prefix: IPv4Network
+    prefix: IPNetwork
     subnet: str | None
 
 

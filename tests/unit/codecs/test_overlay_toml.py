@@ -1,4 +1,4 @@
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 
@@ -17,6 +17,7 @@ from vtrace_ovs.model.overlay import (
     SecurityRule,
     ServerRole,
 )
+from vtrace_ovs.model.packet import IpFamily
 
 TEXT = """
 name = "small"
@@ -75,6 +76,37 @@ def test_every_noun_of_the_text_is_in_the_overlay() -> None:
         NatRule(1, NatKind.DNAT, IPv4Address("192.0.2.1"), (IPv4Network("10.0.1.11/32"),), "tcp", 80),
     )
     assert overlay.rate_limits == (RateLimit("b1", 100, 10),)
+
+
+def test_ipv6_stands_beside_ipv4_and_is_held_to_the_same() -> None:
+    subnet = 'gateway = "10.0.1.1", prefix6 = "fd00:0:0:1::/64", gateway6 = "fd00:0:0:1::1" }'
+    six = TEXT.replace('gateway = "10.0.1.1" }', subnet, 1)
+    six = six.replace('address = "10.0.1.11",', 'address = "10.0.1.11", address6 = "fd00:0:0:1::11",', 1)
+    six = six.replace('prefix = "10.9.0.0/16"', 'prefix = "fd00:9::/32"').replace("10.0.0.0/8", "fd00::/16")
+    overlay = parse_overlay(six)
+    assert overlay.vm("b1").addresses == (IPv4Address("10.0.1.11"), IPv6Address("fd00:0:0:1::11"))
+    assert overlay.subnet_of(overlay.vm("b1")).families == (IpFamily.IPV4, IpFamily.IPV6)
+    assert overlay.subnet_of(overlay.vm("r1")).families == (IpFamily.IPV4,)
+    assert overlay.tenant("blue").routes[1].prefix == IPv6Network("fd00:9::/32")
+    assert overlay.tenant("blue").group("web").rules[0].families == (IpFamily.IPV6,)
+    for wrong, why in (
+        (six.replace(', gateway6 = "fd00:0:0:1::1"', ""), "prefix6 and gateway6 go together"),
+        (six.replace("::/64", "::/128"), r"gateway fd00:0:0:1::1 is outside fd00:0:0:1::/128"),
+        (six.replace("1::11", "2::11"), r"fd00:0:0:2::11 is not a free address of fd00:0:0:1::/64"),
+        (six.replace("1::11", "1::1"), r"fd00:0:0:1::1 is not a free address"),
+        (six.replace('address6 = "fd00:0:0:1::11",', ""), "it needs an address6"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            parse_overlay(wrong)
+    with pytest.raises(CodecError, match=r"vms\.b1\.address6: "):
+        parse_overlay(six.replace("fd00:0:0:1::11", "10.0.0.1"))
+
+
+def test_the_underlay_may_be_ipv6() -> None:
+    overlay = parse_overlay(TEXT.replace("172.31.0.0/24", "fd31::/64").replace("172.31.0.", "fd31::"))
+    assert overlay.server("gw1").vtep == IPv6Address("fd31::21")
+    with pytest.raises(UsageError, match=r"VTEP fd31::21 is outside 172\.31\.0\.0/24"):
+        parse_overlay(TEXT.replace("172.31.0.21", "fd31::21"))
 
 
 def test_tenants_with_equal_addresses_get_macs_of_their_own() -> None:

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 
@@ -72,7 +72,9 @@ def test_a_default_deny_is_a_missing_permit_and_the_others_keep_their_numbers(ov
 
 def test_a_route_goes_or_turns_into_a_blackhole(overlay: Overlay) -> None:
     gone = broken(overlay, Fault(FaultName.NO_ROUTE)).tenant("blue").routes
-    assert [route.number for route in gone] == [1, 3]
+    assert [route.number for route in gone] == [1, 3, 4, 5, 6]
+    six = broken(overlay, Fault(FaultName.NO_ROUTE, prefix=IPv6Network("fd00:0:0:2::/64"))).tenant("blue").routes
+    assert [route.number for route in six] == [1, 2, 3, 4, 6]
     hole = broken(overlay, Fault(FaultName.BLACKHOLE_ROUTE)).tenant("blue").routes
     assert OverlayRoute(2, IPv4Network("10.0.2.0/24"), None) in hole
 
@@ -80,7 +82,7 @@ def test_a_route_goes_or_turns_into_a_blackhole(overlay: Overlay) -> None:
 def test_a_blackhole_may_be_narrower_than_any_route(overlay: Overlay) -> None:
     host = IPv4Network("10.0.2.22/32")
     routes = broken(overlay, Fault(FaultName.BLACKHOLE_ROUTE, prefix=host)).tenant("blue").routes
-    assert routes[-1] == OverlayRoute(4, host, None)
+    assert routes[-1] == OverlayRoute(7, host, None)
     assert routes[:-1] == overlay.tenant("blue").routes
 
 

@@ -28,12 +28,19 @@ def test_a_route_lowers_the_ttl_and_leads_to_a_patch(overlay: Overlay) -> None:
         "ip,nw_dst=10.0.1.0/24": "dec_ttl,set_field:0a:01:0a:00:01:01->eth_src,set_field:0x64->reg2,goto_table:20",
         "ip,nw_dst=10.0.2.0/24": "dec_ttl,set_field:0a:01:0a:00:02:01->eth_src,set_field:0x65->reg2,goto_table:20",
         "ip,nw_dst=10.0.66.0/24": "drop",
+        "ipv6,ipv6_dst=fd00:0:0:1::/64": (
+            "dec_ttl,set_field:0a:01:0a:00:01:01->eth_src,set_field:0x64->reg2,goto_table:20"
+        ),
+        "ipv6,ipv6_dst=fd00:0:0:2::/64": (
+            "dec_ttl,set_field:0a:01:0a:00:02:01->eth_src,set_field:0x65->reg2,goto_table:20"
+        ),
+        "ipv6,ipv6_dst=fd00:0:0:66::/64": "drop",
     }
 
 
 def test_longer_prefixes_win(overlay: Overlay) -> None:
     flows = [flow for flow in vrouter_program(overlay, "blue").flows if flow.table_id == 10]
-    assert {flow.priority for flow in flows} == {124}
+    assert {flow.priority for flow in flows} == {124, 164}
     tenant = overlay.tenants[0]
     wide = replace(tenant.routes[0], prefix=tenant.routes[0].prefix.supernet(new_prefix=8))
     changed = replace(overlay, tenants=(replace(tenant, routes=(wide,)), *overlay.tenants[1:]))
@@ -46,10 +53,11 @@ def test_a_missing_route_is_a_table_miss(overlay: Overlay) -> None:
 
 def test_a_route_keeps_its_number_in_the_cookie(overlay: Overlay) -> None:
     flows = [flow for flow in vrouter_program(overlay, "blue").flows if flow.table_id == 10]
-    assert [flow.cookie for flow in flows] == [0x1AB0_09_00_00000001, 0x1AB0_09_00_00000002, 0x1AB0_09_00_00000003]
+    assert [flow.cookie for flow in flows] == [0x1AB0_09_00_00000000 + number for number in range(1, 7)]
 
 
 def test_a_neighbour_is_found_by_address_in_its_own_tenant(overlay: Overlay) -> None:
     blue, red = (actions(vrouter_program(overlay, tenant), 20) for tenant in ("blue", "red"))
     assert blue["ip,nw_dst=10.0.1.11"] == "set_field:02:01:0a:00:01:0b->eth_dst,goto_table:30"
     assert red["ip,nw_dst=10.0.1.11"] == "set_field:02:02:0a:00:01:0b->eth_dst,goto_table:30"
+    assert red["ipv6,ipv6_dst=fd00:0:0:1::11"] == red["ip,nw_dst=10.0.1.11"]

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from itertools import combinations
 
 import pytest
@@ -38,12 +38,38 @@ def test_replies_to_any_port_go_to_ephemeral_ports_only(overlay: Overlay) -> Non
         "40 500 icmp,reg2=0xa,icmp_type=0 → goto_table:50",
         "40 500 icmp,reg2=0xa,icmp_type=3 → goto_table:50",
         "40 500 icmp,reg2=0xa,icmp_type=11 → goto_table:50",
+        "20 1000 ipv6,in_port=10 → goto_table:30",
+        "40 500 tcp6,reg2=0xa,tp_dst=0x8000/0x8000 → goto_table:50",
+        "40 500 udp6,reg2=0xa,tp_dst=0x8000/0x8000 → goto_table:50",
+        "40 500 icmp6,reg2=0xa,icmp_type=129 → goto_table:50",
+        "40 500 icmp6,reg2=0xa,icmp_type=1 → goto_table:50",
+        "40 500 icmp6,reg2=0xa,icmp_type=2 → goto_table:50",
+        "40 500 icmp6,reg2=0xa,icmp_type=3 → goto_table:50",
     ]
 
 
 def test_a_deny_stands_above_every_permit_and_answers_nothing(overlay: Overlay) -> None:
     rule = SecurityRule(2, Direction.INGRESS, RuleAction.DENY, "tcp", 23)
-    assert flows_of(overlay, rule) == ["40 2150 tcp,reg2=0xa,tp_dst=23 → drop"]
+    assert flows_of(overlay, rule) == [
+        "40 2150 tcp,reg2=0xa,tp_dst=23 → drop",
+        "40 2258 tcp6,reg2=0xa,tp_dst=23 → drop",
+    ]
+
+
+def test_a_remote_is_of_one_family(overlay: Overlay) -> None:
+    rule = SecurityRule(1, Direction.INGRESS, RuleAction.PERMIT, "tcp", 443, IPv6Network("fd00::/32"))
+    assert flows_of(overlay, rule) == [
+        "40 1290 tcp6,reg2=0xa,ipv6_src=fd00::/32,tp_dst=443 → goto_table:50",
+        "20 790 tcp6,in_port=10,ipv6_dst=fd00::/32,tp_src=443 → goto_table:30",
+    ]
+
+
+def test_a_subnet_of_ipv4_alone_gets_no_flows_of_ipv6(overlay: Overlay) -> None:
+    tenant = overlay.tenants[0]
+    subnets = tuple(replace(subnet, prefix6=None, gateway6=None) for subnet in tenant.subnets)
+    alone = replace(overlay, tenants=(replace(tenant, subnets=subnets), *overlay.tenants[1:]))
+    words = {flow.match.partition(",")[0] for flow in security_flows(alone, alone.vm("blue-web1"), EGRESS, INGRESS)}
+    assert words == {"ip", "tcp", "udp", "icmp"}
 
 
 def test_the_cookie_names_group_and_rule(overlay: Overlay) -> None:
@@ -63,9 +89,15 @@ def test_no_packet_can_match_two_flows_of_one_priority(overlay: Overlay, name: s
 def overlap(one: FlowLine, other: FlowLine) -> bool:
     """Whether some packet matches both, as far as these flows' own fields go: exact values and one port mask."""
     mine, theirs = fields(one.match), fields(other.match)
-    if mine["protocol"] != theirs["protocol"] and "ip" not in {mine["protocol"], theirs["protocol"]}:
+    protocols = {mine["protocol"], theirs["protocol"]}
+    if len({"6" in protocol for protocol in protocols}) > 1:
         return False
-    return all(mine[name] == theirs[name] for name in mine.keys() & theirs.keys() - {"protocol", "nw_src", "nw_dst"})
+    if len(protocols) > 1 and not protocols & {"ip", "ipv6"}:
+        return False
+    return all(
+        mine[name] == theirs[name]
+        for name in mine.keys() & theirs.keys() - {"protocol", "nw_src", "nw_dst", "ipv6_src", "ipv6_dst"}
+    )
 
 
 def fields(match: str) -> dict[str, str]:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from ipaddress import IPv6Address
 
 from vtrace_ovs.lab.wiring import WiringOptions, server_wiring, switch_ports, switch_wiring
 from vtrace_ovs.model.overlay import Encapsulation, Overlay
@@ -19,9 +20,17 @@ def test_a_vms_port_says_whose_it_is(overlay: Overlay) -> None:
     assert "add-port br-int blue-db2" in words
     assert (
         'set Interface blue-db2 ofport_request=14 external_ids:iface-id="blue-db2" '
-        'external_ids:attached-mac="02:01:0a:00:02:16" external_ids:ip="10.0.2.22" external_ids:tenant="blue" '
-        'external_ids:vni="102"'
+        'external_ids:attached-mac="02:01:0a:00:02:16" external_ids:ip="10.0.2.22,fd00:0:0:2::22" '
+        'external_ids:tenant="blue" external_ids:vni="102"'
     ) in words
+
+
+def test_tunnels_over_ipv6_have_an_ipv6_end(overlay: Overlay) -> None:
+    far = replace(overlay.server("cs1"), vtep=IPv6Address("fd31::11"))
+    text = " ".join(server_wiring(overlay, far, WiringOptions()))
+    assert "options:local_ip=fd31::11" in text
+    assert 'external_ids:local_ip="fd31::11"' in text
+    assert 'other_config:hwaddr="06:00:00:00:00:11"' in text
 
 
 def test_a_tunnel_takes_key_and_remote_from_the_flow(overlay: Overlay) -> None:

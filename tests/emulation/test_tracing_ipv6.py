@@ -1,0 +1,158 @@
+"""IPv6 on the real lab: delivered, and every configuration fault named right, while the tenant notices nothing."""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv6Network
+from itertools import count
+
+import pytest
+from scapy.layers.inet import UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+from vtrace_program import FrameSender, Json, Vtrace, pauses
+
+from vtrace_ovs.lab.faults import Fault, FaultName
+from vtrace_ovs.lab.network import Lab
+from vtrace_ovs.lab.traffic import RunningTraffic, TrafficProtocol, TrafficRequest
+from vtrace_ovs.model.packet import IpFamily
+
+SOURCE, DESTINATION = "fd00:0:0:1::11", "fd00:0:0:2::22"
+PORTS = {TrafficProtocol.ICMP: None, TrafficProtocol.TCP: 443, TrafficProtocol.UDP: 5000}
+WORDS = {TrafficProtocol.ICMP: "icmp6", TrafficProtocol.TCP: "tcp6", TrafficProtocol.UDP: "udp6"}
+DB = IPv6Network("fd00:0:0:2::/64")
+
+pytestmark = pytest.mark.usefixtures("unchanged")
+
+
+@contextmanager
+def sending(lab: Lab, protocol: TrafficProtocol, dscp: int = 0) -> Iterator[RunningTraffic]:
+    request = TrafficRequest(
+        *("blue-web1", "blue-db2", protocol, PORTS[protocol]), rate=25, count=0, dscp=dscp, family=IpFamily.IPV6
+    )
+    number = lab.traffic.start(request)
+    running = lab.traffic.running(number)
+    try:
+        yield running
+    finally:
+        lab.traffic.stop(number)
+
+
+def wanted(protocol: TrafficProtocol) -> str:
+    port = f",tp_dst={PORTS[protocol]}" if PORTS[protocol] else ""
+    return f"{WORDS[protocol]},ipv6_src={SOURCE},ipv6_dst={DESTINATION}{port}"
+
+
+def traced(program: Vtrace, protocol: TrafficProtocol, *scope: str) -> Json:
+    done = program("run", wanted(protocol), "--from", "blue-web1", "-n", "4", "-t", "10", "-o", "json", *scope)
+    document: Json = json.loads(done.stdout)
+    return document
+
+
+def test_traffic_over_ipv6_is_followed_to_its_vm_which_gets_it_as_it_was_sent(lab: Lab, program: Vtrace) -> None:
+    for protocol, dscp in ((TrafficProtocol.TCP, 34), (TrafficProtocol.ICMP, 10)):
+        request = TrafficRequest(
+            *("blue-web1", "blue-db2", protocol, PORTS[protocol]), rate=25, count=0, dscp=dscp, family=IpFamily.IPV6
+        )
+        number = lab.traffic.start(request)
+        document = traced(program, protocol)
+        report = lab.traffic.stop(number)
+        assert document["verdict"]["disposition"] == "DELIVERED"
+        assert document["verdict"]["confidence"] == "observed"
+        (group,) = document["groups"]
+        hops = group["path"]["hops"]
+        assert [hop["bridge"] for hop in hops] == [
+            *("cs1/br-int", "gw1/br-int", "gw1/vr-blue", "gw1/br-int", "cs3/br-int")
+        ]
+        assert {hop["headers_in"]["dscp"] for hop in hops} == {dscp}
+        assert hops[-1]["headers_out"]["five_tuple"]["destination"] == DESTINATION
+        assert report.replies == report.sent > 0
+        assert report.dscps == (dscp,)
+
+
+@dataclass(frozen=True)
+class Expected:
+    fault: Fault
+    code: str
+    place: str
+    table: int
+
+
+EXPECTED = (
+    Expected(Fault(FaultName.SECURITY_DENY), "security-rule-deny", "cs3/br-int", 40),
+    Expected(Fault(FaultName.DEFAULT_DENY), "security-default-deny", "cs3/br-int", 40),
+    Expected(Fault(FaultName.NO_ROUTE, prefix=DB), "no-route", "gw1/vr-blue", 10),
+    Expected(Fault(FaultName.BLACKHOLE_ROUTE, prefix=DB), "blackhole-route", "gw1/vr-blue", 10),
+    Expected(Fault(FaultName.RATE_LIMIT), "meter-rate-limit", "cs1/br-int", 15),
+)
+
+
+@pytest.mark.parametrize("expected", EXPECTED, ids=lambda expected: expected.fault.name.value)
+def test_a_fault_in_the_way_of_ipv6_is_named(lab: Lab, program: Vtrace, expected: Expected) -> None:
+    with lab.faults.injected(expected.fault), sending(lab, TrafficProtocol.TCP):
+        document = traced(program, TrafficProtocol.TCP)
+    verdict = document["verdict"]
+    assert verdict["code"] == expected.code
+    assert verdict["disposition"] == "DROPPED"
+    assert (verdict["culprit"]["bridge"], verdict["culprit"]["table_id"]) == (expected.place, expected.table)
+    assert not any(word in verdict["tenant_sentence"] for word in ("br-int", "vr-blue", "table"))
+
+
+def test_a_hop_limit_of_one_ends_at_the_router(lab: Lab, program: Vtrace) -> None:
+    vm = lab.base.vm("blue-web1")
+    packet = IPv6(src=SOURCE, dst=DESTINATION, hlim=1) / UDP(sport=4000, dport=5000)
+    frame = bytes(Ether(src=vm.mac, dst=lab.base.subnet_of(vm).gateway_mac) / packet)
+    over = threading.Event()
+
+    def send() -> None:
+        sender = FrameSender(lab, "blue-web1")
+        for _ in pauses(0.04):
+            sender.send(frame)
+            if over.is_set():
+                break
+        sender.end()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(send)
+        try:
+            document = traced(program, TrafficProtocol.UDP)
+        finally:
+            over.set()
+    assert document["verdict"]["code"] == "ttl-expired"
+    assert document["verdict"]["culprit"]["bridge"] == "gw1/vr-blue"
+
+
+def test_two_tenants_with_the_same_ipv6_packets_are_never_taken_for_one_another(lab: Lab, program: Vtrace) -> None:
+    over = threading.Event()
+
+    def send() -> None:
+        senders = [(lab.base.vm(f"{tenant}-web1"), FrameSender(lab, f"{tenant}-web1")) for tenant in ("blue", "red")]
+        numbers = count(1)
+        for _ in pauses(0.04):
+            packet = IPv6(src=SOURCE, dst=DESTINATION) / UDP(sport=4000, dport=5000) / f"twin {next(numbers)}".encode()
+            for vm, sender in senders:
+                sender.send(bytes(Ether(src=vm.mac, dst=lab.base.subnet_of(vm).gateway_mac) / packet))
+            if over.is_set():
+                break
+        for _, sender in senders:
+            sender.end()
+
+    denied = Fault(FaultName.SECURITY_DENY, vm="blue-db2", protocol="udp", port=5000)
+    with lab.faults.injected(denied), program.controller(), ThreadPoolExecutor(1) as pool:
+        pool.submit(send)
+        try:
+            blue = program.add(wanted(TrafficProtocol.UDP), 6, 15, vni=101)
+            red = program.add(wanted(TrafficProtocol.UDP), 6, 15, source_vm="red-web1")
+            results = [program.result(number) for number in (blue, red)]
+        finally:
+            over.set()
+    for tenant, result in zip(("blue", "red"), results, strict=True):
+        (group,) = result.groups
+        assert group.packets == result.packets >= 6
+        assert {str(hop.bridge) for hop in group.example.hops} == {
+            *("cs1/br-int", "gw1/br-int", f"gw1/vr-{tenant}", "cs3/br-int")
+        }
+    assert [result.verdict.disposition.value for result in results] == ["DROPPED", "DELIVERED"]
