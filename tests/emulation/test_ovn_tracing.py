@@ -1,11 +1,10 @@
 """``vtrace run`` on a real OVN: both integration bridges are traced while ovn-controller owns them."""
 
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from ovn_traffic import icmp, pinging
 
 from vtrace_ovs.errors import OvsdbError
 from vtrace_ovs.lab.ovn import INTEGRATION_BRIDGE, OvnLab
@@ -49,20 +48,6 @@ def pictures(ovn: OvnLab) -> dict[str, Fingerprint]:
     return {
         name: fingerprint(chassis.ovs.directory, INTEGRATION_BRIDGE, DEADLINE) for name, chassis in ovn.chassis.items()
     }
-
-
-@contextmanager
-def pinging(ovn: OvnLab, sender: OvnVm, address: str) -> Iterator[None]:
-    command = [*ovn.hosts[sender.name].prefix, "ping", "-n", "-i", "0.05", address]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as ping:
-        try:
-            yield
-        finally:
-            ping.terminate()
-
-
-def icmp(sender: OvnVm, receiver: OvnVm) -> str:
-    return f"icmp,nw_src={sender.address},nw_dst={receiver.address}"
 
 
 def br_int(vm: OvnVm) -> BridgeId:

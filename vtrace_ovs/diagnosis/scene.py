@@ -43,6 +43,7 @@ class Scene:
     packet that goes there is never called lost. ``unlogged``: production flows at which a traced packet may end or
     leave without a copy. ``copies_lost``: packet-in copies known to be lost per VFD.
     ``unanswered``: addresses that the traced senders asked for again and again (ARP, ND), and how often.
+    ``unsettled``: when (from, until; Unix seconds) a VFD's production tables were not those our flows were made from.
     ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
     """
 
@@ -56,6 +57,7 @@ class Scene:
     traced: tuple[TracedCount, ...] = ()
     unanswered: Mapping[IPAddress, int] = field(default_factory=dict)
     hop_limit: int | None = None
+    unsettled: Mapping[BridgeId, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     places: Places = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +82,10 @@ class Scene:
     def traced_at(self, bridge: BridgeId, *locs: Loc) -> tuple[TracedCount, ...]:
         """The counts of our flows at these places in a VFD."""
         return tuple(count for count in self.traced if count.bridge == bridge and count.loc in locs)
+
+    def changed_at(self, bridge: BridgeId, at: float | None) -> bool:
+        """Whether this VFD's tables were other ones than ours were made from then; at any time, if it is not known."""
+        return any(at is None or since <= at <= until for since, until in self.unsettled.get(bridge, ()))
 
     @property
     def total_copies_lost(self) -> int:

@@ -21,7 +21,7 @@ _PREDICTED = frozenset(DropShape) - {DropShape.METER, DropShape.UNSUPPORTED}
 
 def silent(case: Case) -> Finding:
     """The last thing known is the packet's ``in`` at the deciding VFD."""
-    for rule in (_dead, _evidence_missing, _metered, _predicted_loop, _predicted_drop, _not_modelled, _not_loggable):
+    for rule in _RULES_OF_SILENCE:
         finding = rule(case)
         if finding is not None:
             return finding
@@ -210,6 +210,20 @@ def _not_loggable(case: Case) -> Finding | None:
     )
 
 
+def _changed(case: Case) -> Finding | None:
+    """Flows that came only then had no log of ours yet."""
+    if not case.scene.changed_at(case.hop.bridge, case.hop.entered_at):
+        return None
+    detail = "its flow tables changed at that time, and what was new in them could not be logged yet"
+    return Finding(
+        disposition=Disposition.INCONCLUSIVE,
+        code=CauseCode.EVIDENCE_LOST,
+        confidence=Confidence.UNDECIDED,
+        particulars=Particulars(place=str(case.hop.bridge), detail=detail),
+        evidence=(_came_in(case.hop), seen(f"{case.hop.bridge}: {detail}.")),
+    )
+
+
 def _idle_suspects(case: Case) -> tuple[Evidence, ...]:
     """Meters of this VFD that dropped something, when nothing shows that the packet passed them."""
     return tuple(
@@ -220,3 +234,9 @@ def _idle_suspects(case: Case) -> tuple[Evidence, ...]:
         for reading in case.scene.meters
         if reading.bridge == case.hop.bridge and reading.packets_dropped > 0
     )
+
+
+_RULES_OF_SILENCE = (
+    *(_dead, _evidence_missing, _metered, _predicted_loop, _predicted_drop),
+    *(_not_modelled, _not_loggable, _changed),
+)

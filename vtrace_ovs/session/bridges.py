@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.plan import BridgePlan
@@ -11,6 +12,10 @@ from vtrace_ovs.session.commands import ReadBridge
 
 PEEKED_FLOWS = 5000
 """A larger table is read when a verdict needs it, not just to see whether anything changed."""
+
+
+READING_TAKES = 1.0
+"""A reading may show tables as they were this long (seconds) before it came."""
 
 
 @dataclass(slots=True)
@@ -23,7 +28,8 @@ class BridgeState:
     ``copies`` counts what our meter let through, ``scarce_since`` is when half of its burst was spent.
     ``left`` are plans of ours of which something may still be there though nothing is counted on, ``owed`` the tasks
     whose intents that keeps open. ``peeked_at`` is when it was last looked at only to see whether anything changed;
-    ``wiped`` is what somebody else did to our flows, last at ``wiped_at``.
+    ``wiped`` is what somebody else did to our flows, last at ``wiped_at``. In the ``spells`` (from, until) production's
+    tables were not those that ours were made from; infinity while that lasts.
     """
 
     bridge: Bridge
@@ -46,11 +52,21 @@ class BridgeState:
     peeked_at: float = 0.0
     wiped_at: float = 0.0
     wiped: str = ""
+    spells: tuple[tuple[float, float], ...] = ()
 
     def forsake(self, *plans: BridgePlan | None) -> None:
         """Count on nothing of ours there any more, but remember what may be left."""
         self.left = (*self.left, *(plan for plan in (self.carried, *plans) if plan is not None))
         self.carried = self.planned_with = None
+
+    def carry(self, plan: BridgePlan | None, basis: "PlanBasis | None", at: float) -> None:
+        """This plan is there now, made from that."""
+        self.carried, self.planned_with, self.left = plan, basis, ()
+        if plan is None:
+            self.copies, self.scarce_since, self.spells = 0, None, ()
+        elif basis is not None and basis.tables_version == self.tables_version and self.spells:
+            *before, (since, until) = self.spells
+            self.spells = (*before, (since, min(until, at)))
 
     def took_copy(self, plan: BridgePlan, at: float) -> None:
         """A copy of ours came. The meter that caps them starts full: it lets the first ``burst`` of them pass."""
@@ -63,6 +79,8 @@ class BridgeState:
         """Take over a reading of its production tables and of all meters."""
         if self.tables is None or not same_tables(self.tables, tables):
             self.tables_version += 1
+            if self.carried is not None and not (self.spells and self.spells[-1][1] == inf):
+                self.spells = (*self.spells, (self.read_at - READING_TAKES, inf))
         self.tables, self.read_at = tables, at
         self.meters = {counters.meter_id: counters for counters in meters}
 

@@ -272,18 +272,16 @@ class Deployment:
         self.rollout, self.errors, self.move = None, rollout.errors, Move.IDLE
         self.fleet.version += 1
         done = [bridge for bridge in rollout.wanted if bridge in rollout.changes and bridge in self.fleet.states]
-        return tuple(command for bridge in done for command in self._carries(bridge, rollout.wanted[bridge]))
+        return tuple(command for bridge in done for command in self._carries(bridge, rollout.wanted[bridge], at))
 
-    def _carries(self, bridge: BridgeId, plan: BridgePlan | None) -> tuple[Command, ...]:
+    def _carries(self, bridge: BridgeId, plan: BridgePlan | None, at: float) -> tuple[Command, ...]:
         """A bridge carries this plan now; what a refusal may have kept there is remembered."""
         state = self.fleet.states[bridge]
         refused = bridge in self.errors and plan is None
         if refused:
             state.forsake()
             return ()
-        state.carried, state.planned_with, state.left = plan, self._bases.get(bridge), ()
-        if plan is None:
-            state.copies, state.scarce_since = 0, None
+        state.carry(plan, self._bases.get(bridge), at)
         owed, state.owed = tuple(sorted(state.owed)), set()
         return (EraseIntents(bridge, owed),) if owed else ()
 

@@ -51,6 +51,7 @@ def scene_of(
             if (lost := _copies_dropped(state, meters_before.get(bridge, {})))
         },
         hop_limit=hop_limit,
+        unsettled={bridge: state.spells for bridge, state in fleet.states.items() if state.spells},
     )
 
 

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 
 import pytest
 
@@ -161,3 +162,20 @@ def test_a_drop_in_one_branch_is_the_end_when_no_other_branch_let_the_packet_out
         assert verdict.culprit.flow == step.flow
     unsure = diagnose(observed, same, replace(scene, copies_lost={CS1: 1}))
     assert summary(unsure) == (Disposition.INCONCLUSIVE, CauseCode.EVIDENCE_LOST, Confidence.UNDECIDED)
+
+
+@pytest.mark.parametrize(
+    ("spell", "certain"), [((0.0, 1.0), True), ((0.0, 5.0), False), ((5.0, inf), False), ((5.1, inf), True)]
+)
+def test_silence_proves_nothing_while_tables_were_not_those_that_were_cloned(
+    spell: tuple[float, float], certain: bool, opened: Trajectory, foresee: Foresee, scene: Scene
+) -> None:
+    observed = replace(opened, hops=(replace(opened.hops[0], entered_at=5.0),))
+    changing = replace(scene, unsettled={CS1: (spell,)})
+    verdict = diagnose(observed, foresee(Ending.HANDED_TO_PORT, out_port=2), changing)
+    lost = (Disposition.LOST_IN_VFD, CauseCode.UNKNOWN, Confidence.INFERRED)
+    assert summary(verdict) == (
+        lost if certain else (Disposition.INCONCLUSIVE, CauseCode.EVIDENCE_LOST, Confidence.UNDECIDED)
+    )
+    elsewhere = replace(scene, unsettled={CS2: (spell,)})
+    assert summary(diagnose(observed, foresee(Ending.HANDED_TO_PORT, out_port=2), elsewhere)) == lost

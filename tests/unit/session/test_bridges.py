@@ -1,4 +1,5 @@
 from dataclasses import replace
+from math import inf
 
 from session_world import CS1, CS2, DB, GW, START, World, flow, topology, toward
 
@@ -92,3 +93,22 @@ def test_a_bridge_that_is_down_owes_no_answer() -> None:
     fleet.states[CS1].reason = "dead"
     assert fleet.silent(START + 50.0, 5.0) == ()
     assert fleet.unreachable() == {CS1: "dead"}
+
+
+def test_tables_that_change_are_not_those_that_were_cloned_until_they_are_cloned_again(armed: World) -> None:
+    one = armed.session.fleet.states[CS1]
+    armed.feed(armed.reading(CS1))
+    assert one.spells == ()
+    read_at = one.read_at
+    armed.wait(3.0)
+    armed.rewrite(CS1, flow(7, toward(DB)))
+    armed.mute.add(CS1)
+    armed.feed(armed.reading(CS1))
+    (spell,) = one.spells
+    assert spell[0] <= read_at + 3.0
+    assert spell[1] == inf
+    armed.wake(CS1)
+    armed.wait(1.0)
+    ((since, until),) = one.spells
+    assert since == spell[0]
+    assert since < until < inf
