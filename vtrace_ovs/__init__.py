@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "add_vtrace", "get_vtrace_result"]
+__all__ = ["__version__", "add_vtrace", "get_vtrace_exchange", "get_vtrace_result"]
 
 if TYPE_CHECKING:
-    from vtrace_ovs.cli.api import add_vtrace, get_vtrace_result
+    from vtrace_ovs.cli.api import add_vtrace, get_vtrace_exchange, get_vtrace_result
 
 
 def __getattr__(name: str) -> object:
-    """The paper's two calls, imported when they are first asked for: importing the package stays cheap."""
+    """The calls, imported when they are first asked for: importing the package stays cheap."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module("vtrace_ovs.cli.api"), name)

@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from vtrace_ovs.cli.settings import Settings
     from vtrace_ovs.lab.network import Lab
-    from vtrace_ovs.model.verdict import CauseCode, TaskResult
+    from vtrace_ovs.model.verdict import CauseCode, Exchange, TaskResult
 
 PACKET_COUNT = 5
 TRACE_TIME = 10
@@ -57,6 +57,34 @@ class Tracer:
         if result is None:
             raise InfrastructureError(f"task {task.id} {task.state.value}: {task.reason or 'no result'}")
         return result
+
+    def trace_both(
+        self,
+        filter_text: str,
+        *,
+        packet_count: int = PACKET_COUNT,
+        trace_time: int = TRACE_TIME,
+        source_vm: str | None = None,
+        destination_vm: str | None = None,
+    ) -> "Exchange":
+        """Trace traffic and the replies to it. ``trace_time`` is in seconds. Raises VtraceError."""
+        from vtrace_ovs.cli.running import run_exchange  # noqa: PLC0415 - every pytest run imports this plugin
+        from vtrace_ovs.diagnosis.exchange import exchange  # noqa: PLC0415 - as above
+        from vtrace_ovs.errors import InfrastructureError  # noqa: PLC0415 - as above
+        from vtrace_ovs.filters import trace_request  # noqa: PLC0415 - as above
+
+        request = trace_request(
+            filter_text,
+            packet_count=packet_count,
+            trace_time=trace_time,
+            source_vm=source_vm,
+            destination_vm=destination_vm,
+        )
+        tasks, (there, back), _ = run_exchange(request, self.settings, self.ovsdb, None)
+        if there is None or back is None:
+            task = tasks[0] if there is None else tasks[1]
+            raise InfrastructureError(f"task {task.id} {task.state.value}: {task.reason or 'no result'}")
+        return exchange(there, back)
 
     def assert_delivered(self, filter_text: str, *, source_vm: str | None = None) -> "TaskResult":
         """Fail unless every traced packet was handed to its destination; an inconclusive trace fails too."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
@@ -136,3 +137,43 @@ def test_each_connection_is_followed_to_the_backend_it_was_given(lab: Lab, vtrac
         if group.example.nat_key is not None
     }
     assert backends == {("10.1.2.21", "cs2"), ("10.1.2.23", "cs1")}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_reply_is_followed_back_through_the_translation(lab: Lab, vtrace: Tracer, name: str) -> None:
+    source, destination, address, outside, inside = CASES[name]
+    with sent(lab, request(CASES[name], 0)):
+        both = vtrace.trace_both(asked(lab, CASES[name]), packet_count=4, trace_time=15)
+    assert (both.verdict.disposition, both.verdict.code) == (Disposition.DELIVERED, CauseCode.NONE)
+    assert both.verdict.confidence is Confidence.OBSERVED
+    assert both.reply is not None
+    for group in both.reply.groups:
+        assert [hop.bridge.name for hop in group.example.hops] == NETWORK_HOPS
+        back = group.example.five_tuple
+        assert back is not None
+        assert (str(back.source), str(back.destination)) == (inside, outside)
+    assert key(both.reply) == (address or str(lab.address(destination)), str(lab.address(source)))
+
+
+def test_a_request_that_arrived_and_a_denied_reply_is_told_as_that(lab: Lab, vtrace: Tracer) -> None:
+    denied = Fault(FaultName.REPLY_DENY, vm="web1", protocol="udp")
+    with lab.faults.injected(denied), sent(lab, request(SNAT, 0)) as reports:
+        both = vtrace.trace_both(asked(lab, SNAT), packet_count=4, trace_time=15)
+    assert reports[0].replies == 0
+    assert both.request.verdict.disposition is Disposition.DELIVERED
+    assert (both.verdict.disposition, both.verdict.code) == (Disposition.DROPPED, CauseCode.REPLY_LOST)
+    assert both.verdict.confidence is Confidence.OBSERVED
+    assert both.verdict.culprit is not None
+    assert (str(both.verdict.culprit.bridge), both.verdict.culprit.owner) == (
+        "cs1/br-int",
+        "security group web, rule 4",
+    )
+    assert both.reply is not None
+    assert both.reply.verdict.code is CauseCode.SECURITY_RULE_DENY
+
+
+def test_a_request_nobody_answers_is_told_as_that(lab: Lab, vtrace: Tracer) -> None:
+    with sent(lab, replace(request(DNAT, 0), listen=False)):
+        both = vtrace.trace_both(asked(lab, DNAT), packet_count=3, trace_time=4)
+    assert both.request.verdict.disposition is Disposition.DELIVERED
+    assert (both.verdict.disposition, both.verdict.code) == (Disposition.UNSEEN, CauseCode.NO_REPLY)

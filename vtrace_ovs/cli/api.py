@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtrace_ovs.cli.settings import read_settings
+from vtrace_ovs.diagnosis.exchange import exchange
 from vtrace_ovs.errors import StorageError, UsageError
-from vtrace_ovs.filters import parse, trace_request
+from vtrace_ovs.filters import parse, reply_request, require_two_ways, trace_request
 from vtrace_ovs.model.task import DEFAULT_PACKET_COUNT, DEFAULT_TRACE_TIME, Task
-from vtrace_ovs.model.verdict import TaskResult
+from vtrace_ovs.model.verdict import Exchange, TaskResult
 
 if TYPE_CHECKING:
     from vtrace_ovs.storage.store import Store
@@ -24,12 +25,14 @@ def add_vtrace(  # noqa: PLR0913 - one argument per thing a caller can say, all 
     vni: int | None = None,
     source_vm: str | None = None,
     destination_vm: str | None = None,
+    both: bool = False,
     database: str | None = None,
 ) -> int:
     """Ask for a trace; the controller that watches the database takes it. Returns the task's number.
 
-    ``trace_time`` is in seconds; ``database`` is a path or SQLAlchemy URL (default: as the command line). Raises
-    UsageError for a request that cannot be right and StorageError for a database that cannot be used.
+    ``trace_time`` is in seconds; ``both`` traces the replies too, in a task of their own (``get_vtrace_exchange``);
+    ``database`` is a path or SQLAlchemy URL (default: as the command line). Raises UsageError for a request that cannot
+    be right and StorageError for a database that cannot be used.
     """
     request = trace_request(
         filter,
@@ -39,7 +42,11 @@ def add_vtrace(  # noqa: PLR0913 - one argument per thing a caller can say, all 
         source_vm=source_vm,
         destination_vm=destination_vm,
     )
+    if both:
+        require_two_ways(request.filter)
     with open_store(database) as store:
+        if both:
+            return store.add_exchange(request, reply_request, time.time())[0].id
         return store.add_task(request, time.time()).id
 
 
@@ -50,6 +57,20 @@ def get_vtrace_result(task_or_filter: int | str, *, database: str | None = None)
     """
     with open_store(database) as store:
         return store.result(find_task(store, str(task_or_filter)).id)
+
+
+def get_vtrace_exchange(task_or_filter: int | str, *, database: str | None = None) -> Exchange | None:
+    """What a task and the one for its replies found out, with the verdict on both; None while it has no result.
+
+    Raises UsageError when there is no such task, or its replies are not traced.
+    """
+    with open_store(database) as store:
+        task = find_task(store, str(task_or_filter))
+        reply = store.answering(task.id)
+        if reply is None:
+            raise UsageError(f"the replies to task {task.id} are not traced: vtrace add --both traces them")
+        found = store.result(task.id)
+        return None if found is None else exchange(found, store.result(reply.id))
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from vtrace_ovs.controller.lock import controller_lock
 from vtrace_ovs.controller.service_address import ServiceAddress
 from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.errors import OpenFlowError, OvsdbError, UsageError
+from vtrace_ovs.filters import reply_request, require_two_ways
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.task import Task, TaskState, TraceRequest
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology
@@ -58,6 +59,22 @@ def run_task(
         task = store.set_state(task.id, TaskState.ANALYSER_READY, time.time())
         finished = runner.run(controlled, around, (task,))
         return store.task(task.id) or task, store.result(task.id), finished
+
+
+def run_exchange(
+    request: TraceRequest, settings: Settings, connections: tuple[str, ...], framework: str | None
+) -> tuple[tuple[Task, Task], tuple[TaskResult | None, TaskResult | None], bool]:
+    """A task and one for its replies, from added to cleaned up: both as they ended, and False when interrupted."""
+    runner = _runner(framework)
+    topology = _vfds(settings, connections)
+    request = resolve(topology, request)
+    require_two_ways(request.filter)
+    with _controller(settings, connections, topology, accept_tasks=False) as (controlled, around, store):
+        added = store.add_exchange(request, reply_request, time.time())
+        there, back = (store.set_state(task.id, TaskState.ANALYSER_READY, time.time()) for task in added)
+        finished = runner.run(controlled, around, (there, back))
+        ended = (store.task(there.id) or there, store.task(back.id) or back)
+        return ended, (store.result(there.id), store.result(back.id)), finished
 
 
 def run_controller(

@@ -7,8 +7,9 @@ import typer
 
 from vtrace_ovs.cli.api import add_vtrace, find_task, open_store
 from vtrace_ovs.cli.console import emit, emit_text, talk
-from vtrace_ovs.cli.exit_codes import ExitCode, code_of_verdict, code_without_result
+from vtrace_ovs.cli.exit_codes import ExitCode
 from vtrace_ovs.cli.options import (
+    BothOption,
     DestinationOption,
     FilterArgument,
     Format,
@@ -20,11 +21,10 @@ from vtrace_ovs.cli.options import (
     VerboseOption,
     VniOption,
 )
+from vtrace_ovs.cli.reporting import report, report_exchange
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.model.task import DEFAULT_PACKET_COUNT, DEFAULT_TRACE_TIME, Task
-from vtrace_ovs.model.verdict import TaskResult
-from vtrace_ovs.rendering.document import result_document, task_document, tasks_document
-from vtrace_ovs.rendering.screen import result_lines
+from vtrace_ovs.rendering.document import task_document, tasks_document
 from vtrace_ovs.rendering.tasks import state_line, task_table
 
 if TYPE_CHECKING:
@@ -44,17 +44,18 @@ def register(app: typer.Typer) -> None:
     app.command("cancel")(cancel)
 
 
-def add(
+def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     filter_text: FilterArgument,
     packet_count: PacketCountOption = DEFAULT_PACKET_COUNT,
     trace_time: TraceTimeOption = DEFAULT_TRACE_TIME,
     vni: VniOption = None,
     source_vm: SourceOption = None,
     destination_vm: DestinationOption = None,
+    both: BothOption = False,
 ) -> None:
     """Ask the controller for a trace; prints the task's number."""
     number = add_vtrace(
-        filter_text, packet_count, trace_time, vni=vni, source_vm=source_vm, destination_vm=destination_vm
+        filter_text, packet_count, trace_time, vni=vni, source_vm=source_vm, destination_vm=destination_vm, both=both
     )
     emit_text(f"{number}\n")
     talk(f"task {number} waits for the controller: vtrace watch {number}")
@@ -82,9 +83,13 @@ def watch(
     with open_store() as store:
         task = find_task(store, reference)
         allowed = task.request.trace_time + GRACE if wait is None else wait
-        task = _follow(store, task, time.monotonic() + allowed, output)
-        found = store.result(task.id)
-    raise typer.Exit(_report(task, found, output, verbose))
+        deadline = time.monotonic() + allowed
+        task = _follow(store, task, deadline, output)
+        reply = store.answering(task.id)
+        if reply is not None:
+            _follow(store, reply, deadline, output)
+        code = _report(store, task, output, verbose)
+    raise typer.Exit(code)
 
 
 def _follow(store: "Store", task: Task, deadline: float, output: Format) -> Task:
@@ -107,21 +112,16 @@ def _follow(store: "Store", task: Task, deadline: float, output: Format) -> Task
 def result(reference: TaskArgument = None, output: FormatOption = Format.TREE, verbose: VerboseOption = 0) -> None:
     """Print what a task found out."""
     with open_store() as store:
-        task = find_task(store, reference)
-        found = store.result(task.id)
-    raise typer.Exit(_report(task, found, output, verbose))
+        code = _report(store, find_task(store, reference), output, verbose)
+    raise typer.Exit(code)
 
 
-def _report(task: Task, found: TaskResult | None, output: Format, verbose: int) -> ExitCode:
-    if output is Format.JSON:
-        emit_text(task_document(task) if found is None else result_document(found, task))
-    elif found is not None:
-        emit(result_lines(found, verbose))
-    if found is not None:
-        return code_of_verdict(found.verdict)
-    why = task.reason or ("it ended without one" if task.state.final else "is vtrace controller running?")
-    talk(f"task {task.id} is {task.state.value} and has no result: {why}")
-    return code_without_result(task.state)
+def _report(store: "Store", task: Task, output: Format, verbose: int) -> ExitCode:
+    """Print a task's result; with the replies' and the verdict on both where they are traced too."""
+    reply, found = store.answering(task.id), store.result(task.id)
+    if reply is None:
+        return report(task, found, output, verbose)
+    return report_exchange((task, reply), (found, store.result(reply.id)), output, verbose)
 
 
 def cancel(number: Annotated[int, typer.Argument(metavar="TASK", help="Task number.")]) -> None:

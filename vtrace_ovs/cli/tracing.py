@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from vtrace_ovs.cli.console import emit, emit_text, talk
-from vtrace_ovs.cli.exit_codes import ExitCode, code_of_verdict, code_without_result
+from vtrace_ovs.cli.exit_codes import ExitCode
 from vtrace_ovs.cli.inventory import ovsdb_of
 from vtrace_ovs.cli.options import (
+    BothOption,
     DestinationOption,
     FilterArgument,
     Format,
@@ -23,12 +24,11 @@ from vtrace_ovs.cli.options import (
     VerboseOption,
     VniOption,
 )
+from vtrace_ovs.cli.reporting import report, report_exchange
 from vtrace_ovs.cli.settings import Settings, read_settings, with_southbound
 from vtrace_ovs.filters import trace_request
 from vtrace_ovs.model.task import DEFAULT_PACKET_COUNT, DEFAULT_TRACE_TIME, TraceRequest
-from vtrace_ovs.rendering.document import result_document, task_document
 from vtrace_ovs.rendering.plans import BridgePlan, plan_lines
-from vtrace_ovs.rendering.screen import result_lines
 
 
 def register(app: typer.Typer) -> None:
@@ -45,6 +45,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     vni: VniOption = None,
     source_vm: SourceOption = None,
     destination_vm: DestinationOption = None,
+    both: BothOption = False,
     ovsdb: OvsdbOption = None,
     listen: ListenOption = None,
     ovn_sb: SouthboundOption = None,
@@ -66,7 +67,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     connections = ovsdb_of(settings, ovsdb)
     if dry_run:
         raise typer.Exit(_dry_run(request, settings, connections))
-    raise typer.Exit(trace(request, settings, connections, output=output, verbose=verbose, framework=framework))
+    tracing = trace_both if both else trace
+    raise typer.Exit(tracing(request, settings, connections, output=output, verbose=verbose, framework=framework))
 
 
 def trace(
@@ -82,16 +84,25 @@ def trace(
     from vtrace_ovs.cli.running import run_task  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
 
     task, result, finished = run_task(request, settings, connections, framework)
-    if output is Format.JSON:
-        emit_text(task_document(task) if result is None else result_document(result, task))
-    elif result is not None:
-        emit(result_lines(result, verbose))
-    if not finished:
-        return ExitCode.INTERRUPTED
-    if result is not None:
-        return code_of_verdict(result.verdict)
-    talk(f"vtrace: task {task.id} {task.state.value}: {task.reason or 'no result'}")
-    return code_without_result(task.state)
+    code = report(task, result, output, verbose)
+    return code if finished else ExitCode.INTERRUPTED
+
+
+def trace_both(
+    request: TraceRequest,
+    settings: Settings,
+    connections: tuple[str, ...],
+    *,
+    output: Format,
+    verbose: int,
+    framework: str | None,
+) -> ExitCode:
+    """A task and one for its replies in one controller; prints both and the verdict on them, returns its exit code."""
+    from vtrace_ovs.cli.running import run_exchange  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
+
+    tasks, results, finished = run_exchange(request, settings, connections, framework)
+    code = report_exchange(tasks, results, output, verbose)
+    return code if finished else ExitCode.INTERRUPTED
 
 
 def controller(

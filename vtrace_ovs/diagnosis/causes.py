@@ -34,6 +34,8 @@ CATEGORIES = {
     CauseCode.HOP_LIMIT_REACHED: CauseCategory.UNKNOWN,
     CauseCode.NEIGHBOUR_UNRESOLVED: CauseCategory.CONFIG_ERROR,
     CauseCode.NOT_SENT: CauseCategory.TENANT_VM,
+    CauseCode.REPLY_LOST: CauseCategory.UNKNOWN,
+    CauseCode.NO_REPLY: CauseCategory.TENANT_VM,
     CauseCode.EVIDENCE_LOST: CauseCategory.UNKNOWN,
     CauseCode.UNSUPPORTED: CauseCategory.UNSUPPORTED_ACTION,
     CauseCode.INTERNAL_ERROR: CauseCategory.UNKNOWN,

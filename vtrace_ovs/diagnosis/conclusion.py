@@ -7,6 +7,7 @@ from vtrace_ovs.diagnosis.case import Finding, deduced, seen, verdict_of
 from vtrace_ovs.diagnosis.naming import counted
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.wording import Particulars
+from vtrace_ovs.model.entrances import entry_vnis
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.records import Loc
@@ -108,12 +109,12 @@ def _of_many(verdict: Verdict, count: int, total: int) -> Verdict:
     lead = f"All {total} packets" if count == total else f"{count} of {total} packets"
     return replace(
         verdict,
-        operator_sentence=f"{lead}: {_lower(verdict.operator_sentence)}",
-        tenant_sentence=f"{lead} we followed: {_lower(verdict.tenant_sentence)}",
+        operator_sentence=f"{lead}: {lowered(verdict.operator_sentence)}",
+        tenant_sentence=f"{lead} we followed: {lowered(verdict.tenant_sentence)}",
     )
 
 
-def _lower(sentence: str) -> str:
+def lowered(sentence: str) -> str:
     """The sentence as it reads behind a colon; names keep their case."""
     first, space, rest = sentence.partition(" ")
     return f"{first.lower()}{space}{rest}" if first.istitle() and first.isalpha() else sentence
@@ -147,10 +148,11 @@ def _sources(request: TraceRequest, scene: Scene) -> tuple[BridgeId, ...]:
         vm = scene.topology.vm(scope.source_vm)
         if vm is not None:
             return (vm.bridge,)
+    vnis = entry_vnis(scene.topology, request)
     return tuple(
         bridge.id
         for bridge in scene.topology.vfds()
-        if any(port.kind is PortKind.EDGE and scope.vni in (None, port.vni) for port in bridge.ports)
+        if any(port.kind is PortKind.EDGE and (vnis is None or port.vni in vnis) for port in bridge.ports)
     )
 
 

@@ -170,6 +170,16 @@ WORDINGS = {
         "During the test your machine sent nothing of this traffic into the network; check the sender.",
         "Send the traffic while the trace runs; check the sender's routes and firewall, and the filter's spelling.",
     ),
+    CauseCode.REPLY_LOST: Wording(
+        "The request arrived, but its reply was lost.",
+        "Your traffic reached its destination, but the answer did not come back.",
+        "Mend what stops the reply: the trace of the reply direction names it.",
+    ),
+    CauseCode.NO_REPLY: Wording(
+        "The request arrived, but no reply to it entered any traced device.",
+        "Your traffic reached its destination, but that machine sent no answer; look inside it.",
+        "Check that the application listens and answers by the same way; some traffic needs no reply.",
+    ),
     CauseCode.EVIDENCE_LOST: Wording(
         "What became of it after {place} is not known, because evidence is missing: {detail}.",
         "The test did not see enough to tell where your traffic is lost, if it is; it should be repeated.",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
+from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.outlets import told_apart
 from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.instrumentation.reach import NAT_FIELDS, filter_match, rewrites
@@ -75,13 +76,28 @@ def with_aliases(
 ) -> ArmedTask:
     """The task with the aliases that no other task's packets could be taken for.
 
-    ``text_of`` gives a filter its canonical text. Fix aliases when a task is armed: an alias that only some VFDs know
-    would let a mark pass those that do not.
+    ``text_of`` gives a filter its canonical text. What NAT undoes for replies is not in the tables, but what it did to
+    the request is: theirs are the other way round. Fix aliases when a task is armed: an alias that only some VFDs know
+    would let a mark pass those that do not. Raises RefusedError for replies that could be another task's: they enter
+    translated, so they would be missed.
     """
     rivals = tuple(others)
-    found = aliases(task.filter, tables, text_of)
+    if task.replies:
+        request = aliases(_answered(task.filter, text_of), tables, text_of)
+        found = tuple(_answered(alias, text_of) for alias in request)
+    else:
+        found = aliases(task.filter, tables, text_of)
     kept = tuple(alias for alias in found if not any(_mistakable(alias, task, one, topology) for one in rivals))
+    if task.replies and len(kept) < len(found):
+        raise RefusedError(
+            f"behind NAT, packets of {task.filter.text} cannot be told from those of another task; wait until it ends"
+        )
     return replace(task, aliases=kept)
+
+
+def _answered(traffic: Filter, text_of: Callable[[Filter], str]) -> Filter:
+    other_way = traffic.reversed("")
+    return replace(other_way, text=text_of(other_way))
 
 
 def _mistakable(alias: Filter, task: ArmedTask, other: ArmedTask, topology: Topology) -> bool:

@@ -67,8 +67,8 @@ def source_flows(site: Site) -> Iterator[FlowMod]:
     aside = site.entrance.aside
     table_id, top, below = (site.tables.classify, COLORED, UNCOLORED) if aside else (ENTRY_TABLE, TOP, BELOW_TOP)
     for task in site.tasks:
-        for ofport in sorted(task.ofports(site.bridge.id)):
-            match = filter_match(task.filter).with_fields(exactly(IN_PORT, ofport), site.state.unseen())
+        for ofport, entry in product(sorted(task.ofports(site.bridge.id)), task.colored):
+            match = filter_match(entry).with_fields(exactly(IN_PORT, ofport), site.state.unseen())
             for dscp in site.scene.marks.series:
                 code = site.scene.marks.code(1, dscp)
                 load = site.state.load(State(traced=True, index=1, code=code, dscp=dscp, slot=task.slot))

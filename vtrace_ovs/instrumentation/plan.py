@@ -26,7 +26,7 @@ class ArmedTask:
 
     ``slot`` (0-511) is its number in the state field. ``vnis`` are the VNIs its tenant may use between servers, None
     when unknown. ``aliases`` are further five-tuples of the same traffic, behind NAT. ``deadline`` (Unix seconds) is
-    the moment tracing ends at the latest.
+    the moment tracing ends at the latest. ``replies`` tells that the traffic answers that of another task.
     """
 
     slot: int
@@ -36,6 +36,7 @@ class ArmedTask:
     deadline: float
     vnis: frozenset[int] | None = None
     aliases: tuple[Filter, ...] = ()
+    replies: bool = False
 
     def ofports(self, bridge: BridgeId) -> frozenset[int]:
         """Where it colors on one bridge."""
@@ -45,6 +46,11 @@ class ArmedTask:
     def filters(self) -> tuple[Filter, ...]:
         """Its filter and its aliases."""
         return (self.filter, *self.aliases)
+
+    @property
+    def colored(self) -> tuple[Filter, ...]:
+        """What its packets look like where they enter: replies come as they are before NAT undoes what it did."""
+        return self.filters if self.replies else (self.filter,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""Turns a trace request and the inventory into the edge ports where its packets are colored, and its tenant's VNIs."""
+"""Turns a trace request and the inventory into the edge ports where its packets are colored."""
 
 from vtrace_ovs.errors import RefusedError, UsageError
 from vtrace_ovs.instrumentation.plan import ArmedTask, SourcePorts
 from vtrace_ovs.instrumentation.state import MAX_SLOT
+from vtrace_ovs.model.entrances import entry_vnis, tenant_vnis
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import Bridge, Port, PortKind, Topology
 
@@ -21,6 +22,7 @@ def armed_task(topology: Topology, slot: int, request: TraceRequest, deadline: f
         packet_count=request.packet_count,
         deadline=deadline,
         vnis=tenant_vnis(topology, request),
+        replies=request.answers is not None,
     )
 
 
@@ -30,10 +32,13 @@ def source_ports(topology: Topology, request: TraceRequest) -> tuple[SourcePorts
     The source VM's port, else the edge ports with the scope's VNI, else every edge port of every VFD. Raises UsageError
     when there is none.
     """
+    vnis = entry_vnis(topology, request)
     found = tuple(
         SourcePorts(bridge.id, ofports)
         for bridge in topology.vfds()
-        if (ofports := frozenset(port.ofport for port in bridge.ports if _colors(bridge, port, topology, request)))
+        if (
+            ofports := frozenset(port.ofport for port in bridge.ports if _colors(bridge, port, topology, request, vnis))
+        )
     )
     if not found:
         scope = request.scope
@@ -60,20 +65,10 @@ def widening(request: TraceRequest, sources: tuple[SourcePorts, ...]) -> str | N
     )
 
 
-def tenant_vnis(topology: Topology, request: TraceRequest) -> frozenset[int] | None:
-    """All VNIs of the tenant this request is about, or None when the inventory does not say."""
-    vni = request.scope.vni
-    if vni is None and request.scope.source_vm is not None:
-        source = topology.vm(request.scope.source_vm)
-        vni = source.port.vni if source is not None else None
-    return None if vni is None else topology.vnis_of(vni)
-
-
-def _colors(bridge: Bridge, port: Port, topology: Topology, request: TraceRequest) -> bool:
+def _colors(bridge: Bridge, port: Port, topology: Topology, request: TraceRequest, vnis: frozenset[int] | None) -> bool:
     if port.kind is not PortKind.EDGE or port.ofport <= 0:
         return False
-    scope = request.scope
-    if scope.source_vm is not None:
-        source = topology.vm(scope.source_vm)
+    if request.scope.source_vm is not None:
+        source = topology.vm(request.scope.source_vm)
         return source is not None and source.bridge == bridge.id and source.port.ofport == port.ofport
-    return scope.vni is None or port.vni == scope.vni
+    return vnis is None or port.vni in vnis

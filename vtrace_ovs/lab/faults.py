@@ -34,13 +34,14 @@ class FaultName(Enum):
     UNDERLAY_LINK_DOWN = "underlay-link-down"
     NEIGHBOUR_UNRESOLVED = "neighbour-unresolved"
     NOT_SENT = "not-sent"
+    REPLY_DENY = "reply-deny"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A fault and where it strikes. What is None is chosen by ``resolved``.
 
-    ``vm`` is the destination, for ``rate-limit`` the sender. ``rate`` is in packets/s.
+    ``vm`` is the destination, for ``rate-limit`` and ``reply-deny`` the sender. ``rate`` is in packets/s.
     """
 
     name: FaultName
@@ -70,11 +71,11 @@ def fault_named(name: str) -> FaultName:
 def resolved(fault: Fault, overlay: Overlay) -> Fault:
     """The fault with every place it needs filled in. Raises UsageError for a place that does not exist.
 
-    By default the victim is the last VM of the first tenant (for ``rate-limit`` its first VM), traffic to TCP port
-    443; the route is that to the victim's subnet, the server the victim's, the link the first of the underlay.
+    By default the victim is the last VM of the first tenant (for faults of the sender its first VM), traffic to TCP
+    port 443; the route is that to the victim's subnet, the server the victim's, the link the first of the underlay.
     """
     vms = overlay.tenants[0].vms
-    default_vm = vms[0] if fault.name is FaultName.RATE_LIMIT else vms[-1]
+    default_vm = vms[0] if fault.name in (FaultName.RATE_LIMIT, FaultName.REPLY_DENY) else vms[-1]
     names = {vm.name: vm for vm in overlay.vms()}
     vm = names.get(fault.vm or default_vm.name)
     if vm is None:
@@ -106,6 +107,8 @@ def with_fault(overlay: Overlay, fault: Fault) -> Overlay:
     match fault.name:
         case FaultName.SECURITY_DENY:
             return _with_deny(overlay, vm, fault)
+        case FaultName.REPLY_DENY:
+            return _with_deny(overlay, vm, replace(fault, port=None))
         case FaultName.DEFAULT_DENY:
             return _without_permit(overlay, vm, fault)
         case FaultName.NO_ROUTE:

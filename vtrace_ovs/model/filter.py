@@ -6,6 +6,8 @@ from ipaddress import IPv4Network, IPv6Network
 from vtrace_ovs.model.packet import IpFamily
 
 IPNetwork = IPv4Network | IPv6Network
+_ECHO_ANSWERS = {8: 0, 0: 8, 128: 129, 129: 128}
+"""Echo and echo reply, both ways (RFC 792, RFC 4443)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,19 @@ class Filter:
     icmp_type: int | None = None
     icmp_code: int | None = None
     family: IpFamily = IpFamily.IPV4
+
+    def reversed(self, text: str) -> "Filter":
+        """The filter of what answers this traffic, under that text. Only an echo's answer is known by its ICMP type."""
+        return Filter(
+            text,
+            protocol=self.protocol,
+            source=self.destination,
+            destination=self.source,
+            source_port=self.destination_port,
+            destination_port=self.source_port,
+            icmp_type=None if self.icmp_type is None else _ECHO_ANSWERS.get(self.icmp_type),
+            family=self.family,
+        )
 
 
 @dataclass(frozen=True, slots=True)

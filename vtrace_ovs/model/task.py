@@ -15,13 +15,15 @@ DEFAULT_TRACE_TIME = 30
 class TraceRequest:
     """What the operator asked for: the paper's ``addVTrace(filter, packet_count, trace_time)`` and a scope.
 
-    ``trace_time`` is in seconds.
+    ``trace_time`` is in seconds. ``answers`` is the task whose traffic this task's packets are the replies to, None
+    for a task of its own.
     """
 
     filter: Filter
     scope: Scope = field(default_factory=Scope)
     packet_count: int = DEFAULT_PACKET_COUNT
     trace_time: int = DEFAULT_TRACE_TIME
+    answers: int | None = None
 
 
 class TaskState(Enum):

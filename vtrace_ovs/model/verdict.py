@@ -73,6 +73,8 @@ class CauseCode(Enum):
     HOP_LIMIT_REACHED = "hop-limit-reached"
     NEIGHBOUR_UNRESOLVED = "neighbour-unresolved"
     NOT_SENT = "not-sent"
+    REPLY_LOST = "reply-lost"
+    NO_REPLY = "no-reply"
     EVIDENCE_LOST = "evidence-lost"
     UNSUPPORTED = "unsupported"
     INTERNAL_ERROR = "internal-error"
@@ -157,3 +159,15 @@ class TaskResult:
     copies_lost: int = 0
     notes: tuple[str, ...] = ()
     costs: tuple[ServerCost, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Both directions of some traffic, each traced as a task of its own, and the verdict on the two together.
+
+    ``reply`` is None while it has no result.
+    """
+
+    verdict: Verdict
+    request: TaskResult
+    reply: TaskResult | None

@@ -9,7 +9,7 @@ from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.packet import FiveTuple, Headers, Tunnel
 from vtrace_ovs.model.task import Task
 from vtrace_ovs.model.trajectory import Hop, NearMiss, Step, Trajectory
-from vtrace_ovs.model.verdict import Culprit, PathGroup, TaskResult, Verdict
+from vtrace_ovs.model.verdict import Culprit, Exchange, PathGroup, TaskResult, Verdict
 from vtrace_ovs.model.wording import flow_text, match_text
 
 SCHEMA = 1
@@ -23,18 +23,28 @@ def result_document(result: TaskResult, task: Task | None = None, agreements: Se
 
     ``agreements`` add what Open vSwitch itself says at each server, where it was asked.
     """
+    document: Json = {"schema": SCHEMA, **_result(result, task)}
+    if agreements:
+        document["against_ovs"] = [_agreement(one) for one in agreements]
+    return _dump(document)
+
+
+def exchange_document(both: Exchange, tasks: tuple[Task, Task]) -> str:
+    """Both directions as JSON text: the document of the request, with ``reply`` (null: no result) and ``both``."""
+    request, reply = tasks
+    back = None if both.reply is None else _result(both.reply, reply)
+    return _dump({"schema": SCHEMA, **_result(both.request, request), "reply": back, "both": _verdict(both.verdict)})
+
+
+def _result(result: TaskResult, task: Task | None) -> Json:
     traced: Json = {"id": result.task_id, "packets": result.packets, "copies_lost": result.copies_lost}
-    document: Json = {
-        "schema": SCHEMA,
+    return {
         "task": traced if task is None else {**_task(task), **traced},
         "verdict": _verdict(result.verdict),
         "groups": [_group(group) for group in result.groups],
         "notes": list(result.notes),
         "costs": [_cost(cost) for cost in result.costs],
     }
-    if agreements:
-        document["against_ovs"] = [_agreement(one) for one in agreements]
-    return _dump(document)
 
 
 def task_document(task: Task) -> str:
@@ -68,6 +78,7 @@ def _task(task: Task) -> Json:
         "armed_at": task.armed_at,
         "ended_at": task.ended_at,
         "cancel_requested": task.cancel_requested,
+        "answers": request.answers,
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from vtrace_ovs.model.trajectory import Trajectory
-from vtrace_ovs.model.verdict import Disposition, PathGroup, TaskResult, Verdict
+from vtrace_ovs.model.verdict import Disposition, Exchange, PathGroup, TaskResult, Verdict
 from vtrace_ovs.model.wording import flow_text
 from vtrace_ovs.rendering.costs import cost_lines
 from vtrace_ovs.rendering.lines import Line, Span, Style, line, tree
@@ -40,6 +40,19 @@ def result_lines(result: TaskResult, detail: int = 0) -> Iterator[Line]:
     if result.costs:
         yield _BLANK
         yield from cost_lines(result.costs, detail)
+
+
+def exchange_lines(both: Exchange, detail: int = 0) -> Iterator[Line]:
+    """The screen of both directions: the verdict on the two, then a whole screen for each."""
+    yield verdict_line(both.verdict)
+    yield from _sentences(both.verdict)
+    yield _BLANK
+    yield line(Span("Request", Style.STRONG))
+    yield from result_lines(both.request, detail)
+    if both.reply is not None:
+        yield _BLANK
+        yield line(Span("Reply", Style.STRONG))
+        yield from result_lines(both.reply, detail)
 
 
 def verdict_line(verdict: Verdict) -> Line:

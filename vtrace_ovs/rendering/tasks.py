@@ -44,7 +44,8 @@ def state_line(task: Task, now: float) -> Line:
 
 def request_phrase(task: Task) -> str:
     """The filter and scope of a task."""
-    return " ".join([task.request.filter.text, *_scope(task.request.scope)])
+    answers = [] if task.request.answers is None else [f"(replies to task {task.request.answers})"]
+    return " ".join([task.request.filter.text, *_scope(task.request.scope), *answers])
 
 
 def _scope(scope: Scope) -> list[str]:

@@ -252,11 +252,20 @@ class Session:
         problem = self.deployment.first_problem()
         if problem is not None and self.deployment.idle and not self.deployment.arms:
             run.note(f"the bridges could not be instrumented anew while the trace ran: {problem}")
-        if run.full or run.cancelled or run.invalidated or at >= run.deadline:
+        over = run.full or at >= run.deadline or self._answered(run, at)
+        if over or run.cancelled or run.invalidated:
             run.stage, self.deployment.stale = Stage.CLOSING, True
             looks = (*self.fleet.ask(self.fleet.live(), at), *self._observe(run, Moment.DURING))
             return (*commands, SaveTaskState(run.task.id, TaskState.DRAINING, at), *looks)
         return commands
+
+    def _answered(self, run: TaskRun, at: float) -> bool:
+        """Whether the task whose replies these are is over, for as long as a reply may take."""
+        request = run.task.request.answers
+        if request is None or request in self.runs:
+            return False
+        run.request_ended_at = run.request_ended_at or at
+        return at >= run.request_ended_at + self.settings.reply_wait
 
     def _close(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         commands = self.collection.progress(run, at)

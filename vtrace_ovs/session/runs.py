@@ -45,6 +45,7 @@ class TaskRun:
     ``promised_until`` is the deadline its flows are told (they expire a margin later), fixed when its transition
     begins. ``open`` are the groups with an undecided packet; ``concluded`` tells that the final result has everything;
     ``mistakable`` that a tenant sends one of our marks itself; ``aliased`` that ``armed_traffic`` names its aliases.
+    ``request_ended_at`` is when the task whose replies these are was found to have ended.
     ``faults`` are errors of this tool's own that are not logged yet.
     """
 
@@ -79,6 +80,7 @@ class TaskRun:
     concluded: bool = False
     mistakable: bool = False
     aliased: bool = False
+    request_ended_at: float | None = None
     observation: Observation = field(default_factory=Observation)
     questions: dict[IPAddress, Questions] = field(default_factory=dict)
 

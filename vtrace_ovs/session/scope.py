@@ -24,7 +24,8 @@ def resolve(topology: Topology, request: TraceRequest) -> TraceRequest:
     if scope.vni is not None and scope.vni not in known:
         raise UsageError(f"VNI {scope.vni} is not in the inventory; it knows {_listed(map(str, sorted(known)))}")
     source = None if scope.source_vm is None else _vm(topology, scope.source_vm)
-    if source is not None and scope.vni not in (None, source.port.vni):
+    own_vni = request.answers is None  # a reply may come from another subnet than its request
+    if source is not None and own_vni and scope.vni not in (None, source.port.vni):
         raise UsageError(f"VM {source.name} is in VNI {source.port.vni}, not {scope.vni}; give one of the two")
     source_ports(topology, request)
     if scope.destination_vm is None:

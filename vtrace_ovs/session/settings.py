@@ -13,7 +13,8 @@ class SessionSettings:
     waits for bridges to be known. Interim results are at least ``interim_interval`` apart. The end of a task waits
     ``observation_deadline`` for servers to tell what the trace cost them, and ``naming_deadline`` for a database that
     knows what cookies stand for. While packets are collected, bridges are
-    looked at every ``peek_interval``, as somebody may have changed their tables.
+    looked at every ``peek_interval``, as somebody may have changed their tables. Replies are waited for ``reply_wait``
+    after the task of their requests has ended.
     """
 
     short_buffer: float = 1.0
@@ -26,3 +27,4 @@ class SessionSettings:
     observation_deadline: float = 1.0
     naming_deadline: float = 2.0
     peek_interval: float = 2.0
+    reply_wait: float = 2.0

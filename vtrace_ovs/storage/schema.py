@@ -63,7 +63,10 @@ class Base(DeclarativeBase):
 
 
 class TaskRow(Base):
-    """One task. ``request`` is the whole request; the columns repeat what people look tasks up by."""
+    """One task. ``request`` is the whole request; the columns repeat what people look tasks up by.
+
+    ``answers`` is the task whose replies it traces; no foreign key, because SQLite could not add one to a table there.
+    """
 
     __tablename__ = "tasks"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -86,6 +89,7 @@ class TaskRow(Base):
     slot: Mapped[int | None]
     reason: Mapped[str | None]
     cancel_requested: Mapped[bool] = mapped_column(default=False)
+    answers: Mapped[Wide | None] = mapped_column(index=True)
 
 
 class IntentRow(Base):

@@ -4,7 +4,7 @@ Every method is one transaction: it happened whole, or it raised StorageError an
 seconds and always arguments. One thread may write while others read; several processes may share one database.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -62,6 +62,22 @@ class Store:
         """A new task, waiting for a controller to claim it."""
         with self._database.writing() as session:
             return tasks.add_task(session, request, at)
+
+    def add_exchange(
+        self, request: TraceRequest, reply: Callable[[TraceRequest, int], TraceRequest], at: float
+    ) -> tuple[Task, Task]:
+        """A new task and one for the replies to its traffic; no controller claims one without the other.
+
+        ``reply`` turns the request and its task's number into the request for the replies.
+        """
+        with self._database.writing() as session:
+            there = tasks.add_task(session, request, at)
+            return there, tasks.add_task(session, reply(request, there.id), at)
+
+    def answering(self, task_id: int) -> Task | None:
+        """The task that traces the replies to this one's traffic, if there is one."""
+        with self._database.reading() as session:
+            return tasks.answering_task(session, task_id)
 
     def task(self, task_id: int) -> Task | None:
         """The task of this number."""

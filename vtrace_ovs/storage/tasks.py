@@ -37,6 +37,7 @@ def add_task(session: Session, request: TraceRequest, at: float) -> Task:
         packet_count=request.packet_count,
         trace_time=request.trace_time,
         request=to_json(request),
+        answers=request.answers,
         created_at=at,
     )
     session.add(row)
@@ -59,8 +60,16 @@ def list_tasks(session: Session, states: Collection[TaskState] | None, limit: in
 
 
 def latest_task_for(session: Session, filter_text: str) -> Task | None:
-    """The newest task with this canonical filter text."""
-    query = select(TaskRow).where(TaskRow.filter_text == filter_text).order_by(TaskRow.id.desc()).limit(1)
+    """The newest task of its own with this canonical filter text."""
+    own = and_(TaskRow.filter_text == filter_text, TaskRow.answers.is_(None))
+    query = select(TaskRow).where(own).order_by(TaskRow.id.desc()).limit(1)
+    row = session.scalars(query).first()
+    return None if row is None else _task(row)
+
+
+def answering_task(session: Session, task_id: int) -> Task | None:
+    """The newest task that traces the replies to this one's traffic."""
+    query = select(TaskRow).where(TaskRow.answers == task_id).order_by(TaskRow.id.desc()).limit(1)
     row = session.scalars(query).first()
     return None if row is None else _task(row)
 

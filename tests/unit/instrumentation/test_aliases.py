@@ -3,7 +3,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from vtrace_ovs.filters import canonical_text, parse
+from vtrace_ovs.errors import RefusedError
+from vtrace_ovs.filters import canonical_text, parse, reversed_filter
 from vtrace_ovs.instrumentation.aliases import MOST_ALIASES, aliases, with_aliases
 from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.model.actions import (
@@ -152,3 +153,15 @@ def test_both_families_are_translated_and_never_into_each_other() -> None:
     for action in (tracked(dnat("2001:db8::2")), set_field(IPV6_DST, inside)):
         assert texts(reading((wanted, (action,))), traffic) == ["tcp6,ipv6_dst=2001:db8::2,tp_dst=443"]
     assert texts(reading((wanted, (tracked(dnat("10.0.2.2")),))), traffic) == []
+
+
+def test_replies_look_like_the_request_behind_nat_the_other_way_round(task: ArmedTask, topology: Topology) -> None:
+    tables = reading((to(FLOATING), (tracked(dnat("10.0.2.2")),)))
+    replies = replace(task, filter=reversed_filter(TRAFFIC), vnis=None, replies=True)
+    armed = with_aliases(replies, [], topology, [tables], canonical_text)
+    assert [alias.text for alias in armed.aliases] == ["tcp,nw_src=10.0.2.2,nw_dst=10.0.1.1,tp_src=443"]
+    assert armed.colored == (armed.filter, *armed.aliases)
+    assert replace(armed, replies=False).colored == (armed.filter,)
+    other = replace(task, slot=8, filter=parse("tcp,nw_src=10.0.2.2"), vnis=None)
+    with pytest.raises(RefusedError, match="behind NAT"):
+        with_aliases(replies, [other], topology, [tables], canonical_text)

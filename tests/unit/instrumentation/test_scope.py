@@ -5,7 +5,8 @@ import pytest
 
 from vtrace_ovs.errors import RefusedError, UsageError
 from vtrace_ovs.instrumentation.plan import SourcePorts
-from vtrace_ovs.instrumentation.scope import armed_task, source_ports, tenant_vnis, widening
+from vtrace_ovs.instrumentation.scope import armed_task, source_ports, widening
+from vtrace_ovs.model.entrances import tenant_vnis
 from vtrace_ovs.model.filter import Filter, Scope
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import Bridge, Topology

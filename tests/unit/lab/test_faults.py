@@ -93,3 +93,10 @@ def test_a_rate_limit_replaces_the_one_there_was(overlay: Overlay) -> None:
 @pytest.mark.parametrize("name", [FaultName.VSWITCHD_DEAD, FaultName.UNDERLAY_LINK_DOWN, FaultName.NOT_SENT])
 def test_what_is_no_configuration_changes_none(overlay: Overlay, name: FaultName) -> None:
     assert broken(overlay, Fault(name)) == overlay
+
+
+def test_a_denied_reply_is_whatever_comes_back_to_the_sender(overlay: Overlay) -> None:
+    fault = resolved(Fault(FaultName.REPLY_DENY, protocol="udp"), overlay)
+    assert fault.vm == "blue-web1"
+    rule = with_fault(overlay, fault).tenant("blue").group("web").rules[-1]
+    assert (rule.direction, rule.action, rule.protocol, rule.port) == (Direction.INGRESS, RuleAction.DENY, "udp", None)

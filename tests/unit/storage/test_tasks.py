@@ -1,5 +1,6 @@
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,11 @@ def test_intents_are_written_all_or_none(store: Store, task: Task) -> None:
 def test_undoing_needs_its_intent(store: Store) -> None:
     with pytest.raises(StorageError, match="there is no intent 9"):
         store.intents_undone([9], 1.0)
+
+
+def test_a_task_and_the_one_for_its_replies_know_each_other(store: Store, request_for_tcp: TraceRequest) -> None:
+    there, back = store.add_exchange(request_for_tcp, lambda request, number: replace(request, answers=number), 1.0)
+    assert back.request.answers == there.id
+    assert store.answering(there.id) == back
+    assert store.answering(back.id) is None
+    assert store.latest_task_for(request_for_tcp.filter.text) == there

@@ -1,0 +1,39 @@
+from ipaddress import IPv4Address
+
+import pytest
+
+from vtrace_ovs.model.entrances import entry_vnis, tenant_vnis
+from vtrace_ovs.model.filter import Filter, Scope
+from vtrace_ovs.model.task import TraceRequest
+from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
+
+PORTS = (
+    Port(1, "web", PortKind.EDGE, vm="web", tenant="red", vni=5001),
+    Port(2, "db", PortKind.EDGE, vm="db", tenant="red", vni=5002),
+    Port(3, "other", PortKind.EDGE, vm="other", tenant="blue", vni=6001),
+)
+BRIDGE = Bridge(BridgeId("s1", "br0"), 1, BridgeRole.VSWITCH, PORTS, ManagementSocket(""))
+INVENTORY = Topology((Node("s1", "", (IPv4Address("192.0.2.1"),)),), (BRIDGE,))
+RED = frozenset({5001, 5002})
+
+
+@pytest.mark.parametrize(
+    ("scope", "there", "back"),
+    [
+        (Scope(), None, None),
+        (Scope(vni=5001), frozenset({5001}), RED),
+        (Scope(destination_vm="web"), None, RED),
+        (Scope(source_vm="db"), None, RED),
+    ],
+)
+def test_replies_may_enter_by_any_subnet_of_the_tenant(
+    scope: Scope, there: frozenset[int] | None, back: frozenset[int] | None
+) -> None:
+    assert entry_vnis(INVENTORY, TraceRequest(Filter("ip"), scope)) == there
+    assert entry_vnis(INVENTORY, TraceRequest(Filter("ip"), scope, answers=1)) == back
+
+
+def test_the_tenant_is_known_by_vni_or_by_who_sends() -> None:
+    assert tenant_vnis(INVENTORY, TraceRequest(Filter("ip"), Scope(vni=5002))) == RED
+    assert tenant_vnis(INVENTORY, TraceRequest(Filter("ip"), Scope(source_vm="web"))) == RED
+    assert tenant_vnis(INVENTORY, TraceRequest(Filter("ip"), Scope(destination_vm="web"))) is None

@@ -1,0 +1,68 @@
+"""Turns the results of both directions of some traffic into one verdict: it works only if the reply comes back too."""
+
+from dataclasses import replace
+
+from vtrace_ovs.diagnosis.case import deduced, seen
+from vtrace_ovs.diagnosis.causes import CATEGORIES
+from vtrace_ovs.diagnosis.conclusion import lowered
+from vtrace_ovs.diagnosis.wording import wording_of
+from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition, Evidence, Exchange, TaskResult, Verdict
+
+_ARRIVED = (Disposition.DELIVERED, Disposition.EXITED)
+_WEAKEST_FIRST = (Confidence.UNDECIDED, Confidence.INFERRED, Confidence.CORROBORATED, Confidence.OBSERVED)
+
+
+def exchange(request: TaskResult, reply: TaskResult | None) -> Exchange:
+    """Both directions with the verdict on the two.
+
+    The request's own unless it arrived; then the reply's, whose loss and absence have codes of their own.
+    """
+    return Exchange(_verdict(request.verdict, None if reply is None else reply.verdict), request, reply)
+
+
+def _verdict(request: Verdict, reply: Verdict | None) -> Verdict:
+    if request.disposition not in _ARRIVED or reply is None:
+        return request
+    if reply.disposition.is_loss:
+        return _lost(request, reply)
+    if reply.code is CauseCode.NOT_SENT:
+        return _missing(request, reply)
+    if reply.disposition not in _ARRIVED:
+        sentence = f"The request arrived, but its reply cannot be told: {lowered(reply.operator_sentence)}"
+        return replace(reply, operator_sentence=sentence, evidence=(*_arrival(request), *reply.evidence))
+    return replace(
+        request,
+        confidence=min(request.confidence, reply.confidence, key=_WEAKEST_FIRST.index),
+        operator_sentence=f"Request: {lowered(request.operator_sentence)} Reply: {lowered(reply.operator_sentence)}",
+        evidence=(*request.evidence, *reply.evidence),
+    )
+
+
+def _lost(request: Verdict, reply: Verdict) -> Verdict:
+    wording = wording_of(CauseCode.REPLY_LOST, reply.disposition)
+    return replace(
+        reply,
+        code=CauseCode.REPLY_LOST,
+        operator_sentence=f"{wording.operator} Reply: {reply.code.value}: {lowered(reply.operator_sentence)}",
+        tenant_sentence=f"{wording.tenant} {reply.tenant_sentence}",
+        evidence=(*_arrival(request), *reply.evidence),
+    )
+
+
+def _missing(request: Verdict, reply: Verdict) -> Verdict:
+    wording = wording_of(CauseCode.NO_REPLY, reply.disposition)
+    return replace(
+        reply,
+        code=CauseCode.NO_REPLY,
+        category=CATEGORIES[CauseCode.NO_REPLY],
+        operator_sentence=wording.operator,
+        tenant_sentence=wording.tenant,
+        remedy=wording.remedy,
+        evidence=(*_arrival(request), *reply.evidence),
+    )
+
+
+def _arrival(request: Verdict) -> tuple[Evidence, ...]:
+    """That the request arrived, as sure as that is known."""
+    told = seen if request.confidence is Confidence.OBSERVED else deduced
+    return (told(f"The request arrived: {lowered(request.operator_sentence)}"),)
