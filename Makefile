@@ -7,7 +7,7 @@ UV := .uv/bin/uv
 READY := $(VENV)/.ready
 APT := openvswitch-switch openvswitch-common ovn-central ovn-host mininet iproute2 iputils-ping ethtool tcpdump procps openssl
 
-.PHONY: demo test check bench fuzz differential setup apt lock clean
+.PHONY: demo test check bench fuzz differential equivalence setup apt lock clean
 
 demo: setup
 	$(BIN)/vtrace demo
@@ -31,6 +31,9 @@ fuzz: setup
 
 differential: setup
 	$(BIN)/python benchmarks/differential.py $(or $(N),100000)
+
+equivalence: setup
+	$(BIN)/python benchmarks/equivalence.py $(or $(N),10000) $(SEED)
 
 setup: apt $(READY)
 

@@ -9,15 +9,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "functional"))
 
+from courts import Courts
 from walker_generator import PACKETS, PER_TABLE_SET, tables  # found by the line before
 from walker_judge import Judge, Packet, flow_line, judging
 
@@ -62,37 +61,11 @@ class Tally:
             print(text, file=sys.stderr)
 
 
-class Courts:
-    """One judge after another: a new Open vSwitch when the last one fell silent."""
-
-    judge: Judge
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._opened = 0
-        self._open = ExitStack()
-
-    def __enter__(self) -> Self:
-        self.reopen()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def reopen(self) -> None:
-        """Begin with a fresh Open vSwitch."""
-        if self._opened:
-            self.judge.ovs.kill("ovs-vswitchd")
-        self._open.close()
-        self._opened += 1
-        self.judge = self._open.enter_context(judging(self._directory / str(self._opened)))
-
-
 def main(cases: int, number: int) -> int:
     """Compare about so many cases, and tell."""
     tally = Tally()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as directory, Courts(Path(directory)) as courts:
+    with tempfile.TemporaryDirectory() as directory, Courts(Path(directory), judging) as courts:
 
         @seed(number)
         @settings(

@@ -12,11 +12,11 @@ from pathlib import Path
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 TOP = """# Benchmarks
 
-Written by `make bench` and `make fuzz`, never by hand: every section is what one script printed last. The machines are
-shared and their cores noisy, so absolute times vary between runs by half and more; where a comparator exists it ran in
-the same run, and the ratio is what counts.
+Written by `make bench`, `make equivalence` and `make fuzz`, never by hand: every section is what one script printed
+last. The machines are shared and their cores noisy, so absolute times vary between runs by half and more; where a
+comparator exists it ran in the same run, and the ratio is what counts.
 """
-ORDER = ("live", "walker", "decoder", "trajectories", "ingestion", "fuzz")
+ORDER = ("live", "walker", "decoder", "trajectories", "ingestion", "equivalence", "fuzz")
 
 
 @dataclass(frozen=True, slots=True)

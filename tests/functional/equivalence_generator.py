@@ -43,6 +43,7 @@ class Line:
     priority: int
     match: Mapping[str, str]
     actions: str
+    idle_timeout: int = 0
 
     @property
     def key(self) -> tuple[int, int, tuple[tuple[str, str], ...]]:
@@ -50,6 +51,7 @@ class Line:
 
     def __str__(self) -> str:
         words = [f"cookie=0x77,table={self.table_id}", f"priority={self.priority}"]
+        words += [f"idle_timeout={self.idle_timeout}"] if self.idle_timeout else []
         words += [name if not value else f"{name}={value}" for name, value in self.match.items()]
         return f"{','.join(words)} actions={self.actions}"
 
@@ -131,7 +133,7 @@ EVERYWHERE = (
     "set_field:{n}->reg0", "set_field:{n}->reg1", "set_field:{n}/3->reg2", "load:{n}->NXM_NX_REG0[0..15]",
     "move:NXM_NX_REG0[0..15]->NXM_NX_REG1[0..15]", "output:NXM_NX_REG0[0..15]", "push:NXM_NX_REG0[]",
     "pop:NXM_NX_REG1[]", "set_field:02:00:00:00:00:0{n}->eth_dst", "set_field:{n}->in_port", "set_queue:3", "pop_queue",
-    "set_field:5001->tun_id,set_field:198.18.7.2->tun_dst,output:4",
+    *("set_field:5001->tun_id,set_field:198.18.7.2->tun_dst,output:4",) * 6,
     "set_field:5001->tun_id,set_field:198.18.7.3->tun_dst,output:4",
     "set_field:7001->tun_id,set_field:198.18.7.2->tun_dst,output:4",
     "group:1", "group:4", "group:5", "note:01.02", "controller(id=9,max_len=60)", "controller(max_len=128)",
@@ -232,7 +234,8 @@ def _line(draw: st.DrawFn, scope: _Scope) -> Line:
     if scope.table_id < LAST_TABLE and draw(SOMETIMES):
         actions.append(f"goto_table:{draw(st.integers(scope.table_id + 1, LAST_TABLE))}")
     top = scope.table_id and draw(RARE)
-    return Line(scope.table_id, draw(TOP_PRIORITIES if top else PRIORITIES), match, ",".join(actions) or "drop")
+    idle = 600 if not scope.careful and draw(RARE) else 0
+    return Line(scope.table_id, draw(TOP_PRIORITIES if top else PRIORITIES), match, ",".join(actions) or "drop", idle)
 
 
 def _conjunction(draw: st.DrawFn, scope: _Scope, number: int) -> list[Line]:

@@ -213,6 +213,7 @@ class Tally:
     marked: int = 0
     recirculated: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    different: Counter[Kind] = field(default_factory=Counter)
     differences: list[str] = field(default_factory=list)
 
     def add(self, bench: Bench, world: World) -> None:
@@ -227,4 +228,5 @@ class Tally:
             self.marked += bool(trial.marked)
             self.recirculated += trial.recirculated > 0
             if trial.difference is not None:
+                self.different[trial.kind] += 1
                 self.differences.append(f"{world}\n{trial.difference}")

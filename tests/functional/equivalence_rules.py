@@ -154,7 +154,8 @@ def _covers(task: ArmedTask, packet: Packet) -> bool:
 
 
 _NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1}
-LOOSE = {"pkt_mark", "nw_src", "nw_dst", "tp_dst"}
+LOOSE = ("pkt_mark", "nw_src", "nw_dst", "tp_dst", "ip", *_NUMBERS)
+CONNTRACK = ("ct_state", "ct_zone", "ct_mark")
 
 
 def judged(arms: Arms, packet: Packet, before: list[Pass], after: list[Pass]) -> Trial:
@@ -212,11 +213,13 @@ def _allowed(arms: Arms, kind: Kind, then: Departure, now: Departure) -> bool:
 
 
 def _megaflow(arms: Arms, megaflow: str) -> str:
-    """With pkt_mark for state, all megaflows look at it, and at more bits of addresses that table 0 matches."""
-    if not arms.in_packet_mark:
-        return megaflow
-    words = megaflow.split(",")
-    return ",".join(word for word in words if word.partition("=")[0] not in LOOSE and word not in {"ip", *_NUMBERS})
+    """What of a megaflow must be the same.
+
+    A clone is searched before its flow, so a megaflow may come to look at conntrack fields of flows as high as the one
+    that was hit. With pkt_mark for state, all megaflows look at it, and at more bits of addresses that table 0 matches.
+    """
+    loose = {*CONNTRACK, *(LOOSE if arms.in_packet_mark else ())}
+    return ",".join(word for word in megaflow.split(",") if word.partition("=")[0] not in loose)
 
 
 def _without_state(arms: Arms, flow: str) -> str:

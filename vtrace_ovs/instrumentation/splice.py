@@ -90,9 +90,9 @@ class Splicer:
         shape = self._shape(flow)
         complete = not self._hidden(flow)
         if shape is Shape.TO_CONTROLLER:
-            return Spliced(self._handed_over(flow), complete)
-        if _outline(flow.instructions).told_by_cookie:
-            return Spliced(self._handed_over(flow), complete=False)
+            return Spliced(self._handed_over(flow, self.site.book.outlet(flow, 0, Egress())), complete)
+        if self._runs_itself(flow):
+            return self._left_alone(flow, shape, conclusive=conclusive)
         if shape is Shape.DEAD_END:
             if conclusive or not any(True for _ in every_action(flow.instructions)):
                 log = self.site.book.dead_end(flow, conclusive=conclusive)
@@ -109,15 +109,31 @@ class Splicer:
             return Passing.OUT
         return Passing.ON if shape is Shape.LEADS_ON else Passing.ENDS
 
-    def _handed_over(self, flow: Flow) -> tuple[Instruction, ...]:
-        """Let the flow itself run: a production controller reads cookie and reason of the flow that sent a packet.
+    def _runs_itself(self, flow: Flow) -> bool:
+        """Whether nothing may stand in for a flow.
 
-        Where it does more than that, the trace ends here, and the rest of the packet's way is inferred.
+        A production controller may know its packet-ins by the flow's cookie. A flow that expires lives by the packets
+        that hit it (``idle_timeout``), or must be gone for traced packets too when its time is up (``hard_timeout``).
         """
+        left = flow.hard_timeout - flow.duration
+        expires = flow.idle_timeout > 0 or (flow.hard_timeout > 0 and left < self.site.lifetimes.sinks)
+        return expires or _outline(flow.instructions).told_by_cookie
+
+    def _left_alone(self, flow: Flow, shape: Shape, *, conclusive: bool) -> Spliced:
+        """The trace ends at such a flow; the rest of the packet's way is inferred."""
+        book = self.site.book
+        if shape is Shape.DEAD_END:
+            drops = conclusive or not any(True for _ in every_action(flow.instructions))
+            log = (book.dead_end(flow, conclusive=conclusive),) if drops else ()
+            return Spliced(self._handed_over(flow, *log), complete=True)
+        log = (book.outlet(flow, 0, Egress()),) if shape is Shape.LETS_OUT else ()
+        return Spliced(self._handed_over(flow, *log), complete=False)
+
+    def _handed_over(self, flow: Flow, *log: Controller) -> tuple[Instruction, ...]:
+        """Let the flow itself run: a production controller reads cookie and reason of the flow that sent a packet."""
         state = self.site.state
-        log = self.site.book.outlet(flow, 0, Egress())
         again = Resubmit(None, flow.table_id)
-        return apply(log, state.set_traced(traced=False), again, state.set_traced(traced=True))
+        return apply(*log, state.set_traced(traced=False), again, state.set_traced(traced=True))
 
     def _spliced(self, flow: Flow, shape: Shape) -> Iterator[Instruction]:
         position = 0

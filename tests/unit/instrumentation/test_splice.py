@@ -70,21 +70,45 @@ def shape(actions: tuple[Action, ...]) -> list[object]:
     return ["log" if isinstance(action, Controller) else action for action in actions]
 
 
-@pytest.mark.parametrize(
-    "rest", [applied(Controller(0), Output(3)), applied(Output(OFPP_CONTROLLER), Resubmit(None, 9))]
-)
-def test_a_flow_whose_packet_ins_are_known_by_its_cookie_runs_itself_and_is_not_logged_further(
-    site: Site, rest: ApplyActions
-) -> None:
-    result = Splicer.of(site, {}).splice(flow(rest), conclusive=True)
-    (only,) = result.instructions
+def handed_over(site: Site, flow: Flow) -> tuple[Action, ...]:
+    """What is logged before a flow runs itself; at least, that it does."""
+    (only,) = Splicer.of(site, {}).splice(flow, conclusive=True).instructions
     assert isinstance(only, ApplyActions)
-    assert only.actions[1:] == (
-        site.state.set_traced(traced=False),
-        Resubmit(None, 4),
-        site.state.set_traced(traced=True),
-    )
-    assert not result.complete
+    out, again, back = only.actions[-3:]
+    assert (out, back) == (site.state.set_traced(traced=False), site.state.set_traced(traced=True))
+    assert again == Resubmit(None, flow.table_id)
+    return only.actions[:-3]
+
+
+@pytest.mark.parametrize(
+    ("rest", "n_logs"),
+    [
+        (applied(Controller(0), Output(3)), 1),
+        (applied(Output(OFPP_CONTROLLER), Resubmit(None, 9)), 0),
+    ],
+)
+def test_a_flow_whose_packet_ins_are_known_by_its_cookie_runs_itself_and_the_trace_ends(
+    site: Site, rest: ApplyActions, n_logs: int
+) -> None:
+    assert len(handed_over(site, flow(rest))) == n_logs
+    assert not Splicer.of(site, {}).splice(flow(rest), conclusive=True).complete
+
+
+@pytest.mark.parametrize("timeouts", [{"idle_timeout": 60}, {"hard_timeout": 300, "duration": 270.0}])
+@pytest.mark.parametrize(
+    ("instructions", "complete"), [((applied(Output(3)),), False), ((applied(Resubmit(None, 9)),), False), ((), True)]
+)
+def test_a_flow_that_expires_is_hit_by_traced_packets_too(
+    site: Site, timeouts: dict[str, int], instructions: tuple[Instruction, ...], *, complete: bool
+) -> None:
+    expiring = replace(flow(*instructions), **timeouts)
+    handed_over(site, expiring)
+    assert Splicer.of(site, {}).splice(expiring, conclusive=True).complete is complete
+
+
+def test_a_flow_that_outlives_the_trace_is_cloned(site: Site) -> None:
+    lasting = replace(flow(applied(Output(3))), hard_timeout=300, duration=10.0)
+    assert Splicer.of(site, {}).splice(lasting, conclusive=True).complete
 
 
 def test_packet_ins_with_userdata_are_known_by_it(site: Site) -> None:
