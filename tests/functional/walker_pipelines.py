@@ -213,6 +213,12 @@ PIPELINES: dict[str, list[Flow]] = {
         flow(2, 1, match(reg1=1), apply(act.Output(2))),
         flow(2, 2, match(reg1=0), apply(act.Output(3))),
     ],
+    "a TTL that runs out behind check_pkt_larger ends that flow only": [
+        flow(0, 1, match(), apply(act.Resubmit(None, 1), act.Output(4))),
+        flow(1, 1, match(**TCP), apply(act.SetField(field("nw_ttl"), 1, 255),
+                                  act.CheckPacketLarger(100, SubField(field("reg1"), 0, 1)), act.DecTtl(),
+                                  act.Output(2))),
+    ],
     "exit behind check_pkt_larger ends everything": [
         flow(0, 1, match(), apply(act.Resubmit(None, 1), act.Output(4))),
         flow(1, 1, match(), apply(act.CheckPacketLarger(100, SubField(field("reg1"), 0, 1)), act.Output(2),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from vtrace_ovs.model.actions import Action, Instruction
+from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.match import Match
 
 
@@ -16,6 +17,7 @@ class FlowKey:
     match: Match
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Flow:
     """One flow entry. Counters and ages are as of the moment it was read."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.packet import FiveTuple, Headers, Tunnel
 from vtrace_ovs.model.records import Loc
@@ -80,6 +81,7 @@ class HeaderChange:
     new: str
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Hop:
     """One visit to one VFD. ``parent`` is the index of the hop it came from (None for the first).
@@ -122,6 +124,7 @@ class Hop:
     aside: bool = False
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Trajectory:
     """One packet's way through the overlay. ``occurrence`` tells packets with equal ``packet_id`` apart, from 0.

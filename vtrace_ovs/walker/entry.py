@@ -62,7 +62,9 @@ class Entry:
         if self.alone is None:
             flow = self.flow
             step = Step(flow.table_id, flow.key, flow.cookie, instructions_text(flow.instructions))
-            self.alone = Lookup(step, self, program(flow.instructions))
+            runs = program(flow.instructions)
+            onward = runs[0].table_id if len(runs) == 1 and isinstance(runs[0], Go) else None
+            self.alone = Lookup(step, self, runs, onward)
         return self.alone
 
     @property
@@ -75,6 +77,7 @@ class Entry:
 class Lookup:
     """The outcome of one table search, which ``step`` tells: ``program`` is what the flow found runs.
 
+    ``onward`` is the table the flow sends the packet on to, where it does nothing else.
     ``certain`` is the best flow that matches for certain, ``undecided`` those of higher priority that unknown bits may
     or may not match. OpenFlow leaves equal priorities open: ``ambiguous``.
     """
@@ -82,6 +85,7 @@ class Lookup:
     step: Step
     certain: Entry | None = None
     program: tuple[Operation, ...] = ()
+    onward: int | None = None
     undecided: tuple[Entry, ...] = ()
 
     @property
@@ -105,7 +109,7 @@ def looked_up(
 ) -> Lookup:
     """The outcome of a search of one table."""
     if certain is None or undecided:
-        return Lookup(Step(table_id, None, None, "", ambiguous), certain, (), undecided)
+        return Lookup(Step(table_id, None, None, "", ambiguous), certain, undecided=undecided)
     if not ambiguous:
         return certain.lookup
     return replace(certain.lookup, step=replace(certain.lookup.step, ambiguous=True))

@@ -143,7 +143,8 @@ def _check_length(run: Translation, action: act.CheckPacketLarger, frame: Frame)
     that of the second its own. Nothing else of the branch not taken reaches the packet.
     """
     larger = run.length > action.length
-    _branch(run, frame.left, frame, End.CLONE if larger else End.BRANCH)
+    rest = tuple(frame.left)  # all of it: nothing may be left here, even where the branch itself ends early
+    _branch(run, iter(rest), frame, End.CLONE if larger else End.BRANCH)
     run.state.write(action.destination, int(larger))
     if not larger:
         run.state.action_set = []

@@ -20,7 +20,7 @@ def process(run: Translation, group_id: int, frame: Frame) -> None:
     if group is None:
         run.leave_open(Unknown(f"group {group_id} was not stored with the tables"), frame.step)
         return
-    if not run.within_limits(frame):
+    if not run.within_limits(frame.depth):
         return
     chosen = _chosen(run, group)
     if group.type is GroupType.SELECT and len(chosen) > 1:

@@ -22,7 +22,6 @@ FRAGMENT_LATER = 0b10
 CT_TRACKED = 0x20
 CT_NEW = 0x01
 
-ANY_FRAGMENT = layout.bits_of("ip_frag")
 
 CONNECTION = layout.bits_of(
     *("ct_state", "ct_zone", "ct_mark", "ct_label", "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst"),
@@ -43,6 +42,7 @@ _FIRST_TTL = 64
 _ICMPV6 = 58
 _ND_TYPES = {"nd_target": (135, 136), "nd_sll": (135,), "nd_tll": (136,)}
 _PORTS = layout.bits_of("tcp_src", "tcp_dst")
+_ANY_FRAGMENT = layout.bits_of("ip_frag")
 _PROTOCOLS = {"tcp": (6,), "udp": (17,), "sctp": (132,), "icmp": (1,), "icmpv6": (58,)}
 _IP = frozenset({"ip_proto", "ip_dscp", "ip_ecn", "nw_tos", "nw_ttl", "ip_frag"})
 _NW_TOS_WRITABLE = 0xFC
@@ -90,7 +90,7 @@ class PacketState:
         packed = self.packed
         if in_port is not None:
             packed = layout.replaced(packed, "in_port", in_port)
-        return packed & ~_PORTS if packed & ANY_FRAGMENT else packed
+        return packed & ~_PORTS if packed & _ANY_FRAGMENT else packed
 
     def has(self, entry: Field) -> bool:
         """Whether the packet has this header field; OVS ignores a write to one it has not."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from vtrace_ovs.model.trajectory import DropShape
-from vtrace_ovs.walker.entry import Go, Operation
+from vtrace_ovs.walker.entry import Go, Lookup, Operation
 from vtrace_ovs.walker.network import BridgeView
-from vtrace_ovs.walker.state import ANY_FRAGMENT, PacketState
+from vtrace_ovs.walker.state import PacketState
 from vtrace_ovs.walker.undecided import Undecided, Unknown, Unsupported, unknown_fields
 from vtrace_ovs.walker.visit import Emission, Fork, Stop
 
@@ -67,9 +67,9 @@ class Translation:
         self.ended = False
         self.punted = False
 
-    def within_limits(self, frame: Frame) -> bool:
-        """Whether one more search or group is allowed from here; if not, everything ends."""
-        if frame.depth >= MAX_DEPTH:
+    def within_limits(self, depth: int) -> bool:
+        """Whether one more search or group is allowed from this depth; if not, everything ends."""
+        if depth >= MAX_DEPTH:
             self.fail(DropShape.RECURSION_LIMIT)
         elif self.resubmits > MAX_RESUBMITS:
             self.fail(DropShape.RESUBMIT_LIMIT)
@@ -89,27 +89,44 @@ class Translation:
         """Search another table from a flow, if the limits allow it, and enter the flow that is found.
 
         The packet is searched for, or ``shown`` in its place, as if it had come by ``in_port``. Only a step back
-        deepens the recursion. ``last``: nothing of the frame is left, so that the flow found may take it over.
+        deepens the recursion. A flow that only sends the packet on to another table is not entered: that is searched at
+        once. ``last``: nothing of the frame is left, so that the flow found may take it over.
         """
-        if (frame.depth >= MAX_DEPTH or self.resubmits > MAX_RESUBMITS) and not self.within_limits(frame):
-            return
         state = shown or self.state
-        key = state.packed if in_port is None and not state.packed & ANY_FRAGMENT else state.lookup_key(in_port)
-        lookup = self.view.indexes[table_id].search(key, state.unknown)
-        step = len(self.found)
-        self.found.append(lookup)
-        self.keys.append(key)
-        if lookup.undecided:
-            self.leave_open(unknown_fields(lookup.undecided, state.unknown), step)
-        elif lookup.certain is None:
-            self.stop(DropShape.NO_MATCH)
-        else:
+        unknown = state.unknown
+        key = state.lookup_key(in_port)
+        found, keys, indexes = self.found, self.keys, self.view.indexes
+        here, depth = frame.table_id, frame.depth
+        while (depth < MAX_DEPTH and self.resubmits <= MAX_RESUBMITS) or self.within_limits(depth):
+            lookup = indexes[table_id].search(key, unknown)
+            found.append(lookup)
+            keys.append(key)
+            if lookup.undecided or lookup.certain is None:
+                self._ended_by(lookup, unknown)
+                return
             self.resubmits += 1
-            depth = frame.depth + (table_id <= frame.table_id)
-            if last and frame.end is End.NOTHING:
-                frame.left, frame.table_id, frame.depth, frame.step = iter(lookup.program), table_id, depth, step
-            else:
-                self.frames.append(Frame(iter(lookup.program), table_id, depth, step))
+            depth += table_id <= here
+            here = table_id
+            if lookup.onward is None:
+                self._enter(lookup, here, depth, frame if last and frame.end is End.NOTHING else None)
+                return
+            table_id = lookup.onward
+            if in_port is not None or shown is not None:  # those were for one search only
+                in_port = shown = None
+                key, unknown = self.state.lookup_key(), self.state.unknown
+
+    def _enter(self, lookup: Lookup, table_id: int, depth: int, taken_over: Frame | None) -> None:
+        left, step = iter(lookup.program), len(self.found) - 1
+        if taken_over is None:
+            self.frames.append(Frame(left, table_id, depth, step))
+        else:
+            taken_over.left, taken_over.table_id, taken_over.depth, taken_over.step = left, table_id, depth, step
+
+    def _ended_by(self, lookup: Lookup, unknown: int) -> None:
+        if lookup.undecided:
+            self.leave_open(unknown_fields(lookup.undecided, unknown), len(self.found) - 1)
+        else:
+            self.stop(DropShape.NO_MATCH)
 
     def stop(
         self,

@@ -67,6 +67,16 @@ def test_exit_behind_check_pkt_larger_ends_everything_for_large_packets_only(
     assert ports(run(act.Resubmit(None, 1), act.Output(4), more=(small,))) == [4]
 
 
+def test_a_ttl_that_runs_out_behind_check_pkt_larger_ends_that_flow_only(
+    run: Run, flow: Callable[..., Flow], match: Callable[..., Match]
+) -> None:
+    ip = match(eth_type=0x0800)
+    low = act.SetField(field("nw_ttl"), 1, 0xFF)
+    for limit in (100, 200):
+        ending = flow(1, 1, ip, low, act.CheckPacketLarger(limit, BIT), act.DecTtl(), act.Output(2))
+        assert ports(run(act.Resubmit(None, 1), act.Output(4), more=(ending,))) == [4]
+
+
 def test_a_label_expires_as_a_packet_does(run: Run) -> None:
     expiring = (act.PushMpls(0x8847), act.SetField(field("mpls_ttl"), 1, 0xFF), act.DecMplsTtl(), act.Output(2))
     assert run(*expiring).stops[0].shape is DropShape.TTL_EXCEEDED
