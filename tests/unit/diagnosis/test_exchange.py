@@ -57,7 +57,8 @@ def test_a_request_that_arrived_and_a_lost_reply_is_a_cause_of_its_own() -> None
     assert (verdict.disposition, verdict.code) == (Disposition.DROPPED, CauseCode.REPLY_LOST)
     assert (verdict.category, verdict.culprit) == (CauseCategory.SECURITY_POLICY, DENIED.culprit)
     assert verdict.operator_sentence == (
-        "The request arrived, but its reply was lost. Reply: security-rule-deny: dropped in cs1/br-int, table 40, by it."
+        "The request arrived, but its reply was lost. "
+        "Reply: security-rule-deny: dropped in cs1/br-int, table 40, by it."
     )
     assert verdict.remedy == "Change the rule."
     assert "cs1" not in verdict.tenant_sentence
