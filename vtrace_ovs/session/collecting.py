@@ -81,7 +81,7 @@ def record_of(  # noqa: PLR0913  what a copy says depends on all of these
         sequence=sequence,
         task_id=task_id,
         bridge=bridge.id,
-        node_ip=_node_ip(topology, bridge),
+        node_ip=_vtep(topology, bridge, None),
         loc=probe.loc,
         packet_id=name,
         five_tuple=before,
@@ -112,9 +112,11 @@ def _msg(reading: LogReading) -> RecordMsg:
     return RecordMsg.NONE if reading.marked else RecordMsg.UNMARKED
 
 
-def _node_ip(topology: Topology, bridge: Bridge) -> IPAddress | None:
+def _vtep(topology: Topology, bridge: Bridge, other_end: IPAddress | None) -> IPAddress | None:
+    """The bridge's own end of a tunnel to ``other_end``, of its family; the server's first when that is unknown."""
     node = topology.node(bridge.id.node)
-    return node.vteps[0] if node is not None and node.vteps else None
+    vteps = () if node is None else node.vteps
+    return next((vtep for vtep in vteps if other_end is None or vtep.version == other_end.version), None)
 
 
 def _tunnel(
@@ -125,13 +127,14 @@ def _tunnel(
     port = bridge.port(through) if through is not None else None
     if port is None or port.kind is not PortKind.TUNNEL or loc is Loc.ERROR:
         return None
-    here = _node_ip(topology, bridge)
     vni = port.key if port.key is not None else metadata.get(oxm.TUN_ID, 0)
     source = _address(metadata, oxm.TUN_SRC, oxm.TUN_IPV6_SRC)
     destination = _address(metadata, oxm.TUN_DST, oxm.TUN_IPV6_DST)
     if loc is Loc.IN:
-        return Tunnel(vni, source or port.remote, destination or here)
-    return Tunnel(vni, here, destination or port.remote)
+        source = source or port.remote
+        return Tunnel(vni, source, destination or _vtep(topology, bridge, source))
+    destination = destination or port.remote
+    return Tunnel(vni, _vtep(topology, bridge, destination), destination)
 
 
 def _address(metadata: dict[oxm.Field, int], v4: oxm.Field, v6: oxm.Field) -> IPAddress | None:

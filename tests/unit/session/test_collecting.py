@@ -1,5 +1,5 @@
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from session_world import CS1, CS2, DB, START, TUNNEL_PORT, VM_PORT, VNI, VTEPS, WEB, World, headers
 
@@ -66,6 +66,20 @@ def test_the_key_and_the_ends_of_a_configured_tunnel_stand_in_for_what_the_packe
     probe = armed.probe(CS1, ProbeKind.OUT, TUNNEL_PORT)
     event = armed.copy(CS1, probe, armed.state(1), headers(), in_port=VM_PORT)
     assert recorded(armed, event).tunnel == Tunnel(77, VTEPS[CS1], DB)
+
+
+def test_the_ends_of_a_tunnel_are_of_one_family(armed: World) -> None:
+    near, far = IPv6Address("fd31::1"), IPv6Address("fd31::2")
+    nodes = tuple(replace(node, vteps=(*node.vteps, near)) for node in armed.topology.nodes)
+    armed.topology = replace(armed.topology, nodes=nodes)
+    probe = armed.probe(CS1, ProbeKind.OUT, TUNNEL_PORT)
+    where = {"in_port": VM_PORT, "tun_id": VNI}
+    left = armed.copy(CS1, probe, armed.state(1), headers(), tun_ipv6_dst=int(far), **where)
+    assert recorded(armed, left).tunnel == Tunnel(VNI, near, far)
+    arrived = armed.probe(CS2, ProbeKind.ARRIVED)
+    came = armed.copy(CS2, arrived, armed.state(2), headers(), in_port=TUNNEL_PORT, tun_id=VNI, tun_ipv6_src=int(far))
+    assert recorded(armed, came).tunnel == Tunnel(VNI, far, near)
+    assert recorded(armed, armed.leaving(headers())).tunnel == Tunnel(VNI, VTEPS[CS1], VTEPS[CS2])
 
 
 def test_a_drop_has_no_tunnel(armed: World) -> None:
