@@ -65,7 +65,7 @@ def test_flows_of_a_running_trace_are_left_out_of_the_walk() -> None:
     found = Known(Topology(), {BRIDGE: tables})
     assert found.carries_ours()
     assert not Known(Topology(), {BRIDGE: TABLES}).carries_ours()
-    assert found.network().views[BRIDGE].table(0).search(0, 0).entry is not None
+    assert found.network().views[BRIDGE].indexes[0].search(0, 0).entry is not None
 
 
 def test_a_dump_is_one_bridge_named_by_its_local_port(tmp_path: Path) -> None:
