@@ -1,5 +1,7 @@
 """Every cause the lab can inject is named right, for the traffic that suffers it and with live packets."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,8 +11,10 @@ import pytest
 from vtrace_ovs.lab.faults import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
+from vtrace_ovs.model.packet import Fragment
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition
 from vtrace_ovs.pytest_plugin import Tracer
+from vtrace_ovs.storage.store import Store
 
 SOURCE, DESTINATION = "blue-web1", "blue-db2"
 PORTS = {TrafficProtocol.ICMP: None, TrafficProtocol.TCP: 443, TrafficProtocol.UDP: 5000}
@@ -188,3 +192,48 @@ def test_a_gateway_nobody_answers_for_is_named_as_what_may_be_the_cause(lab: Lab
         sender.run("ip", "route", "del", "10.0.2.22/32")
     assert verdict.code is CauseCode.NEIGHBOUR_UNRESOLVED
     assert "who has 10.0.1.99 and gets no answer; if that is its next hop" in verdict.operator_sentence
+
+
+SEND_LARGE = """
+import socket, sys, time
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER: fragments instead of DF
+for number in range(int(sys.argv[2])):
+    sender.sendto(number.to_bytes(4) * 1000, (sys.argv[1], 5000))
+    time.sleep(0.04)
+"""
+
+
+@contextmanager
+def sending_large(lab: Lab) -> Iterator[None]:
+    """Datagrams of 4,000 bytes, in three fragments each."""
+    command = [*lab.vms[SOURCE].prefix, sys.executable, "-c", SEND_LARGE, "10.0.2.22", "250"]
+    with subprocess.Popen(command) as sender:
+        try:
+            yield
+        finally:
+            sender.kill()
+
+
+def test_fragments_that_a_rule_with_ports_cannot_match_are_said_to_be_why(lab: Lab, vtrace: Tracer) -> None:
+    with sending_large(lab):
+        result = vtrace.trace(wanted(TrafficProtocol.UDP), source_vm=SOURCE)
+    verdict = result.verdict
+    assert (verdict.disposition, verdict.code) == (Disposition.DROPPED, CauseCode.SECURITY_DEFAULT_DENY)
+    assert verdict.culprit is not None
+    assert str(verdict.culprit.bridge) == "cs3/br-int"
+    assert any("It is a fragment" in fact.sentence for fact in verdict.evidence)
+    assert any("this traffic has fragments" in note for note in result.notes)
+    with Store.open(vtrace.settings.database, create=False) as store:
+        records = store.records(result.task_id)
+    assert {record.headers.fragment for record in records} == {Fragment.FIRST, Fragment.LATER}
+
+
+def test_fragments_that_are_permitted_are_followed_to_the_end(lab: Lab, vtrace: Tracer) -> None:
+    command = [*lab.vms[SOURCE].prefix, "ping", "-q", "-i", "0.1", "-s", "4000", "-w", "20", "10.0.2.22"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as ping:
+        try:
+            result = vtrace.assert_delivered("icmp,nw_src=10.0.1.11,nw_dst=10.0.2.22", source_vm=SOURCE)
+        finally:
+            ping.kill()
+    assert all(len(group.example.hops) == 5 and not group.example.ambiguous for group in result.groups)

@@ -45,6 +45,10 @@ The same packets with a DSCP that has no series are only reported.""",
 
 A sender that cannot resolve its next hop sends nothing. So its ARP requests (or neighbour solicitations) are reported,
 uncolored, and go on as they came; `neighbour-unresolved` rests on them.""",
+    CookieKind.FRAGMENT: """Fragments
+
+Fragments have no ports for Open vSwitch. Those that may be of the filter are reported; once the first fragment of one
+of its datagrams is seen, fragments are colored as well.""",
     CookieKind.MARK: """Mark
 
 Sinks. Where a marked packet arrives from an armed VFD, its code tells hop index and own DSCP. Five flows per port and

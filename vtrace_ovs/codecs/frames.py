@@ -64,6 +64,7 @@ class _Network(NamedTuple):
     dont_fragment: bool
     fragment: Fragment
     body: bytes
+    fragment_offset: int = 0
     flow_label: int | None = None
 
 
@@ -109,6 +110,7 @@ def headers(frame: bytes, total_length: int) -> Headers:
         network.fragment,
         *transport[2:],
         flow_label=network.flow_label,
+        fragment_offset=network.fragment_offset,
         question=solicitation(network.source, network.body) if network.protocol == IpProtocol.ICMPV6 else None,
     )
 
@@ -137,6 +139,7 @@ def _ipv4(frame: bytes, offset: int) -> _Network | None:
         bool(fragment & _DONT_FRAGMENT),
         _fragment(fragment & _FRAGMENT_OFFSET, bool(fragment & _MORE_FRAGMENTS)),
         bytes(frame[offset + size : end]),
+        fragment & _FRAGMENT_OFFSET,
     )
 
 
@@ -152,7 +155,7 @@ def _ipv6(frame: bytes, offset: int) -> _Network | None:
         return None
     start = offset + _IPV6.size
     end = start + length if length else len(frame)
-    protocol, fragment, ip_id, body = _behind_extensions(protocol, bytes(frame[start:end]))
+    protocol, at, fragment, ip_id, body = _behind_extensions(protocol, bytes(frame[start:end]))
     return _Network(
         protocol,
         _ipv6_address(source),
@@ -163,19 +166,21 @@ def _ipv6(frame: bytes, offset: int) -> _Network | None:
         dont_fragment=False,
         fragment=fragment,
         body=body,
+        fragment_offset=at,
         flow_label=first & _FLOW_LABEL,
     )
 
 
-def _behind_extensions(protocol: int, body: bytes) -> tuple[int, Fragment, int | None, bytes]:
-    """The upper protocol, kind and identification of a fragment, and what is behind the headers OVS skips too."""
-    fragment, ip_id = Fragment.NO, None
+def _behind_extensions(protocol: int, body: bytes) -> tuple[int, int, Fragment, int | None, bytes]:
+    """The upper protocol; offset, kind and identification of a fragment; what is behind the headers OVS skips too."""
+    at, fragment, ip_id = 0, Fragment.NO, None
     for _ in range(_MOST_EXTENSIONS):
         if len(body) < 8 or fragment is Fragment.LATER:  # noqa: PLR2004  extension headers come in units of 8 bytes
             break
         if protocol == _FRAGMENT_V6:
             bits = int.from_bytes(body[2:4])
-            fragment = _fragment(bits >> 3, bool(bits & 1))
+            at = bits >> 3
+            fragment = _fragment(at, bool(bits & 1))
             ip_id = int.from_bytes(body[4:8])
             # OVS takes a later fragment for protocol 44 (tried), so that is what flows and filters match.
             protocol, body = protocol if fragment is Fragment.LATER else body[0], body[8:]
@@ -185,7 +190,7 @@ def _behind_extensions(protocol: int, body: bytes) -> tuple[int, Fragment, int |
             protocol, body = body[0], body[8 + 8 * body[1] :]
         else:
             break
-    return protocol, fragment, ip_id, body
+    return protocol, at, fragment, ip_id, body
 
 
 def _transport(network: _Network) -> _Transport:

@@ -8,6 +8,7 @@ from vtrace_ovs.diagnosis.compare import Divergence, counterpart, first_divergen
 from vtrace_ovs.diagnosis.naming import printable
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.wording import Particulars, operator_sentence, wording_of
+from vtrace_ovs.model.packet import Fragment
 from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.trajectory import DropShape, Hop, NearMiss, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culprit, Disposition, Evidence, Verdict
@@ -82,6 +83,8 @@ def verdict_of(finding: Finding, case: Case | None) -> Verdict:
                 confidence = Confidence.INFERRED
         if case.observed.ambiguous:
             evidence = (*evidence, _TWINS)
+        if any(hop.headers_in is not None and hop.headers_in.fragment is not Fragment.NO for hop in case.observed.hops):
+            evidence = (*evidence, _FRAGMENT)
         if case.observed.nat_key is not None:
             evidence = (*evidence, *_translations(case.observed))
         if len(case.observed.hops) > 1:
@@ -103,6 +106,11 @@ def verdict_of(finding: Finding, case: Case | None) -> Verdict:
 
 _TWINS = Evidence(
     "Equal packets were on the way at once; which of them fared so cannot be told, but how many can.", True
+)
+
+
+_FRAGMENT = Evidence(
+    "It is a fragment: flows that match ports do not match it, since fragments have none for Open vSwitch.", True
 )
 
 

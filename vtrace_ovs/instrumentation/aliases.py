@@ -11,9 +11,9 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from vtrace_ovs.errors import RefusedError
-from vtrace_ovs.instrumentation.outlets import told_apart
 from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.instrumentation.reach import NAT_FIELDS, filter_match, rewrites
+from vtrace_ovs.instrumentation.rivals import mistakable
 from vtrace_ovs.instrumentation.walk import REMEMBERED, every_action, nested
 from vtrace_ovs.model.actions import (
     Action,
@@ -33,7 +33,7 @@ from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.nat_target import nat_target
 from vtrace_ovs.model.oxm import IPV4_DST, IPV4_SRC, IPV6_DST, IPV6_SRC, TCP_SRC, UDP_SRC
 from vtrace_ovs.model.packet import IPAddress, IpProtocol, family_of
-from vtrace_ovs.model.topology import PortKind, Topology
+from vtrace_ovs.model.topology import Topology
 
 MOST_ALIASES = 16
 _WITH_PORTS = frozenset({IpProtocol.TCP, IpProtocol.UDP})
@@ -87,7 +87,9 @@ def with_aliases(
         found = tuple(_answered(alias, text_of) for alias in request)
     else:
         found = aliases(task.filter, tables, text_of)
-    kept = tuple(alias for alias in found if not any(_mistakable(alias, task, one, topology) for one in rivals))
+    kept = tuple(
+        alias for alias in found if not any(mistakable((filter_match(alias),), task, one, topology) for one in rivals)
+    )
     if task.replies and len(kept) < len(found):
         raise RefusedError(
             f"behind NAT, packets of {task.filter.text} cannot be told from those of another task; wait until it ends"
@@ -98,16 +100,6 @@ def with_aliases(
 def _answered(traffic: Filter, text_of: Callable[[Filter], str]) -> Filter:
     other_way = traffic.reversed("")
     return replace(other_way, text=text_of(other_way))
-
-
-def _mistakable(alias: Filter, task: ArmedTask, other: ArmedTask, topology: Topology) -> bool:
-    match = filter_match(alias)
-    if not any(match.overlaps(filter_match(theirs)) for theirs in other.filters):
-        return False
-    inlets = (
-        port for bridge in topology.vfds() for port in bridge.ports if port.kind in (PortKind.TUNNEL, PortKind.PATCH)
-    )
-    return not all(told_apart(port, task, other) for port in inlets)
 
 
 def aliases(

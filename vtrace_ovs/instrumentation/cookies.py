@@ -24,6 +24,7 @@ class CookieKind(Enum):
     TURN = 0x06
     ASKED = 0x07
     ENTER = 0x08
+    FRAGMENT = 0x09
     COLOR = 0x81
     UNCOLORED = 0x82
 

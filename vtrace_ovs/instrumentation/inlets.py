@@ -5,23 +5,24 @@ from itertools import product
 
 from vtrace_ovs.instrumentation.cookies import CookieKind
 from vtrace_ovs.instrumentation.entrance import BELOW_TOP, ENTRY_TABLE, TOP
+from vtrace_ovs.instrumentation.fragments import source_fragments, source_matches, task_matches
 from vtrace_ovs.instrumentation.marks import Mark
 from vtrace_ovs.instrumentation.outlets import armed_vteps, peer_is_armed, tunnel_keys
-from vtrace_ovs.instrumentation.plan import ProbeKind
-from vtrace_ovs.instrumentation.reach import exactly, filter_match
+from vtrace_ovs.instrumentation.plan import ArmedTask, ProbeKind
+from vtrace_ovs.instrumentation.reach import exactly
 from vtrace_ovs.instrumentation.site import Site, apply
 from vtrace_ovs.instrumentation.state import State
 from vtrace_ovs.model.actions import Action, Resubmit
-from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import ARP_OP, ETH_TYPE, ICMPV6_TYPE, IN_PORT, IP_DSCP, IP_PROTO
 from vtrace_ovs.model.packet import IpFamily, IpProtocol
 from vtrace_ovs.model.topology import Port, PortKind
 
-QUESTION = 65533  # a solicitation may be a packet of the filter
-COLORED = 4
-UNCOLORED = 3
+LISTEN = 65533  # a solicitation may be a packet of the filter
+COLORED = 5
+UNCOLORED = 4
+HEARD = 3
 TASK = 2
 NO_TASK = 1  # not 0: OVS gives copies from a table-miss flow another reason (OFPR_NO_MATCH)
 AGAIN = Resubmit(None, ENTRY_TABLE)
@@ -33,6 +34,7 @@ _QUESTIONS = {
     ),
 }
 """ARP requests and neighbour solicitations."""
+_HEARD = {CookieKind.ASKED: ProbeKind.ASKED, CookieKind.FRAGMENT: ProbeKind.FRAGMENT}
 
 
 def inlet_ports(site: Site) -> tuple[Port, ...]:
@@ -48,15 +50,16 @@ def enter_flows(site: Site) -> Iterator[FlowMod]:
     go_on = apply(site.state.load(State()), AGAIN)
     for ofport in sorted({ofport for task in site.tasks for ofport in task.ofports(site.bridge.id)}):
         here = Match.of(exactly(IN_PORT, ofport), site.state.unseen())
-        coloring = (task.filter for task in site.tasks if ofport in task.ofports(site.bridge.id))
-        for kind in dict.fromkeys(map(_kind, coloring)):
+        coloring = (task for task in site.tasks if ofport in task.ofports(site.bridge.id))
+        wanted = (match for task in coloring for match in (*source_matches(task), *source_fragments(task)))
+        for kind in dict.fromkeys(map(_kind, wanted)):
             yield site.flow((ENTRY_TABLE, TOP), here.with_fields(*kind), CookieKind.ENTER, look_up)
         yield site.flow((site.tables.classify, TASK), here, CookieKind.ENTER, go_on)
 
 
-def _kind(task_filter: Filter) -> tuple[MaskedField, ...]:
-    """The filter's packets, as far as no trie is concerned."""
-    return tuple(masked for masked in filter_match(task_filter).fields if masked.field in {ETH_TYPE, IP_PROTO})
+def _kind(wanted: Match) -> tuple[MaskedField, ...]:
+    """What is wanted, as far as no trie is concerned."""
+    return tuple(masked for masked in wanted.fields if masked.field in {ETH_TYPE, IP_PROTO})
 
 
 def source_flows(site: Site) -> Iterator[FlowMod]:
@@ -64,36 +67,61 @@ def source_flows(site: Site) -> Iterator[FlowMod]:
 
     A packet with the state bit set has been here, so the resubmit cannot recurse (trap T5).
     """
+    for task in site.tasks:
+        for ofport in sorted(task.ofports(site.bridge.id)):
+            for match in source_matches(task):
+                yield from _coloring(site, task, ofport, match)
+
+
+def _coloring(site: Site, task: ArmedTask, ofport: int, wanted: Match) -> Iterator[FlowMod]:
     aside = site.entrance.aside
     table_id, top, below = (site.tables.classify, COLORED, UNCOLORED) if aside else (ENTRY_TABLE, TOP, BELOW_TOP)
-    for task in site.tasks:
-        for ofport, entry in product(sorted(task.ofports(site.bridge.id)), task.colored):
-            match = filter_match(entry).with_fields(exactly(IN_PORT, ofport), site.state.unseen())
-            for dscp in site.scene.marks.series:
-                code = site.scene.marks.code(1, dscp)
-                load = site.state.load(State(traced=True, index=1, code=code, dscp=dscp, slot=task.slot))
-                log = site.book.arrival(ProbeKind.COLORED, ENTRY_TABLE, ofport)
-                colored = match.with_fields(exactly(IP_DSCP, dscp))
-                yield site.flow((table_id, top), colored, CookieKind.COLOR, apply(load, log, AGAIN), task.slot)
-            if not site.state.outlives_the_bridge:
-                load = site.state.load(State(slot=task.slot))
-                log = site.book.arrival(ProbeKind.UNCOLORED, ENTRY_TABLE, ofport)
-                yield site.flow((table_id, below), match, CookieKind.UNCOLORED, apply(load, log, AGAIN), task.slot)
+    match = wanted.with_fields(exactly(IN_PORT, ofport), site.state.unseen())
+    for dscp in site.scene.marks.series:
+        code = site.scene.marks.code(1, dscp)
+        load = site.state.load(State(traced=True, index=1, code=code, dscp=dscp, slot=task.slot))
+        log = site.book.arrival(ProbeKind.COLORED, ENTRY_TABLE, ofport)
+        colored = match.with_fields(exactly(IP_DSCP, dscp))
+        yield site.flow((table_id, top), colored, CookieKind.COLOR, apply(load, log, AGAIN), task.slot)
+    if not site.state.outlives_the_bridge:
+        load = site.state.load(State(slot=task.slot))
+        log = site.book.arrival(ProbeKind.UNCOLORED, ENTRY_TABLE, ofport)
+        yield site.flow((table_id, below), match, CookieKind.UNCOLORED, apply(load, log, AGAIN), task.slot)
 
 
-def question_flows(site: Site) -> Iterator[FlowMod]:
-    """Log who the senders ask for: what was never sent may be waiting for the answer (idea N9).
+def listening_flows(site: Site) -> Iterator[FlowMod]:
+    """Log what a source sends beside colored packets: fragments that may be of a filter, and questions for a neighbour.
 
-    Questions are not colored, and go on as they came. They are nobody's in particular: tasks share ports.
+    What was never sent may be waiting for the answer (idea N9). None of it is colored, all of it goes on as it came. It
+    is nobody's in particular: tasks share ports.
     """
     if site.state.outlives_the_bridge:
         return
-    ports = {(ofport, task.filter.family) for task in site.tasks for ofport in task.ofports(site.bridge.id)}
-    for ofport, family in sorted(ports):
-        question = _QUESTIONS[family].with_fields(exactly(IN_PORT, ofport), site.state.unseen())
-        log = site.book.arrival(ProbeKind.ASKED, ENTRY_TABLE, ofport)
-        actions = apply(site.state.load(State()), log, AGAIN)
-        yield site.flow((ENTRY_TABLE, QUESTION), question, CookieKind.ASKED, actions)
+    heard = dict.fromkeys(
+        (ofport, kind, match)
+        for task in site.tasks
+        for ofport in sorted(task.ofports(site.bridge.id))
+        for kind, match in _beside(task)
+    )
+    for ofport, kind, match in heard:
+        here = match.with_fields(exactly(IN_PORT, ofport), site.state.unseen())
+        log = site.book.arrival(_HEARD[kind], ENTRY_TABLE, ofport)
+        for place in _listening_places(site, kind):
+            yield site.flow(place, here, kind, apply(site.state.load(State()), log, AGAIN))
+
+
+def _beside(task: ArmedTask) -> Iterator[tuple[CookieKind, Match]]:
+    yield CookieKind.ASKED, _QUESTIONS[task.filter.family]
+    for match in () if task.fragments else source_fragments(task):
+        yield CookieKind.FRAGMENT, match
+
+
+def _listening_places(site: Site, kind: CookieKind) -> Iterator[tuple[int, int]]:
+    """Questions name nothing that stands in a trie; where five-tuples are looked up aside, they may go there too."""
+    if site.entrance.aside:
+        yield site.tables.classify, HEARD
+    if kind is CookieKind.ASKED or not site.entrance.aside:
+        yield ENTRY_TABLE, LISTEN
 
 
 def inlet_flows(site: Site) -> Iterator[FlowMod]:
@@ -133,7 +161,7 @@ def _arrivals(site: Site, ports: tuple[Port, ...], mark: Mark | None) -> Iterato
             if mark is not None:
                 adopt = site.state.load(_arrived(site, mark, task.slot))
                 here = here.with_fields(exactly(IP_DSCP, mark.code), site.state.unseen())
-            for match in (filter_match(entry) for entry in task.filters):
+            for match in task_matches(task):
                 for key in tunnel_keys(port, task):
                     whole = match.with_fields(*here.fields, *key)
                     isolation = () if mark is None else _isolation(site, port)

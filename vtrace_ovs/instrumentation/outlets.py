@@ -10,8 +10,9 @@ from ipaddress import IPv4Address
 from itertools import product
 
 from vtrace_ovs.instrumentation.cookies import CookieKind
+from vtrace_ovs.instrumentation.fragments import task_matches
 from vtrace_ovs.instrumentation.plan import ArmedTask
-from vtrace_ovs.instrumentation.reach import exactly, filter_match
+from vtrace_ovs.instrumentation.reach import exactly
 from vtrace_ovs.instrumentation.site import Site, apply
 from vtrace_ovs.model.actions import Resubmit
 from vtrace_ovs.model.flow import FlowMod
@@ -77,7 +78,7 @@ def outlet_flows(site: Site) -> Iterator[FlowMod]:
     for port in marking_ports(site):
         for task in site.tasks:
             ours = (exactly(IN_PORT, port.ofport), site.state.of_task(task.slot))
-            for match in (filter_match(entry) for entry in task.filters):
+            for match in task_matches(task):
                 for key in tunnel_keys(port, task):
                     for destination in _destinations(site, port):
                         whole = match.with_fields(*ours, *key, *destination)

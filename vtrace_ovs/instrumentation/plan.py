@@ -25,8 +25,9 @@ class ArmedTask:
     """A task as the data plane sees it.
 
     ``slot`` (0-511) is its number in the state field. ``vnis`` are the VNIs its tenant may use between servers, None
-    when unknown. ``aliases`` are further five-tuples of the same traffic, behind NAT. ``deadline`` (Unix seconds) is
-    the moment tracing ends at the latest. ``replies`` tells that the traffic answers that of another task.
+    when unknown. ``aliases`` are further five-tuples of the same traffic, behind NAT; ``fragments``: fragments are
+    colored too, whosever they are. ``deadline`` (Unix seconds) is the moment tracing ends at the latest. ``replies``
+    tells that the traffic answers that of another task.
     """
 
     slot: int
@@ -37,6 +38,7 @@ class ArmedTask:
     vnis: frozenset[int] | None = None
     aliases: tuple[Filter, ...] = ()
     replies: bool = False
+    fragments: bool = False
 
     def ofports(self, bridge: BridgeId) -> frozenset[int]:
         """Where it colors on one bridge."""
@@ -91,7 +93,7 @@ class ProbeKind(Enum):
 
     COLORED and ARRIVED are ``in``; FOREIGN carries a mark but is nobody's; UNCOLORED matches a filter but has a DSCP no
     series exists for. MISS is an ``error`` without a flow. ASIDE is an ``error`` where other tables still follow.
-    ASKED is no packet of the filter: its sender asks for a neighbour.
+    ASKED is no packet of the filter: its sender asks for a neighbour. FRAGMENT may be of a filter, but is not colored.
     """
 
     COLORED = 1
@@ -103,6 +105,7 @@ class ProbeKind(Enum):
     MISS = 7
     ASIDE = 8
     ASKED = 9
+    FRAGMENT = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.clones import Clones, clones
 from vtrace_ovs.instrumentation.cookies import is_ours
 from vtrace_ovs.instrumentation.entrance import BELOW_TOP, ENTRY_TABLE, entrance
-from vtrace_ovs.instrumentation.inlets import enter_flows, inlet_flows, inlet_ports, question_flows, source_flows
+from vtrace_ovs.instrumentation.fragments import task_matches
+from vtrace_ovs.instrumentation.inlets import enter_flows, inlet_flows, inlet_ports, listening_flows, source_flows
 from vtrace_ovs.instrumentation.outlets import outlet_flows, told_apart
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
 from vtrace_ovs.instrumentation.probes import ProbeBook
-from vtrace_ovs.instrumentation.reach import Reach, all_rewrites, filter_match, reach, rewrites
+from vtrace_ovs.instrumentation.reach import Reach, all_rewrites, reach, rewrites
 from vtrace_ovs.instrumentation.site import Lifetimes, Site
 from vtrace_ovs.instrumentation.spare import spare_field, spare_meters, spare_tables
 from vtrace_ovs.instrumentation.splice import Splicer
@@ -58,14 +59,14 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
     )
     _refuse_twins(site)
     groups = {group.group_id: group for group in tables.groups}
-    matches = tuple(filter_match(entry) for task in tasks for entry in task.filters)
+    matches = tuple(match for task in tasks for match in task_matches(task))
     reached = reach(production, groups, matches)
     _refuse_dscp_writers(reached, groups)
     if IpFamily.IPV6 in site.families:
         _refuse_label_writers(reached)
     cloned = clones(site, Splicer.of(site, groups), reached)
     _refuse_leaks(site, cloned)
-    sinks = (*enter_flows(site), *inlet_flows(site), *question_flows(site), *cloned.flows, *outlet_flows(site))
+    sinks = (*enter_flows(site), *inlet_flows(site), *listening_flows(site), *cloned.flows, *outlet_flows(site))
     sources = tuple(source_flows(site))
     _refuse_too_high(production, (*sinks, *sources))
     total = len(sinks) + len(sources)
@@ -110,7 +111,7 @@ def _refuse_twins(site: Site) -> None:
     """Two tasks with a five-tuple in common must differ in ports here, and in VNI wherever marked packets arrive."""
     inlets = inlet_ports(site)
     for one, other in combinations(site.tasks, 2):
-        if not any(filter_match(a).overlaps(filter_match(b)) for a in one.filters for b in other.filters):
+        if not any(a.overlaps(b) for a in task_matches(one) for b in task_matches(other)):
             continue
         ports = one.ofports(site.bridge.id) & other.ofports(site.bridge.id)
         if ports or not all(told_apart(port, one, other) for port in inlets):

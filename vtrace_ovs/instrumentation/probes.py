@@ -21,13 +21,14 @@ LOCATIONS = {
     ProbeKind.UNCOLORED: Loc.IN,
     ProbeKind.FOREIGN: Loc.IN,
     ProbeKind.ASKED: Loc.IN,
+    ProbeKind.FRAGMENT: Loc.IN,
     ProbeKind.OUT: Loc.OUT,
     ProbeKind.ERROR: Loc.ERROR,
     ProbeKind.MISS: Loc.ERROR,
     ProbeKind.ASIDE: Loc.ERROR,
 }
 _KINDS = {kind.value: kind for kind in ProbeKind}
-APART = frozenset({ProbeKind.UNCOLORED, ProbeKind.FOREIGN, ProbeKind.ASKED})
+APART = frozenset({ProbeKind.UNCOLORED, ProbeKind.FOREIGN, ProbeKind.ASKED, ProbeKind.FRAGMENT})
 
 
 @dataclass(frozen=True, slots=True)

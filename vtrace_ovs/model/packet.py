@@ -90,8 +90,8 @@ class Headers:
     """The headers of one captured frame, as far as they could be read. Unreadable parts are None.
 
     ``length`` is the frame's length on the wire in bytes; ``payload`` is the captured part behind the last
-    header that was understood. ``dscp`` is 0-63, ``ecn`` 0-3. In IPv6, ``ip_id`` is the identification of the fragment
-    header and ``ttl`` the hop limit.
+    header that was understood. ``dscp`` is 0-63, ``ecn`` 0-3, ``fragment_offset`` in units of 8 bytes. In IPv6,
+    ``ip_id`` is the identification of the fragment header and ``ttl`` the hop limit.
     """
 
     eth_src: str
@@ -117,6 +117,7 @@ class Headers:
     payload: bytes = b""
     flow_label: int | None = None
     question: NeighbourQuestion | None = None
+    fragment_offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)

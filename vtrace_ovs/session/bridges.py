@@ -93,6 +93,7 @@ class PlanBasis:
     tables_version: int
     marks: MarkPlan
     armed: frozenset[BridgeId]
+    fragmented: frozenset[int]
 
 
 def same_tables(before: BridgeTables, now: BridgeTables) -> bool:

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 from vtrace_ovs.diagnosis.conclusion import conclude
 from vtrace_ovs.diagnosis.scene import Scene
+from vtrace_ovs.filters import accepts
 from vtrace_ovs.instrumentation.cookies import GENERATION_SHIFT, is_ours
 from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.instrumentation.reading import LogReading, read_log
+from vtrace_ovs.instrumentation.rivals import with_fragments
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.oxm import IN_PORT
 from vtrace_ovs.model.profile import PipelineProfile
@@ -25,6 +27,7 @@ from vtrace_ovs.session.commands import (
     SaveSnapshot,
     SaveTrajectories,
 )
+from vtrace_ovs.session.datagrams import needs_joining
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import BridgeRead, FlowsNamed, PacketInReceived
 from vtrace_ovs.session.faults import confined, unjudged
@@ -133,8 +136,9 @@ class Collection:
         if plan is None or reading is None or state is None:
             return ()
         state.took_copy(plan, event.at)
-        if reading.probe.kind is ProbeKind.ASKED:
-            _hear(event, runs)
+        if reading.probe.kind in (ProbeKind.ASKED, ProbeKind.FRAGMENT):
+            for run in _listeners(event, runs):
+                self._hear(run, event, runs)
             return ()
         owner = next((run for run in runs if run.slot == reading.slot), None)
         if owner is not None:
@@ -166,6 +170,20 @@ class Collection:
             self._deployment.marks, self._deployment.stale = new, True
         return ()
 
+    def _hear(self, run: TaskRun, event: PacketInReceived, runs: tuple[TaskRun, ...]) -> None:
+        """A sender asks for a neighbour, or sends a fragment; fragments of the task are colored from now on."""
+        if event.headers.question is not None:
+            run.hear(event.headers.question, event.at)
+        if run.traffic.fragments or not accepts(run.task.request.filter, event.headers):
+            return
+        others = (other.traffic for other in runs if other is not run and other.instrumented)
+        wider = with_fragments(run.traffic, others, self._fleet.topology)
+        if wider is None:
+            run.note("fragments of this traffic were not traced: those of another task look the same")
+        else:
+            run.note("this traffic has fragments; those before the first one was seen were not traced")
+            run.armed_traffic, self._deployment.stale = wider, True
+
     def _record(
         self, run: TaskRun, event: PacketInReceived, reading: LogReading, state: BridgeState
     ) -> tuple[Command, ...]:
@@ -173,9 +191,13 @@ class Collection:
             topology, known = self._fleet.topology, run.groups
             record = record_of(event, reading, state.bridge, topology, run.task.id, sequence=run.sequence, known=known)
             entering = record.loc is Loc.IN and record.dscp_mark == 1
-            here = not entering or record.in_port in run.traffic.ofports(record.bridge)
-            if here and run.keep(record, event.at):
-                return (SaveRecords((record,)),)
+            if entering and record.in_port not in run.traffic.ofports(record.bridge):
+                return ()
+            traffic = run.task.request.filter
+            mine = run.datagrams.admit(record) if needs_joining(traffic, record.headers) else (record,)
+            numbered = (replace(one, sequence=run.sequence) for one in mine)
+            kept = tuple(one for one in numbered if run.keep(one, event.at))
+            return (SaveRecords(kept),) if kept else ()
         return ()
 
     def progress(self, run: TaskRun, at: float) -> tuple[Command, ...]:
@@ -268,7 +290,7 @@ class Collection:
 
     def conclude(self, run: TaskRun, *, final: bool) -> SaveResult:
         """What is known of a task, as a result."""
-        notes = tuple(run.notes)
+        notes = (*run.notes, *([run.datagrams.note] if run.datagrams.note else []))
         if run.extra_packets:
             packets = "packet was" if run.extra_packets == 1 else "packets were"
             notes = (*notes, f"{run.extra_packets} more {packets} colored before coloring ended")
@@ -311,13 +333,10 @@ class Collection:
         return run.scene
 
 
-def _hear(event: PacketInReceived, runs: tuple[TaskRun, ...]) -> None:
-    """Tell a sender's question to the tasks that color at its port."""
+def _listeners(event: PacketInReceived, runs: tuple[TaskRun, ...]) -> Iterator[TaskRun]:
+    """The tasks that color at the port a packet came by."""
     port = dict(event.packet_in.metadata).get(IN_PORT, 0)
-    if event.headers.question is not None:
-        for run in runs:
-            if run.coloring and port in run.traffic.ofports(event.bridge):
-                run.hear(event.headers.question, event.at)
+    return (run for run in runs if run.coloring and port in run.traffic.ofports(event.bridge))
 
 
 def _observed(group: PacketGroup, occurrence: int) -> Trajectory | None:

@@ -234,7 +234,8 @@ class Deployment:
 
     def _basis(self, state: BridgeState) -> PlanBasis:
         slots = frozenset(run.slot for run in self._members)
-        return PlanBasis(slots, state.tables_version, self.marks, self.fleet.armable())
+        fragmented = frozenset(run.slot for run in self._members if run.traffic.fragments)
+        return PlanBasis(slots, state.tables_version, self.marks, self.fleet.armable(), fragmented)
 
     def _armed_task(self, run: TaskRun) -> ArmedTask:
         """A task as the data plane shall see it; one that no longer colors has no sources."""

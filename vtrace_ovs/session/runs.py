@@ -14,6 +14,7 @@ from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.session.collecting import PacketGroup
+from vtrace_ovs.session.datagrams import Datagrams
 from vtrace_ovs.session.observing import Observation
 from vtrace_ovs.session.questions import Questions
 from vtrace_ovs.walker.network import Network
@@ -83,6 +84,10 @@ class TaskRun:
     request_ended_at: float | None = None
     observation: Observation = field(default_factory=Observation)
     questions: dict[IPAddress, Questions] = field(default_factory=dict)
+    datagrams: Datagrams = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.datagrams = Datagrams(self.task.request.filter)
 
     @property
     def traffic(self) -> ArmedTask:

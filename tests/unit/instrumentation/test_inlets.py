@@ -3,7 +3,7 @@ from ipaddress import IPv4Network
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.entrance import Entrance
-from vtrace_ovs.instrumentation.inlets import enter_flows, inlet_flows, inlet_ports, question_flows, source_flows
+from vtrace_ovs.instrumentation.inlets import enter_flows, inlet_flows, inlet_ports, listening_flows, source_flows
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.site import Site
 from vtrace_ovs.instrumentation.state import State, StateField
@@ -11,7 +11,19 @@ from vtrace_ovs.model.actions import Action, ApplyActions, Controller, Output, R
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.match import MaskedField, Match
-from vtrace_ovs.model.oxm import ARP_OP, ETH_TYPE, ICMPV6_TYPE, IN_PORT, IP_DSCP, IP_PROTO, IPV4_SRC, PKT_MARK, TUN_ID
+from vtrace_ovs.model.oxm import (
+    ARP_OP,
+    ETH_TYPE,
+    ICMPV6_TYPE,
+    IN_PORT,
+    IP_DSCP,
+    IP_FRAG,
+    IP_PROTO,
+    IPV4_SRC,
+    PKT_MARK,
+    TCP_DST,
+    TUN_ID,
+)
 from vtrace_ovs.model.packet import IpFamily
 
 
@@ -47,6 +59,16 @@ def test_packets_are_colored_once_per_series_and_the_rest_only_counted(site: Sit
         assert mod.match.get(site.state.field) == site.state.unseen()
         assert isinstance(actions(mod)[1], Controller)
         assert actions(mod)[2] == Resubmit(None, 0)
+
+
+def test_fragments_are_reported_and_colored_once_there_are_any(site: Site) -> None:
+    fragments = (MaskedField(IP_FRAG, 1, 1), MaskedField(TCP_DST, 0, 0xFFFF))
+    (reported,) = (mod for mod in listening_flows(site) if kind(mod) is CookieKind.FRAGMENT)
+    assert all(masked in reported.match.fields for masked in fragments)
+    fragmented = replace(site, tasks=(replace(site.tasks[0], fragments=True),))
+    colored = [mod for mod in source_flows(fragmented) if kind(mod) is CookieKind.COLOR]
+    assert [fragments[0] in mod.match.fields for mod in colored] == [False, True]
+    assert CookieKind.FRAGMENT not in map(kind, listening_flows(fragmented))
 
 
 def test_marks_are_expected_only_from_armed_vfds(site: Site) -> None:
@@ -100,7 +122,9 @@ def test_with_pkt_mark_only_traced_packets_ever_get_state(site: Site) -> None:
 
 def test_a_port_is_listened_to_for_questions_once_whoever_traces_there(site: Site) -> None:
     other = replace(site.tasks[0], slot=6, filter=Filter("udp", protocol=17))
-    (mod,) = question_flows(replace(site, tasks=(*site.tasks, other)))
+    (mod,) = (
+        mod for mod in listening_flows(replace(site, tasks=(*site.tasks, other))) if kind(mod) is CookieKind.ASKED
+    )
     assert (kind(mod), mod.table_id, mod.priority) == (CookieKind.ASKED, 0, 65533)
     assert [value(mod, mod.match.get(entry)) for entry in (IN_PORT, ETH_TYPE, ARP_OP)] == [1, 0x0806, 1]
     assert mod.match.get(site.state.field) == site.state.unseen()
@@ -111,12 +135,12 @@ def test_a_port_is_listened_to_for_questions_once_whoever_traces_there(site: Sit
 
 
 def test_a_state_that_outlives_the_bridge_is_not_given_to_questions(site: Site) -> None:
-    assert tuple(question_flows(replace(site, state=StateField(PKT_MARK)))) == ()
+    assert tuple(listening_flows(replace(site, state=StateField(PKT_MARK)))) == ()
 
 
 def test_a_filter_of_ipv6_listens_for_solicitations(site: Site) -> None:
     task = replace(site.tasks[0], filter=Filter("tcp6", protocol=6, family=IpFamily.IPV6))
-    (mod,) = question_flows(replace(site, tasks=(task,)))
+    (mod,) = (mod for mod in listening_flows(replace(site, tasks=(task,))) if kind(mod) is CookieKind.ASKED)
     assert [value(mod, mod.match.get(entry)) for entry in (ETH_TYPE, IP_PROTO, ICMPV6_TYPE)] == [0x86DD, 58, 135]
 
 
