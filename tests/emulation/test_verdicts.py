@@ -24,7 +24,8 @@ PORTS = {TrafficProtocol.ICMP: None, TrafficProtocol.TCP: 443, TrafficProtocol.U
 def sending(
     lab: Lab, protocol: TrafficProtocol, source: str = SOURCE, destination: str = DESTINATION
 ) -> Iterator[None]:
-    request = TrafficRequest(source, destination, protocol, PORTS[protocol], rate=25, count=0)
+    # So slowly that no copy is capped, however late a busy machine ends the coloring.
+    request = TrafficRequest(source, destination, protocol, PORTS[protocol], rate=6, count=0)
     number = lab.traffic.start(request)
     try:
         yield
