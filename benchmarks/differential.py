@@ -9,16 +9,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "functional"))
 
 from courts import Courts
 from walker_generator import PACKETS, PER_TABLE_SET, tables  # found by the line before
-from walker_judge import Judge, Packet, flow_line, judging
+from walker_judge import Judge, Traced, flow_line, judging
+from walker_wire_generator import WireCase, wire_cases
 
 from vtrace_ovs.errors import InfrastructureError
 from vtrace_ovs.model.flow import Flow
@@ -38,7 +41,7 @@ class Tally:
     disagreements: list[str] = field(default_factory=list)
     silences: list[str] = field(default_factory=list)
 
-    def add(self, judge: Judge, flows: list[Flow], packets: list[Packet]) -> None:
+    def add(self, judge: Judge, flows: list[Flow], packets: Sequence[Traced]) -> None:
         """Compare these packets on these tables. Raises InfrastructureError or OSError when Open vSwitch dies."""
         for found in judge.compare(judge.install(flows), packets):
             self.cases += 1
@@ -75,8 +78,9 @@ def main(cases: int, number: int) -> int:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(flows=tables(), packets=PACKETS)
-        def compare(flows: list[Flow], packets: list[Packet]) -> None:
+        @given(case=st.one_of(st.builds(WireCase, tables(), PACKETS), wire_cases()))
+        def compare(case: WireCase) -> None:
+            flows, packets = case.flows, case.packets
             try:
                 tally.add(courts.judge, flows, packets)
             except (OSError, InfrastructureError) as error:

@@ -165,3 +165,19 @@ def test_what_open_vswitch_refuses_is_said_in_one_line(bridges: OvsInstance, tmp
         ofproto_trace(bridges.directory, "sw", "in_port=zz", TIMEOUT)
     with pytest.raises(InfrastructureError, match="no control socket"):
         ofproto_trace(tmp_path / "nowhere", "sw", "in_port=1", TIMEOUT)
+
+
+@pytest.mark.parametrize(("limit", "table"), [("1", 2), ("2", 1)])
+def test_open_vswitch_looks_behind_as_many_tags_as_it_is_told_to(
+    bridges: OvsInstance, explain: Explain, limit: str, table: int
+) -> None:
+    bridges.vsctl("set", "open_vswitch", ".", f"other_config:vlan-limit={limit}")
+    bridges.ofctl("add-flow", "sw", "table=0,priority=99,dl_vlan=5,tcp,actions=resubmit(,1)")
+    bridges.ofctl("add-flow", "sw", "table=0,priority=98,dl_vlan=5,dl_type=0x8100,actions=resubmit(,2)")
+    packet = "45000028000700004006000" + "00a0001010a000202" + "00010002000000000000000050020400" + "00000000"
+    frame = f"000000000002000000000001{81000005:08}{81000006:08}0800{packet}"
+    _, document = explain("--hex", frame, "--at", "s1/sw:vm3")
+    steps = document["groups"][0]["path"]["hops"][0]["steps"]
+    assert [step["table_id"] for step in steps] == [0, table]
+    trace = bridges.appctl("ofproto/trace", "sw", "in_port=3", frame)
+    assert f"resubmit(,{table})" in trace

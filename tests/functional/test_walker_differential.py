@@ -6,10 +6,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from walker_generator import PACKETS, tables
 from walker_judge import Judge, Packet, judging
+from walker_wire_generator import WireCase, wire_cases
 
 from vtrace_ovs.model.flow import Flow
 
-TABLE_SETS = 250
+TABLE_SETS = 150
+WIRE_TABLE_SETS = 100
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +32,15 @@ def test_open_vswitch_and_the_walker_agree_on_generated_tables_and_packets(
     judge: Judge, generated: list[Flow], packets: list[Packet]
 ) -> None:
     judge.agree(generated, packets)
+
+
+@settings(
+    max_examples=WIRE_TABLE_SETS,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+@given(case=wire_cases())
+def test_open_vswitch_and_the_walker_agree_on_frames_of_every_kind(judge: Judge, case: WireCase) -> None:
+    judge.agree(case.flows, case.packets)

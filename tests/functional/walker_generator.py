@@ -42,7 +42,7 @@ class Scope:
     mode: Mode
 
 
-def _onward(actions: Sequence[act.Action], table_id: int) -> list[act.Action]:
+def onward(actions: Sequence[act.Action], table_id: int) -> list[act.Action]:
     """The actions without those that search this table or an earlier one again: too many go round until a limit."""
     return [each for each in actions if not isinstance(each, act.Resubmit) or (each.table_id or 0) > table_id]
 
@@ -118,7 +118,7 @@ ON_LABELS = st.one_of(
     st.just(act.PushMpls(0x8848)),
     st.just(act.Move(SubField(field("mpls_label"), 0, 16), REG0_LOW)),
 )
-NESTED = st.lists(ANYWHERE, min_size=1, max_size=3).map(lambda nested: act.Clone(tuple(_onward(nested, 1))))
+NESTED = st.lists(ANYWHERE, min_size=1, max_size=3).map(lambda nested: act.Clone(tuple(onward(nested, 1))))
 LAST = st.sampled_from((act.Exit(), act.Output(2), act.Resubmit(None, 0)))
 IN_A_SET = st.one_of(st.builds(act.Output, st.integers(1, 4)), st.just(act.Group(2)), st.just(act.DecTtl()))
 IPV4_MATCHES = st.sampled_from(((0x0A000000, 0xFFFFFFFC), (0x0A000002, 0xFFFFFFFF), (0x0A000003, 0xFFFFFFFF)))
@@ -157,7 +157,7 @@ def flows(draw: st.DrawFn, priority: int, scope: Scope) -> Flow:
     wanted = {**draw(register_matches()), **draw(header_matches()), **matched}
     actions = draw(st.lists(choices, min_size=draw(st.integers(0, 2)), max_size=5))
     if not draw(RARE):
-        actions = _onward(actions, scope.table_id)
+        actions = onward(actions, scope.table_id)
     is_ip = "ip_proto" in wanted
     if "vlan_tci" not in wanted and "mpls_label" not in wanted and wanted.get("eth_type", 0) < 0x8847 and draw(RARE):
         actions.insert(0, act.PushVlan(0x8100))
@@ -268,7 +268,7 @@ def tables(draw: st.DrawFn) -> list[Flow]:
             made += draw(conjunctions(scope, number + 1))
         if draw(st.booleans()):
             actions = draw(st.lists(ANYWHERE | NESTED, min_size=1, max_size=4))
-            made.append(flow(table_id, 0, match(), *_instructions(draw, scope, _onward(actions, table_id), sets=False)))
+            made.append(flow(table_id, 0, match(), *_instructions(draw, scope, onward(actions, table_id), sets=False)))
     return list({each.key: each for each in made}.values())
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Protocol
 
 from openflow_peer import OpenFlowPeer
 
@@ -37,6 +38,7 @@ from vtrace_ovs.walker.state import PacketState
 from vtrace_ovs.walker.visit import Visit
 
 PORTS = (1, 2, 3, 4)
+TUNNEL_PORT = 5
 OURS = 1 << 32
 TRACKED_NEW = 0x21  # what ofproto/trace assumes at every recirculation
 LENGTH = 118
@@ -98,6 +100,10 @@ class Packet:
         )
 
     @property
+    def trace_words(self) -> tuple[str, ...]:
+        return (self.trace_text,)
+
+    @property
     def headers(self) -> Headers:
         source, destination = IPv4Address(self.source), IPv4Address(self.destination)
         macs = "00:00:00:00:00:01", self.eth_dst.to_bytes(6).hex(":")
@@ -116,6 +122,18 @@ class Packet:
             for name, value in (*begun.items(), ("ct_tp_src", 1), ("ct_tp_dst", 3)):
                 state.packed |= layout.placed(name, value)
         return state
+
+
+class Traced(Protocol):
+    """A packet that can be given to both."""
+
+    @property
+    def state(self) -> PacketState:
+        """As the walker takes it."""
+
+    @property
+    def trace_words(self) -> tuple[str, ...]:
+        """As ``ofproto/trace`` takes it, behind the name of the bridge."""
 
 
 Searches = list[tuple[int, int | None]]
@@ -186,14 +204,14 @@ def _listed(text: str) -> Iterator[str]:
 def answer_of(visit: Visit) -> Answer:
     searches = [(found.table_id, None if found.entry is None else found.entry.flow.cookie) for found in visit.searches]
     ports = [LOCAL_IN_DATAPATH if each.port == act.OFPP_LOCAL else each.port for each in visit.emissions]
-    return Answer(searches, ports)
+    return Answer(searches, [port for port in ports if port != TUNNEL_PORT])  # there is no route to any VTEP
 
 
-def walked(view: BridgeView, packet: Packet) -> Visit:
+def walked(view: BridgeView, packet: Traced) -> Visit:
     return evaluate(view, packet.state, LENGTH, TRACKED_NEW)
 
 
-def compared(view: BridgeView, packet: Packet, text: str) -> Comparison:
+def compared(view: BridgeView, packet: Traced, text: str) -> Comparison:
     """Hold the walk of a packet against what trace said.
 
     Where the walker leaves it open, what it did say must hold, unless a limit came later and forgot it.
@@ -236,14 +254,16 @@ class Judge:
             self.peer.send(partial(openflow.flow_mod, mod))
         stored = self.peer.flows()
         assert len(stored) == len(flows), "two flows have the same key"
-        ports = tuple(PortDescription(port, f"p{port}", "", link_down=False, admin_down=False) for port in PORTS)
+        ports = tuple(
+            PortDescription(port, f"p{port}", "", link_down=False, admin_down=False) for port in (*PORTS, TUNNEL_PORT)
+        )
         return BridgeView(BridgeTables(1, 0.0, stored, GROUPS, (), ports), mac_table=LEARNED)
 
-    def compare(self, view: BridgeView, packets: Sequence[Packet]) -> list[Comparison]:
-        texts = self.control.run(*(("ofproto/trace", "br0", packet.trace_text) for packet in packets))
+    def compare(self, view: BridgeView, packets: Sequence[Traced]) -> list[Comparison]:
+        texts = self.control.run(*(("ofproto/trace", "br0", *packet.trace_words) for packet in packets))
         return [compared(view, packet, text) for packet, text in zip(packets, texts, strict=True)]
 
-    def agree(self, flows: Sequence[Flow], packets: Sequence[Packet]) -> list[Comparison]:
+    def agree(self, flows: Sequence[Flow], packets: Sequence[Traced]) -> list[Comparison]:
         """Compare, and fail with the flows and both answers where they differ."""
         found = self.compare(self.install(flows), packets)
         wrong = [each.disagreement for each in found if each.disagreement is not None]
@@ -276,6 +296,9 @@ def judging(directory: Path) -> Iterator[Judge]:
         for port in PORTS:
             request = f"ofport_request={port}"
             ovs.vsctl("add-port", "br0", f"p{port}", "--", "set", "interface", f"p{port}", "type=dummy", request)
+        tunnel = ["type=vxlan", "options:remote_ip=flow", "options:local_ip=flow", "options:key=flow"]
+        ovs.vsctl("add-port", "br0", "t5", "--", "set", "interface", "t5", *tunnel, f"ofport_request={TUNNEL_PORT}")
+        ovs.vsctl("set", "open_vswitch", ".", "other_config:vlan-limit=2")
         for access in LEARNED.ports:
             ovs.vsctl("set", "port", f"p{access.port}", f"tag={access.vlan}")
         for group in GROUPS:

@@ -81,7 +81,8 @@ def explained(request: Request, ovsdb: str | None, ovn_southbound: str | None = 
     known, record = source.known, source.record
     vm = _vm(known.topology, request.source_vm)
     bridge, in_port = _place(request, known, vm, record)
-    packet = _packet(request, known.topology, vm, record)
+    node = known.topology.node(bridge.node)
+    packet = _packet(request, known.topology, vm, record, most_tags=1 if node is None else node.vlan_limit)
     ct_state = request.ct_state or (record.ct_state if record is not None else 0)
     start = WalkStart(request.task_id or 0, _PACKET_ID, 0, bridge, in_port, packet.headers, packet.tunnel, ct_state)
     way = walk(known.network(), start, WalkSettings(assumed_ct_state=request.ct_state))
@@ -201,24 +202,26 @@ def _port(bridge: Bridge, text: str, option: str, *, any_number: bool) -> int:
     raise UsageError(f"{option}: {bridge.id} has no port {text!r}; it has {ports}")
 
 
-def _packet(request: Request, topology: Topology, vm: Vm | None, record: PacketInRecord | None) -> TypedPacket:
+def _packet(
+    request: Request, topology: Topology, vm: Vm | None, record: PacketInRecord | None, *, most_tags: int
+) -> TypedPacket:
     if record is not None:
         return TypedPacket(record.headers, record.tunnel)
     if request.hex_text is not None:
-        return TypedPacket(_headers(frame_of_hex(request.hex_text), "--hex"))
+        return TypedPacket(_headers(frame_of_hex(request.hex_text), "--hex", most_tags))
     if request.pcap is not None:
-        return _captured(request, request.pcap)
+        return _captured(request, request.pcap, most_tags)
     return typed_packet(request.packet or "", request.length, vm, topology)
 
 
-def _headers(captured: CapturedFrame, name: str) -> Headers:
-    read = headers(captured.frame, captured.total_length)
+def _headers(captured: CapturedFrame, name: str, most_tags: int) -> Headers:
+    read = headers(captured.frame, captured.total_length, most_tags)
     if not read.eth_src:
         raise CodecError(f"{name}: {len(captured.frame)} bytes hold no Ethernet header")
     return read
 
 
-def _captured(request: Request, path: Path) -> TypedPacket:
+def _captured(request: Request, path: Path, most_tags: int) -> TypedPacket:
     wanted = None if request.packet is None else parse(request.packet)
     try:
         data = path.read_bytes()
@@ -228,7 +231,7 @@ def _captured(request: Request, path: Path) -> TypedPacket:
     for number, captured in enumerate(frames_of_capture(data, str(path)), start=1):
         if request.frame is not None and number != request.frame:
             continue
-        read = _headers(captured, f"{path}, frame {number}")
+        read = _headers(captured, f"{path}, frame {number}", most_tags)
         if request.frame is not None or wanted is None or accepts(wanted, read):
             return TypedPacket(read, notes=(f"Frame {number} of {path}.",))
     if request.frame is not None:

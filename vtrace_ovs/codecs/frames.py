@@ -25,6 +25,8 @@ _IPV4_TYPE = 0x0800
 _IPV6_TYPE = 0x86DD
 _FLOW_LABEL = 0xFFFFF
 _VLAN_PRESENT = 0x1000
+MOST_TAGS = 2
+"""VLAN tags Open vSwitch 3.1 can look behind (``FLOW_MAX_VLAN_HEADERS``); by default it looks behind one."""
 _DONT_FRAGMENT = 0x4000
 _MORE_FRAGMENTS = 0x2000
 _FRAGMENT_OFFSET = 0x1FFF
@@ -68,21 +70,23 @@ class _Network(NamedTuple):
     flow_label: int | None = None
 
 
-def headers(frame: bytes, total_length: int) -> Headers:
+def headers(frame: bytes, total_length: int, most_tags: int = MOST_TAGS) -> Headers:
     """The headers of one Ethernet frame, which may be cut short; ``total_length`` is its length on the wire.
 
-    ``vlan_tci`` is that of the outermost tag, with the "present" bit 0x1000 set as in OVS's field; ``eth_type`` the one
-    behind all tags. Addresses are empty and ``eth_type`` zero when not even the Ethernet header was captured.
-    Ethernet padding is not payload. Never raises.
+    Open vSwitch looks behind ``most_tags`` VLAN tags (its ``vlan-limit``): ``eth_type`` is what follows them, which of
+    a packet with more is that of a tag, and all behind it is payload. Addresses are empty and ``eth_type`` zero when
+    not even the Ethernet header was captured. Ethernet padding is not payload. Never raises.
     """
     if len(frame) < _ETHERNET.size:
         return Headers("", "", 0, total_length, payload=bytes(frame))
     destination, source, eth_type = _ETHERNET.unpack_from(frame)
-    offset, vlan_tci = _ETHERNET.size, None
-    while eth_type in _VLAN_TYPES and len(frame) >= offset + 4:
+    offset = _ETHERNET.size
+    tags: list[int] = []
+    while eth_type in _VLAN_TYPES and len(tags) < most_tags and len(frame) >= offset + 4:
         tci, eth_type = _PORTS.unpack_from(frame, offset)
-        vlan_tci = tci | _VLAN_PRESENT if vlan_tci is None else vlan_tci
+        tags.append(tci | _VLAN_PRESENT)
         offset += 4
+    vlan_tci, inner_vlan_tci, *_ = *tags, None, None
     network = _network(eth_type, frame, offset)
     if network is None:
         return Headers(
@@ -93,6 +97,7 @@ def headers(frame: bytes, total_length: int) -> Headers:
             vlan_tci,
             payload=bytes(frame[offset:]),
             question=arp_question(bytes(frame[offset:])) if eth_type == _ARP_TYPE else None,
+            inner_vlan_tci=inner_vlan_tci,
         )
     transport = _transport(network)
     return Headers(
@@ -112,6 +117,7 @@ def headers(frame: bytes, total_length: int) -> Headers:
         flow_label=network.flow_label,
         fragment_offset=network.fragment_offset,
         question=solicitation(network.source, network.body) if network.protocol == IpProtocol.ICMPV6 else None,
+        inner_vlan_tci=inner_vlan_tci,
     )
 
 

@@ -5,7 +5,7 @@ ovs-vswitchd.conf.db(5). Every column here exists since Open vSwitch 2.3, so one
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from vtrace_ovs.errors import CodecError
@@ -14,7 +14,7 @@ Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 DATABASE = "Open_vSwitch"
 SELECTED_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "Open_vSwitch": ("_uuid", "external_ids", "ovs_version", "bridges"),
+    "Open_vSwitch": ("_uuid", "external_ids", "other_config", "ovs_version", "bridges"),
     "Bridge": (
         *("_uuid", "name", "datapath_id", "datapath_type", "ports", "controller"),
         *("protocols", "fail_mode", "external_ids"),
@@ -71,6 +71,7 @@ class ServerRows:
     ovs_version: str | None
     external_ids: Mapping[str, str]
     bridges: tuple[BridgeRow, ...]
+    other_config: Mapping[str, str] = field(default_factory=dict)
 
 
 def select_operations() -> list[dict[str, Json]]:
@@ -184,6 +185,7 @@ def _server(ovsdb: str, tables: Mapping[str, tuple[Row, ...]]) -> ServerRows:
         ovs_version=_optional(root["ovs_version"]),
         external_ids=string_map(root["external_ids"]),
         bridges=tuple(sorted(listed, key=lambda row: row.name)),
+        other_config=string_map(root["other_config"]),
     )
 
 

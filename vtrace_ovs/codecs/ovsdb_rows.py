@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from vtrace_ovs.codecs.frames import MOST_TAGS
 from vtrace_ovs.codecs.ovsdb_json import BridgeRow, InterfaceRow, ServerRows
 from vtrace_ovs.model.actions import OFPP_LOCAL
 from vtrace_ovs.model.packet import IPAddress
@@ -64,7 +65,7 @@ def topology_of(servers: Sequence[ServerRows]) -> TopologyReading:
             continue
         seen[rows.uuid] = rows.ovsdb
         name = _node_name(rows, {node.name for node in nodes}, oddities)
-        nodes.append(Node(name, rows.ovsdb, _vteps(rows), rows.ovs_version))
+        nodes.append(Node(name, rows.ovsdb, _vteps(rows), rows.ovs_version, _vlan_limit(rows)))
         bridges += (_bridge(name, rows, row, oddities) for row in rows.bridges)
     return TopologyReading(Topology(tuple(nodes), tuple(bridges)), tuple(oddities))
 
@@ -76,6 +77,12 @@ def _node_name(rows: ServerRows, taken: set[str], oddities: list[str]) -> str:
     if name != wanted[0]:
         oddities.append(f"{rows.ovsdb}: another server is called {wanted[0]!r} too; this one is shown as {name!r}")
     return name
+
+
+def _vlan_limit(rows: ServerRows) -> int:
+    """Column ``other_config:vlan-limit`` (ovs-vswitchd.conf.db(5)): 1 unless it is set, and 0 leaves it at the most."""
+    limit = _integer(rows.other_config.get("vlan-limit"))
+    return 1 if limit is None or limit < 0 else min(limit or MOST_TAGS, MOST_TAGS)
 
 
 def _vteps(rows: ServerRows) -> tuple[IPAddress, ...]:

@@ -112,12 +112,16 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A server: its own ovsdb-server and ovs-vswitchd, and its tunnel endpoint addresses."""
+    """A server: its own ovsdb-server and ovs-vswitchd, and its tunnel endpoint addresses.
+
+    ``vlan_limit`` is how many VLAN tags of a packet its ovs-vswitchd looks behind.
+    """
 
     name: str
     ovsdb: str
     vteps: tuple[IPAddress, ...]
     ovs_version: str | None = None
+    vlan_limit: int = 1
 
 
 @dataclass(frozen=True, slots=True)

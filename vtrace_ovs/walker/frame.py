@@ -59,6 +59,8 @@ def packed_state(headers: Headers, in_port: int, tunnel: Tunnel | None) -> Packe
     )
     if headers.vlan_tci is not None:
         packed |= layout.placed("vlan_tci", headers.vlan_tci | VLAN_PRESENT)
+    if headers.inner_vlan_tci is not None:
+        packed |= layout.placed(layout.INNER_VLAN, headers.inner_vlan_tci | VLAN_PRESENT)
     unknown = layout.UNMODELLED
     if not (headers.eth_src and headers.eth_dst):
         unknown |= _missing_link(headers)
@@ -104,7 +106,7 @@ def _optional(headers: Headers) -> list[tuple[str, int | None]]:
     found: list[tuple[str, int | None]] = [("ip_dscp", headers.dscp), ("ip_ecn", headers.ecn), ("nw_ttl", headers.ttl)]
     tuple_ = headers.five_tuple
     if headers.eth_type == ETH_TYPE_IPV6:
-        found.append(("ipv6_label", None))
+        found.append(("ipv6_label", headers.flow_label))
     if tuple_ is None or headers.fragment is Fragment.LATER:
         return found  # a later fragment has no transport header, and OVS shows zeros
     if tuple_.protocol in _WITH_PORTS:
@@ -138,7 +140,7 @@ def headers_of(packed: int, before: int, headers: Headers, unknown: int = 0) -> 
         headers = replace(headers, five_tuple=_known(headers.five_tuple, unknown))
     if not (packed ^ before) & FRAME:
         return headers
-    tci = layout.read(packed, "vlan_tci")
+    tci, inner = layout.read(packed, "vlan_tci"), layout.read(packed, layout.INNER_VLAN)
     eth_type = layout.read(packed, "eth_type")
     if eth_type in ETH_TYPES_MPLS:
         headers = replace(headers, five_tuple=None, dscp=None, ecn=None, ttl=None, icmp_type=None, icmp_code=None)
@@ -148,10 +150,12 @@ def headers_of(packed: int, before: int, headers: Headers, unknown: int = 0) -> 
         eth_src=_address(headers.eth_src, packed, before, "eth_src"),
         eth_dst=_address(headers.eth_dst, packed, before, "eth_dst"),
         vlan_tci=tci if tci & VLAN_PRESENT else None,
+        inner_vlan_tci=inner if inner & VLAN_PRESENT else None,
         five_tuple=_five_tuple(packed, headers.five_tuple) if (packed ^ before) & _ADDRESSES else headers.five_tuple,
         dscp=None if headers.dscp is None else layout.read(packed, "ip_dscp"),
         ecn=None if headers.ecn is None else layout.read(packed, "ip_ecn"),
         ttl=None if headers.ttl is None else layout.read(packed, "nw_ttl"),
+        flow_label=None if headers.flow_label is None else layout.read(packed, "ipv6_label"),
         icmp_type=None if headers.icmp_type is None else layout.read(packed, "tcp_src"),
         icmp_code=None if headers.icmp_code is None else layout.read(packed, "tcp_dst"),
     )

@@ -56,10 +56,14 @@ def _neighbour_discovery(payload: bytes) -> tuple[int, int]:
     at = _OPTIONS_AT
     while at < len(payload):
         option = payload[at : at + _LEAST_OPTION]
-        if len(option) < _LEAST_OPTION or not option[1]:
+        if len(option) < _LEAST_OPTION:
             return packed, _ND_FIELDS & ~layout.bits_of("nd_target")
+        if not option[1]:
+            break
         name = _LINK_ADDRESS.get(option[0])
         if name is not None and option[1] == 1:
+            if layout.read(packed, name):
+                return 0, 0  # OVS shows nothing at all of a packet that gives the same address twice (tried)
             packed |= layout.placed(name, _int(option[2:8]))
         at += _LEAST_OPTION * option[1]
     return packed, 0

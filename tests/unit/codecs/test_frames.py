@@ -1,6 +1,7 @@
 import struct
 from ipaddress import IPv4Address, IPv6Address
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +81,17 @@ def test_a_later_fragment_has_no_ports() -> None:
 def test_a_first_fragment_has_ports() -> None:
     seen = headers(ipv4(6, tcp(), fragment=0x2000), 60)
     assert (seen.fragment, seen.tcp_flags) == (Fragment.FIRST, 0x18)
+
+
+@pytest.mark.parametrize(("most", "inner", "eth_type"), [(2, 0x1065, 0x0800), (1, None, 0x8100)])
+def test_behind_more_tags_than_open_vswitch_looks_behind_all_is_payload(
+    most: int, inner: int | None, eth_type: int
+) -> None:
+    untagged = ipv4(6, tcp())
+    tagged = untagged[:12] + bytes.fromhex("88a8 6064 8100 0065 0800") + untagged[14:]
+    seen = headers(tagged, len(tagged), most)
+    assert (seen.vlan_tci, seen.inner_vlan_tci, seen.eth_type) == (0x7064, inner, eth_type)
+    assert (seen.five_tuple is not None) == (most == 2)
 
 
 def test_a_tag_is_read_with_its_present_bit_and_the_inner_type() -> None:

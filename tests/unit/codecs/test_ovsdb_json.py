@@ -19,6 +19,7 @@ def answer() -> dict[str, list[Json]]:
             {
                 "_uuid": uuid("o"),
                 "external_ids": ["map", [["hostname", "n"]]],
+                "other_config": ["map", [["vlan-limit", "2"]]],
                 "ovs_version": "3.1.0",
                 "bridges": uuid("b"),
             }
@@ -68,7 +69,13 @@ def test_references_are_followed_and_interfaces_sorted_by_name() -> None:
 def test_an_open_vswitch_without_bridges_is_empty() -> None:
     tables = answer()
     tables["Open_vSwitch"] = [
-        {"_uuid": uuid("o"), "external_ids": EMPTY_MAP, "ovs_version": EMPTY_SET, "bridges": EMPTY_SET}
+        {
+            "_uuid": uuid("o"),
+            "external_ids": EMPTY_MAP,
+            "other_config": EMPTY_MAP,
+            "ovs_version": EMPTY_SET,
+            "bridges": EMPTY_SET,
+        }
     ]
     rows = decode_rows("unix:/db", results(tables))
     assert rows.bridges == ()

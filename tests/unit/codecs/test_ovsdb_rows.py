@@ -31,6 +31,13 @@ def server(*bridges: BridgeRow, ovsdb: str = UNIX, uuid: str = "u1", **external_
     return ServerRows(ovsdb, uuid, "3.1.0", external_ids, bridges)
 
 
+@pytest.mark.parametrize(("set_to", "tags"), [(None, 1), ("1", 1), ("2", 2), ("0", 2), ("9", 2), ("-1", 1), ("x", 1)])
+def test_a_server_looks_behind_one_tag_unless_it_is_told_otherwise(set_to: str | None, tags: int) -> None:
+    configured = {} if set_to is None else {"vlan-limit": set_to}
+    (node,) = topology_of([replace(server(), other_config=configured)]).topology.nodes
+    assert node.vlan_limit == tags
+
+
 def role(row: BridgeRow) -> BridgeRole:
     return topology_of([server(row)]).topology.bridges[0].role
 

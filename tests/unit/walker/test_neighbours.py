@@ -43,6 +43,17 @@ def test_what_a_capture_lacks_of_a_solicitation_is_unknown() -> None:
     assert unknown == layout.bits_of("nd_sll", "nd_tll")
 
 
+def test_a_link_address_given_twice_makes_a_solicitation_show_nothing() -> None:
+    assert announced(icmpv6(SOLICITATION + SOLICITATION[-8:])) == (0, 0)
+    packed, unknown = announced(icmpv6(SOLICITATION + bytes.fromhex("0201000000000007")))
+    assert ([layout.read(packed, name) for name in ("nd_sll", "nd_tll")], unknown) == ([1, 7], 0)
+
+
+def test_an_option_without_length_ends_the_options() -> None:
+    packed, unknown = announced(icmpv6(SOLICITATION + bytes.fromhex("0200000000000007")))
+    assert ([layout.read(packed, name) for name in ("nd_sll", "nd_tll")], unknown) == ([1, 0], 0)
+
+
 def test_labels_are_read_down_to_the_bottom() -> None:
     state = PacketState(0)
     stack_labels(state, Headers(*MACS, 0x8847, 60, payload=bytes.fromhex("00005040 00006180 45000000")))
