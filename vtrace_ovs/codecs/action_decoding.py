@@ -110,6 +110,11 @@ def _resubmit(raw: bytes) -> Action:
     return Resubmit(port32(wire.RESUBMIT.unpack_from(raw, wire.BODY)[0]), None)
 
 
+def _learn(raw: bytes) -> Action:
+    _, _, priority, *_, table_id = wire.LEARN.unpack_from(raw, wire.BODY)
+    return Learn(table_id, priority)
+
+
 def _resubmit_table(raw: bytes, with_conntrack: bool = False) -> Action:
     port, table_id = wire.RESUBMIT.unpack_from(raw, wire.BODY)
     in_port = None if port == wire.IN_PORT_16 else port32(port)
@@ -255,8 +260,8 @@ _NICIRA: dict[int, Callable[[bytes], Action]] = {
     Nicira.SET_TUNNEL64: lambda raw: SetTunnelId(int.from_bytes(raw[16:24])),
     Nicira.RESUBMIT_TABLE: _resubmit_table,
     Nicira.OUTPUT_REG: _output_reg,
-    Nicira.LEARN: lambda raw: Learn(wire.LEARN.unpack_from(raw, wire.BODY)[-1]),
-    Nicira.LEARN2: lambda raw: Learn(wire.LEARN.unpack_from(raw, wire.BODY)[-1]),
+    Nicira.LEARN: _learn,
+    Nicira.LEARN2: _learn,
     Nicira.EXIT: lambda _: Exit(),
     Nicira.DEC_TTL: lambda _: DecTtl(),
     Nicira.FIN_TIMEOUT: _neutral("fin_timeout"),

@@ -238,8 +238,11 @@ def _nat(word: Word) -> _Found:
 
 
 def _learn(word: Word, _: Reading) -> _Found:
-    table = _pairs(word.value).get("table")
-    return None if table is None else (act.Learn(table_number(table)),)
+    said = _pairs(word.value)
+    if "table" not in said:
+        return None
+    priority = (number(said["priority"], 0xFFFF),) if "priority" in said else ()
+    return (act.Learn(table_number(said["table"]), *priority),)
 
 
 def _conjunction(word: Word, _: Reading) -> _Found:

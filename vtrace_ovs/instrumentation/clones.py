@@ -3,7 +3,8 @@
 Why the order among traced packets stays production's own: of two flows a packet matches, both have a clone, so the
 higher one's clone is above everything of the lower one. A flow at the highest priority cannot be topped, and a flow
 just below one that has no clone must not be (its clone would tie with it); such flows stay uncloned. One that only
-sends packets on to other tables loses us nothing: the state field rides along. The others are reported.
+sends packets on to other tables loses us nothing: the state field rides along. The others are reported. What ``learn``
+adds while we trace has no clone either, until the tables are read again.
 """
 
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ def clones(site: Site, splicer: Splicer, reach: Reach) -> Clones:
     leaks: list[FlowKey] = []
     for table_id, flows in reach.flows.items():
         conclusive = table_id in reach.conclusive
-        uncloned = _without_clone(flows)
+        learned = frozenset(priority for learning, priority in reach.learned if learning == table_id)
+        uncloned = _without_clone(flows, learned)
         for flow in flows:
             if flow.key in uncloned:
                 passing = splicer.passing(flow)
@@ -52,21 +54,18 @@ def clones(site: Site, splicer: Splicer, reach: Reach) -> Clones:
                 leaks.append(flow.key)
             match = flow.match.with_fields(site.state.traced())
             mods.append(site.flow((table_id, flow.priority + 1), match, CookieKind.CLONE, spliced.instructions))
-        if conclusive and not any(flow.match == Match() for flow in flows):
+        if conclusive and 0 not in learned and not any(flow.match == Match() for flow in flows):
             match = Match.of(site.state.traced())
             mods.append(site.flow((table_id, 0), match, CookieKind.MISS, apply(site.book.miss(table_id))))
     return Clones(tuple(mods), tuple(unlogged), tuple(leaks))
 
 
-def _without_clone(flows: tuple[Flow, ...]) -> frozenset[FlowKey]:
-    stuck: list[Flow] = [flow for flow in flows if flow.priority == HIGHEST]
-    below = HIGHEST - 1
-    layer = stuck
-    while layer:
-        above, layer = layer, []
-        for flow in flows:
-            if flow.priority == below and any(flow.match.overlaps(other.match) for other in above):
-                layer.append(flow)
-        stuck += layer
-        below -= 1
-    return frozenset(flow.key for flow in stuck)
+def _without_clone(flows: tuple[Flow, ...], learned: frozenset[int]) -> frozenset[FlowKey]:
+    """The flows whose clones could tie with a flow that has none: one at the top, or one learned at such a priority."""
+    stuck: dict[int, list[Flow]] = {}
+    for flow in sorted(flows, key=lambda flow: -flow.priority):
+        above = flow.priority + 1
+        tied = flow.priority == HIGHEST or above in learned
+        if tied or any(flow.match.overlaps(other.match) for other in stuck.get(above, ())):
+            stuck.setdefault(flow.priority, []).append(flow)
+    return frozenset(flow.key for layer in stuck.values() for flow in layer)

@@ -137,11 +137,13 @@ class Reach:
     """Where traced packets may come on one bridge.
 
     ``conclusive`` tables are those where a packet that gets no output has ended its trip: they are only ever entered
-    as the last thing a flow does, with nothing in the action set.
+    as the last thing a flow does, with nothing in the action set. ``learned`` are table and priority of flows that any
+    packet may add (``learn``).
     """
 
     flows: Mapping[int, tuple[Flow, ...]]
     conclusive: frozenset[int]
+    learned: frozenset[tuple[int, int]] = frozenset()
 
 
 def reach(flows: Iterable[Flow], groups: Mapping[int, GroupEntry], matches: Iterable[Match]) -> Reach:
@@ -156,7 +158,14 @@ def reach(flows: Iterable[Flow], groups: Mapping[int, GroupEntry], matches: Iter
     return Reach(
         {table_id: tuple(tables.get(table_id, ())) for table_id in sorted(conclusive)},
         frozenset(table_id for table_id, last in conclusive.items() if last),
+        frozenset(place for flow in production for place in _learns(flow.instructions)),
     )
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _learns(instructions: tuple[Instruction, ...]) -> tuple[tuple[int, int], ...]:
+    actions = every_action(instructions)
+    return tuple((action.table_id, action.priority) for action in actions if isinstance(action, Learn))
 
 
 def _explore(tables: Mapping[int, Iterable[Flow]], groups: Mapping[int, GroupEntry]) -> dict[int, bool]:

@@ -183,6 +183,7 @@ class Learn:
     """``learn(...)``: adds flows as packets pass. Its effect is in the stored tables; its body is kept as bytes."""
 
     table_id: int
+    priority: int = 0x8000
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ def test_what_does_nothing_to_a_packet_is_neutral() -> None:
     assert all(isinstance(one, act.Neutral) for one in parse_actions(text, NAMES))
     assert parse_actions("enqueue:1:2", NAMES)[1] == act.Output(1)
     assert parse_actions("learn(table=5,load:0->NXM_NX_REG0[])", NAMES) == (act.Learn(5),)
+    assert parse_actions("learn(table=5,priority=9,load:0->NXM_NX_REG0[])", NAMES) == (act.Learn(5, 9),)
 
 
 @pytest.mark.parametrize(

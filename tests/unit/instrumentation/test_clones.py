@@ -88,3 +88,11 @@ def test_an_untoppable_flow_matters_only_where_the_packet_may_end_or_leave(
     assert made.flows == ()
     assert made.unlogged == ((highest.key,) if unlogged else ())
     assert made.leaks == ((highest.key,) if leaks else ())
+
+
+def test_what_may_be_learned_just_above_a_flow_is_not_tied_with_its_clone(site: Site) -> None:
+    flows = (flow(0), flow(4, TO_3), flow(5, TO_2), flow(7))
+    tables = {7: flows, 8: ()}
+    made = clones(site, Splicer.of(site, {}), Reach(tables, frozenset({7, 8}), frozenset({(7, 1), (7, 6), (8, 0)})))
+    assert set(made.unlogged) == {flows[0].key, flows[2].key}
+    assert [(mod.table_id, mod.priority) for mod in made.flows] == [(7, 5), (7, 8)]
