@@ -25,7 +25,7 @@ from vtrace_ovs.codecs.matching import decode_match, decode_tlv
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.flow import BridgeTables, Flow
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
-from vtrace_ovs.model.trajectory import Ending
+from vtrace_ovs.model.trajectory import Ending, Trajectory
 from vtrace_ovs.ovsdb.ofproto_trace import ofproto_trace
 from vtrace_ovs.walker.network import Network
 from vtrace_ovs.walker.walk import WalkStart, walk
@@ -76,25 +76,23 @@ def _install(ovs: OvsInstance, bridge: BigBridge) -> bytes:
 def _measured(ovs: OvsInstance, bridge: BigBridge, body: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
     topology = _topology(bridge.name)
     network, load_row = _load(bridge, body, topology)
-    for packet in bridge.packets:  # as in a running controller: each flow's operations and words are made once
-        _walked(network, bridge, packet)
+    cases = [(_start(bridge, packet), packet.trace_text) for packet in bridge.packets]
+    for start, _ in cases:  # as in a running controller: each flow's operations and words are made once
+        walk(network, start)
     ours, spent, theirs = [], [], []
     gc.collect()
-    for packet in bridge.packets:
+    for start, text in cases:
         began = perf_counter()
-        traced = _trace(ovs, bridge, packet)
+        traced = ofproto_trace(ovs.directory, bridge.name, text, TRACE_TIMEOUT)
         theirs.append(perf_counter() - began)
-        times = []
         for _ in range(ROUNDS):
             began, before = perf_counter(), thread_time()
-            outputs = _walked(network, bridge, packet)
+            trajectory = walk(network, start)
             spent.append(thread_time() - before)
-            times.append(perf_counter() - began)
-        ours.extend(times)
+            ours.append(perf_counter() - began)
+        outputs = _outputs(trajectory)
         if outputs != [int(port) for port in OUTPUTS.findall(traced.partition("Final flow:")[0])]:
-            raise SystemExit(
-                f"{bridge.name}: {packet.trace_text}: walked to {outputs}, but ofproto/trace says\n{traced}"
-            )
+            raise SystemExit(f"{bridge.name}: {text}: walked to {outputs}, but ofproto/trace says\n{traced}")
     median, reference = quantile(ours, 0.5), quantile(theirs, 0.5)
     ratio, processor = reference / median, quantile(spent, 0.5)
     walk_row = (
@@ -157,16 +155,13 @@ def _topology(name: str) -> Topology:
     return Topology((Node("server", "unix:db.sock", ()),), (bridge,))
 
 
-def _walked(network: Network, bridge: BigBridge, packet: Packet) -> list[int]:
+def _start(bridge: BigBridge, packet: Packet) -> WalkStart:
+    return WalkStart(1, "packet", 1, BridgeId("server", bridge.name), packet.in_port, packet.headers)
+
+
+def _outputs(trajectory: Trajectory) -> list[int]:
     """The ports a packet is predicted to leave by."""
-    start = WalkStart(1, "packet", 1, BridgeId("server", bridge.name), packet.in_port, packet.headers)
-    trajectory = walk(network, start)
     return [hop.out_port for hop in trajectory.hops if hop.ending is Ending.HANDED_TO_PORT and hop.out_port]
-
-
-def _trace(ovs: OvsInstance, bridge: BigBridge, packet: Packet) -> str:
-    """What ofproto/trace answers, over a connection of its own."""
-    return ofproto_trace(ovs.directory, bridge.name, packet.trace_text, TRACE_TIMEOUT)
 
 
 def _resident() -> int:
@@ -188,6 +183,7 @@ def _walk_section(rows: list[tuple[str, ...]]) -> Section:
         rows,
         (
             f"{PACKETS} packets, the same ones for both; every output agreed. `walk` {ROUNDS} times each, warm.",
+            "Neither time has the making of its question in it: captured headers, or the text for `ofproto/trace`.",
             "`ofproto/trace` over the control socket, one connection per call, without starting ovs-appctl.",
         ),
     )
