@@ -156,3 +156,12 @@ def test_two_tenants_with_the_same_ipv6_packets_are_never_taken_for_one_another(
             *("cs1/br-int", "gw1/br-int", f"gw1/vr-{tenant}", "cs3/br-int")
         }
     assert [result.verdict.disposition.value for result in results] == ["DROPPED", "DELIVERED"]
+
+
+def test_the_walk_of_an_ipv6_packet_is_that_of_open_vswitch(lab: Lab, program: Vtrace) -> None:
+    mac = lab.base.subnet_of(lab.base.vm("blue-web1")).gateway_mac
+    packet = f"{wanted(TrafficProtocol.TCP)},dl_dst={mac},tp_src=5,nw_tos=0,nw_ecn=0,tcp_flags=syn,ipv6_label=7"
+    done = program("explain", packet, "--from", "blue-web1", "--against-ovs", "-o", "json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout
+    assert [one["agrees"] for one in document["against_ovs"]] == [True, True, True]

@@ -44,6 +44,7 @@ _MORE = frozenset(
             "tun_dst",
             "tun_ipv6_src",
             "tun_ipv6_dst",
+            "ipv6_label",
         ),
     }
 )
@@ -84,6 +85,7 @@ def typed_packet(text: str, length: int | None, vm: Vm | None, topology: Topolog
         tcp_flags=more.number("tcp_flags"),
         icmp_type=filter_.icmp_type,
         icmp_code=filter_.icmp_code,
+        flow_label=more.number("ipv6_label"),
     )
     _check(headers)
     completed, looked_up = _from_inventory(headers, filter_, vm, topology)
@@ -185,6 +187,8 @@ def _check(headers: Headers) -> None:
     transport = (*ports, headers.icmp_type, headers.icmp_code, headers.tcp_flags)
     if headers.fragment is Fragment.LATER and any(part is not None for part in transport):
         raise UsageError("no such packet: a later fragment has no ports, flags, ICMP type or code: leave them out")
+    if headers.flow_label is not None and five_tuple.family is IpFamily.IPV4:
+        raise UsageError("no such packet: only IPv6 has a flow label")
     if headers.tcp_flags is not None and five_tuple.protocol != IpProtocol.TCP:
         raise UsageError("no such packet: only TCP has tcp_flags")
 
@@ -234,6 +238,7 @@ def _left_open(headers: Headers) -> tuple[tuple[str, bool], ...]:
         ("dl_dst", not headers.eth_dst),
         ("nw_tos", headers.dscp is None),
         ("nw_ecn", headers.ecn is None),
+        ("ipv6_label", headers.eth_type == IpFamily.IPV6 and headers.flow_label is None),
         ("tp_src", ported and five_tuple is not None and five_tuple.source_port is None),
         ("tp_dst", ported and five_tuple is not None and five_tuple.destination_port is None),
         ("tcp_flags", protocol == IpProtocol.TCP and headers.tcp_flags is None),

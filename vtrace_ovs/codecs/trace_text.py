@@ -55,6 +55,7 @@ def _network(headers: Headers) -> Iterator[tuple[str, object]]:
         yield f"{family}_src", five_tuple.source
         yield f"{family}_dst", five_tuple.destination
         yield "nw_proto", five_tuple.protocol
+    yield "ipv6_label", headers.flow_label
     yield "nw_ttl", headers.ttl
     yield "nw_tos", None if headers.dscp is None else headers.dscp << 2
     yield "nw_ecn", headers.ecn

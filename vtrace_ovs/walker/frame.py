@@ -35,8 +35,6 @@ _FRAGMENTS = {Fragment.NO: 0, Fragment.FIRST: layout.placed("ip_frag", 1), Fragm
 _SHOWN_NAMES = {
     "ipv4_src": "nw_src",
     "ipv4_dst": "nw_dst",
-    "ipv6_src": "nw_src",
-    "ipv6_dst": "nw_dst",
     "tcp_src": "tp_src",
     "tcp_dst": "tp_dst",
 }
@@ -158,6 +156,7 @@ def headers_of(packed: int, before: int, headers: Headers, unknown: int = 0) -> 
         flow_label=None if headers.flow_label is None else layout.read(packed, "ipv6_label"),
         icmp_type=None if headers.icmp_type is None else layout.read(packed, "tcp_src"),
         icmp_code=None if headers.icmp_code is None else layout.read(packed, "tcp_dst"),
+        flow_label=None if headers.flow_label is None else layout.read(packed, "ipv6_label"),
     )
 
 

@@ -66,11 +66,15 @@ def test_the_sender_fills_in_its_addresses_and_its_neighbours() -> None:
 
 
 def test_an_ipv6_packet_is_typed_like_any_other() -> None:
-    found = typed("tcp6,ipv6_dst=fd00::2,tp_src=5,tp_dst=80,tun_id=5,tun_ipv6_src=2001:db8::1", "web")
+    found = typed("tcp6,ipv6_dst=fd00::2,tp_src=5,tp_dst=80,tun_id=5,tun_ipv6_src=2001:db8::1,ipv6_label=7", "web")
     assert found.headers.five_tuple == FiveTuple(6, IPv6Address("fd00::1"), IPv6Address("fd00::2"), 5, 80)
     assert (found.headers.eth_type, found.headers.eth_dst, found.headers.length) == (0x86DD, "02:00:00:00:00:02", 118)
     assert found.tunnel == Tunnel(5, IPv6Address("2001:db8::1"), None)
     assert "ipv6_src=fd00::1, dl_src" in found.notes[0]
+    assert found.headers.flow_label == 7
+    assert "ipv6_label" in typed("icmp6,ipv6_dst=fd00::2", "web").notes[-1]
+    with pytest.raises(UsageError, match="only IPv6 has a flow label"):
+        typed("icmp,nw_dst=10.0.0.2,ipv6_label=7", "web")
     with pytest.raises(UsageError, match="give ipv6_dst"):
         typed("icmp6", "web")
     with pytest.raises(UsageError, match="tun_src and tun_ipv6_src are both given"):

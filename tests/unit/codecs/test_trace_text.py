@@ -113,6 +113,7 @@ def test_tunnels_fragments_and_other_protocols_have_their_fields() -> None:
     six = FiveTuple(58, IPv6Address("fe80::1"), IPv6Address("fe80::2"))
     solicited = replace(TCP, eth_type=0x86DD, five_tuple=six, icmp_type=135, icmp_code=0)
     assert "ipv6_src=fe80::1,ipv6_dst=fe80::2,nw_proto=58,icmpv6_type=135" in trace_flow(solicited, 1, None)
+    assert "nw_proto=58,ipv6_label=7," in trace_flow(replace(solicited, flow_label=7), 1, None)
     assert trace_flow(replace(TCP, eth_type=0x0806, five_tuple=None), 1, None).endswith("dl_type=0x0806")
 
 
