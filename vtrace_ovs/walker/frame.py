@@ -156,7 +156,6 @@ def headers_of(packed: int, before: int, headers: Headers, unknown: int = 0) -> 
         flow_label=None if headers.flow_label is None else layout.read(packed, "ipv6_label"),
         icmp_type=None if headers.icmp_type is None else layout.read(packed, "tcp_src"),
         icmp_code=None if headers.icmp_code is None else layout.read(packed, "tcp_dst"),
-        flow_label=None if headers.flow_label is None else layout.read(packed, "ipv6_label"),
     )
 
 
