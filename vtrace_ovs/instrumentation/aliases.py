@@ -14,6 +14,7 @@ from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.instrumentation.reach import NAT_FIELDS, filter_match, rewrites
 from vtrace_ovs.instrumentation.rivals import mistakable
+from vtrace_ovs.instrumentation.sharing import may_share
 from vtrace_ovs.instrumentation.walk import REMEMBERED, every_action, nested
 from vtrace_ovs.model.actions import (
     Action,
@@ -74,14 +75,14 @@ def with_aliases(
     tables: Iterable[BridgeTables],
     text_of: Callable[[Filter], str],
 ) -> ArmedTask:
-    """The task with the aliases that no other task's packets could be taken for.
+    """The task with the aliases that no other task's packets could be taken for, unless they share packets anyway.
 
     ``text_of`` gives a filter its canonical text. What NAT undoes for replies is not in the tables, but what it did to
     the request is: theirs are the other way round. Fix aliases when a task is armed: an alias that only some VFDs know
     would let a mark pass those that do not. Raises RefusedError for replies that could be another task's: they enter
     translated, so they would be missed.
     """
-    rivals = tuple(others)
+    rivals = tuple(other for other in others if not may_share(task, other))
     if task.replies:
         request = aliases(_answered(task.filter, text_of), tables, text_of)
         found = tuple(_answered(alias, text_of) for alias in request)

@@ -72,10 +72,15 @@ def wipe(meter_ids: Iterable[int] = ()) -> Wipe:
     )
 
 
+def on_the_bridge(flows: Iterable[FlowMod]) -> tuple[FlowMod, ...]:
+    """What a bridge has once these are added: of several with one key, the last."""
+    return tuple({flow.key: flow for flow in flows}.values())
+
+
 def _flows(plan: BridgePlan | None, *, sinks: bool) -> tuple[FlowMod, ...]:
     if plan is None:
         return ()
-    return plan.sinks if sinks else plan.sources
+    return on_the_bridge(plan.sinks if sinks else plan.sources)
 
 
 def _meters(plan: BridgePlan | None) -> dict[int, MeterMod]:

@@ -34,6 +34,10 @@ class CookieKind(Enum):
         return bool(self.value & SOURCE_BIT)
 
 
+SHARED = frozenset({CookieKind.MARK, CookieKind.CLONE, CookieKind.MISS, CookieKind.TURN})
+"""Flows that serve every task."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cookie:
     """The cookie of one of our flows. ``generation`` (0-255) tells controller runs apart; ``slot`` is the task's."""
@@ -69,6 +73,12 @@ def is_ours(value: int) -> bool:
 def colors(value: int) -> bool:
     """Whether a flow with this cookie is a source of this tool."""
     return is_ours(value) and bool(value >> KIND_SHIFT & SOURCE_BIT)
+
+
+def only_slot(value: int) -> int | None:
+    """The slot of the only task a flow of ours is for; None where it serves all tasks, or is not ours."""
+    cookie = Cookie.of(value)
+    return None if cookie is None or cookie.kind in SHARED else cookie.slot
 
 
 def all_of_ours() -> tuple[int, int]:

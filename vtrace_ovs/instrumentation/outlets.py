@@ -13,6 +13,7 @@ from vtrace_ovs.instrumentation.cookies import CookieKind
 from vtrace_ovs.instrumentation.fragments import task_matches
 from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.instrumentation.reach import exactly
+from vtrace_ovs.instrumentation.sharing import travels_as
 from vtrace_ovs.instrumentation.site import Site, apply
 from vtrace_ovs.model.actions import Resubmit
 from vtrace_ovs.model.flow import FlowMod
@@ -77,12 +78,14 @@ def outlet_flows(site: Site) -> Iterator[FlowMod]:
     due = apply(site.state.set_marked(marked=True))
     for port in marking_ports(site):
         for task in site.tasks:
-            ours = (exactly(IN_PORT, port.ofport), site.state.of_task(task.slot))
+            names = tuple(travels_as(site, task))
             for match in task_matches(task):
                 for key in tunnel_keys(port, task):
                     for destination in _destinations(site, port):
-                        whole = match.with_fields(*ours, *key, *destination)
-                        yield site.flow((site.tables.leave, 0), whole, CookieKind.LEAVE, due, task.slot)
+                        for name in names:
+                            ours = (exactly(IN_PORT, port.ofport), site.state.of_task(name.slot))
+                            whole = match.with_fields(*ours, *key, *destination)
+                            yield site.flow((site.tables.leave, 0), whole, CookieKind.LEAVE, due, task.slot)
     write = apply(site.state.write_mark(), site.state.set_marked(marked=False))
     for family in site.families:
         is_ip = Match.of(exactly(ETH_TYPE, family))

@@ -148,7 +148,8 @@ class PrivateMeters:
 class BridgePlan:
     """Everything we install on one bridge.
 
-    Install ``meters``, then ``sinks`` on every bridge, then ``sources``; remove in the reverse order (trap T10).
+    Install ``meters``, then ``sinks`` on every bridge, then ``sources``; remove in the reverse order (trap T10). Tasks
+    with equal filters have flows of equal keys, of which the bridge keeps the last.
     ``unlogged`` are production flows where a traced packet may end or leave without a copy. ``sink_deadline`` (Unix
     seconds) is when the sinks expire by themselves, never before any source.
     """

@@ -14,6 +14,7 @@ from vtrace_ovs.instrumentation.outlets import outlet_flows, told_apart
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
 from vtrace_ovs.instrumentation.probes import ProbeBook
 from vtrace_ovs.instrumentation.reach import Reach, all_rewrites, reach, rewrites
+from vtrace_ovs.instrumentation.sharing import may_be_mistaken
 from vtrace_ovs.instrumentation.site import Lifetimes, Site
 from vtrace_ovs.instrumentation.spare import spare_field, spare_meters, spare_tables
 from vtrace_ovs.instrumentation.splice import Splicer
@@ -108,16 +109,13 @@ def _meters(settings: Settings, meters: PrivateMeters, tasks: tuple[ArmedTask, .
 
 
 def _refuse_twins(site: Site) -> None:
-    """Two tasks with a five-tuple in common must differ in ports here, and in VNI wherever marked packets arrive."""
+    """Tasks of two tenants with a five-tuple in common must differ in VNI wherever marked packets arrive."""
     inlets = inlet_ports(site)
     for one, other in combinations(site.tasks, 2):
-        if not any(a.overlaps(b) for a in task_matches(one) for b in task_matches(other)):
-            continue
-        ports = one.ofports(site.bridge.id) & other.ofports(site.bridge.id)
-        if ports or not all(told_apart(port, one, other) for port in inlets):
+        if may_be_mistaken(one, other) and not all(told_apart(port, one, other) for port in inlets):
             raise RefusedError(
-                f"packets of {one.filter.text} and {other.filter.text} cannot be told apart on {site.bridge.id}; "
-                "wait until one task ends, or trace with one filter"
+                f"packets of {one.filter.text} and {other.filter.text} are of different tenants and cannot be told "
+                f"apart on {site.bridge.id}; wait until one task ends"
             )
 
 

@@ -24,7 +24,8 @@ class BridgeState:
 
     ``planned_with`` is what ``carried`` was made from; ``tables_version`` counts changes of production's tables.
     ``tables`` are without flows of this tool; ``read_at`` and ``asked_at`` are when they last came and were
-    asked for, ``up_at`` when it last came up. ``stranger`` is set when another run of this tool has flows there.
+    asked for (``ask_again``: once more since), ``up_at`` when it last came up. ``stranger`` is set when another run of
+    this tool has flows there.
     ``copies`` counts what our meter let through, ``scarce_since`` is when half of its burst was spent.
     ``left`` are plans of ours of which something may still be there though nothing is counted on, ``owed`` the tasks
     whose intents that keeps open. ``peeked_at`` is when it was last looked at only to see whether anything changed;
@@ -47,6 +48,7 @@ class BridgeState:
     scarce_since: float | None = None
     read_at: float = 0.0
     asked_at: float = 0.0
+    ask_again: bool = False
     left: tuple[BridgePlan, ...] = ()
     owed: set[int] = field(default_factory=set)
     peeked_at: float = 0.0
@@ -76,12 +78,13 @@ class BridgeState:
             self.scarce_since = at
 
     def adopt(self, tables: BridgeTables, meters: tuple[MeterCounters, ...], at: float) -> None:
-        """Take over a reading of its production tables and of all meters."""
+        """Take over a reading of its production tables and of all meters. Tables that stayed as they were are kept."""
         if self.tables is None or not same_tables(self.tables, tables):
             self.tables_version += 1
             if self.carried is not None and not (self.spells and self.spells[-1][1] == inf):
                 self.spells = (*self.spells, (self.read_at - READING_TAKES, inf))
-        self.tables, self.read_at = tables, at
+            self.tables = tables
+        self.read_at = at
         self.meters = {counters.meter_id: counters for counters in meters}
 
 
@@ -143,11 +146,15 @@ class Fleet:
         return frozenset(b for b, state in self.states.items() if state.up and state.tables is not None)
 
     def ask(self, bridges: Iterable[BridgeId], at: float) -> tuple[ReadBridge, ...]:
-        """Ask these bridges for a reading."""
-        asked = tuple(bridges)
-        for bridge in asked:
-            self.states[bridge].asked_at = at
-        return tuple(map(ReadBridge, asked))
+        """Ask these bridges for a reading; one that owes an answer is asked again when it has come, once for all."""
+        asked: list[ReadBridge] = []
+        for bridge in bridges:
+            state = self.states[bridge]
+            state.ask_again = state.read_at < state.asked_at
+            if not state.ask_again:
+                state.asked_at = at
+                asked.append(ReadBridge(bridge))
+        return tuple(asked)
 
     def peek(self, at: float, interval: float) -> tuple[ReadBridge, ...]:
         """Look at the bridges nobody has looked at for so long, unless that would be a burden to them."""

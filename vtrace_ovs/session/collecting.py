@@ -1,9 +1,7 @@
 """Turns packet-ins of instrumented bridges into Table 2 records, and groups a task's records by packet."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
-from types import MappingProxyType
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.instrumentation.plan import ProbeKind
@@ -58,28 +56,16 @@ class PacketGroup:
         return self.fresh or bool(self.waiting)
 
 
-def record_of(  # noqa: PLR0913  what a copy says depends on all of these
-    event: PacketInReceived,
-    reading: LogReading,
-    bridge: Bridge,
-    topology: Topology,
-    task_id: int,
-    *,
-    sequence: int,
-    known: Mapping[str, PacketGroup] = MappingProxyType({}),
-) -> PacketInRecord:
-    """One packet-in as a record of the paper's Table 2. ``known`` are the task's records so far, by packet_id."""
+def record_of(event: PacketInReceived, reading: LogReading, bridge: Bridge, topology: Topology) -> PacketInRecord:
+    """One packet-in as a record of the paper's Table 2, as far as it says itself; ``of_task`` knows the rest."""
     metadata = dict(event.packet_in.metadata)
     in_port = metadata.get(oxm.IN_PORT, 0)
     probe = reading.probe
     name, seen = packet_id(event.headers), event.headers.five_tuple
-    before = seen
-    if probe.loc is not Loc.IN:
-        visit = (bridge.id, reading.hop_index, in_port)
-        before = _came_in_as(known.get(name), visit) or _original(metadata, event.headers) or seen
+    before = seen if probe.loc is Loc.IN else _original(metadata, event.headers) or seen
     return PacketInRecord(
-        sequence=sequence,
-        task_id=task_id,
+        sequence=0,
+        task_id=0,
         bridge=bridge.id,
         node_ip=_vtep(topology, bridge, None),
         loc=probe.loc,
@@ -99,6 +85,15 @@ def record_of(  # noqa: PLR0913  what a copy says depends on all of these
         ct_state=metadata.get(oxm.CT_STATE, 0),
         frame=event.packet_in.frame,
     )
+
+
+def of_task(record: PacketInRecord, task_id: int, sequence: int, group: PacketGroup | None) -> PacketInRecord:
+    """The record as one of a task's, where ``group`` has those of the same packet so far."""
+    seen, before = record.headers.five_tuple, record.five_tuple
+    if record.loc is not Loc.IN:
+        before = _came_in_as(group, (record.bridge, record.dscp_mark, record.in_port)) or before
+    nat_key = seen if before != seen else None
+    return replace(record, task_id=task_id, sequence=sequence, five_tuple=before, nat_key=nat_key)
 
 
 def _msg(reading: LogReading) -> RecordMsg:

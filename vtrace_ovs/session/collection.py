@@ -1,6 +1,6 @@
 """Turns copies and readings into records, decisions and results of every running task."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from vtrace_ovs.diagnosis.conclusion import conclude
@@ -8,17 +8,17 @@ from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.filters import accepts
 from vtrace_ovs.instrumentation.cookies import GENERATION_SHIFT, is_ours
 from vtrace_ovs.instrumentation.plan import ProbeKind
-from vtrace_ovs.instrumentation.reading import LogReading, read_log
+from vtrace_ovs.instrumentation.reading import read_log
 from vtrace_ovs.instrumentation.rivals import with_fragments
-from vtrace_ovs.model.flow import Flow
+from vtrace_ovs.model.flow import BridgeTables, Flow
 from vtrace_ovs.model.oxm import IN_PORT
 from vtrace_ovs.model.profile import PipelineProfile
-from vtrace_ovs.model.records import Loc
-from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.records import PacketInRecord
+from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import Disposition
 from vtrace_ovs.session.bridges import BridgeState, Fleet, same_tables
-from vtrace_ovs.session.collecting import PacketGroup, record_of
+from vtrace_ovs.session.collecting import PacketGroup, of_task, record_of
 from vtrace_ovs.session.commands import (
     Command,
     SaveRecords,
@@ -31,8 +31,9 @@ from vtrace_ovs.session.datagrams import needs_joining
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import BridgeRead, FlowsNamed, PacketInReceived
 from vtrace_ovs.session.faults import confined, unjudged
-from vtrace_ovs.session.judging import judge, samples_of, scene_of
+from vtrace_ovs.session.judging import counted_by, judge, samples_of, scene_of
 from vtrace_ovs.session.naming import Naming
+from vtrace_ovs.session.overlaps import enters, enters_for, own_ways
 from vtrace_ovs.session.runs import Stage, TaskRun
 from vtrace_ovs.session.settings import SessionSettings
 from vtrace_ovs.session.wiping import kept, loss
@@ -45,6 +46,9 @@ JUDGED_STAGES = EVIDENCE_STAGES - {Stage.ARMING}
 MANY_RECORDS = 64
 LOOK_INTERVAL = 0.05
 """So many records of packets that look the same are joined anew at most this often (seconds), not at every copy."""
+
+
+Indexed = tuple[Topology, Mapping[BridgeId, BridgeTables], Network]
 
 
 class Collection:
@@ -63,11 +67,12 @@ class Collection:
         self._profile_named = profile_named
         self._stitcher = Stitcher(fleet.topology)
         self.naming = Naming(settings.naming_deadline)
+        self._indexed: Indexed = (fleet.topology, {}, Network.build(fleet.topology, {}))
 
     def armed(self, run: TaskRun) -> tuple[Command, ...]:
         """Fix what the task is judged by: the tables and meters of this moment."""
         run.judged_by = self._fleet.tables()
-        run.network = Network.build(self._fleet.topology, run.judged_by)
+        run.network = self._network(run.judged_by)
         run.meters_before = {
             bridge: dict(state.meters) for bridge, state in self._fleet.states.items() if state.tables is not None
         }
@@ -91,11 +96,12 @@ class Collection:
         self._fleet.version += 1
         judged = [run for run in runs if run.stage in JUDGED_STAGES]
         self._look_for_wiping(state, judged, ours, event.at)
-        commands: list[Command] = []
+        commands: list[Command] = [*self._fleet.ask((event.bridge,), event.at)] if state.ask_again else []
+        counted = counted_by(event, ours) if judged and not peeked else ()
         for run in judged:
             with confined(run):
                 if not peeked:
-                    commands.append(SaveSamples(samples_of(run.task.id, event, ours)))
+                    commands.append(SaveSamples(samples_of(run, event, counted)))
                 commands.extend(self._follow(run, state))
         return tuple(commands)
 
@@ -120,7 +126,7 @@ class Collection:
         if now is None or (before is not None and same_tables(before, now)):
             return ()
         run.judged_by = {**run.judged_by, state.bridge.id: now}
-        run.network = Network.build(self._fleet.topology, run.judged_by)
+        run.network = self._network(run.judged_by)
         if before is None:
             run.meters_before = {**run.meters_before, state.bridge.id: dict(state.meters)}
         else:
@@ -129,7 +135,7 @@ class Collection:
         return (SaveSnapshot(run.task.id, state.bridge.id, now),)
 
     def packet_in(self, event: PacketInReceived, runs: tuple[TaskRun, ...]) -> tuple[Command, ...]:
-        """A copy arrived: a record for the task its state field names."""
+        """A copy arrived: a record for the task its state field names, and for those whose packet it may be as well."""
         state = self._fleet.states.get(event.bridge)
         found = ((plan, read_log(event.packet_in, plan)) for plan in self._deployment.plans_on(event.bridge))
         plan, reading = next(((plan, reading) for plan, reading in found if reading is not None), (None, None))
@@ -140,35 +146,53 @@ class Collection:
             for run in _listeners(event, runs):
                 self._hear(run, event, runs)
             return ()
-        owner = next((run for run in runs if run.slot == reading.slot), None)
-        if owner is not None:
-            owner.observation.copy(event.bridge.node)
+        owners = [run for run in runs if self._may_own(run, reading.slot, event.at)]
+        for run in owners:
+            run.observation.copy(event.bridge.node)
+            run.touched = True
         if not reading.traced:
-            return self._untraced(owner, event)
-        if owner is None or owner.stage not in EVIDENCE_STAGES:
+            if reading.probe.kind is ProbeKind.UNCOLORED:
+                self._uncolored(owners, event)
             return ()
-        return self._record(owner, event, reading, state)
+        record: PacketInRecord | None = None
+        commands: list[Command] = []
+        for run in (one for one in owners if one.stage in EVIDENCE_STAGES):
+            with confined(run):
+                record = record or record_of(event, reading, state.bridge, self._fleet.topology)
+                commands.extend(self._record(run, record, event.at))
+        return tuple(commands)
 
-    def _untraced(self, run: TaskRun | None, event: PacketInReceived) -> tuple[Command, ...]:
+    def _may_own(self, run: TaskRun, slot: int, at: float) -> bool:
+        """Whether a copy that names this slot may be of the task's packets.
+
+        Where other tasks color on, that ends when packets that entered before this one closed cannot be on their way.
+        """
+        patience = self._settings.short_buffer + self._settings.long_buffer
+        over = bool(run.partners) and run.closed_at is not None and at - run.closed_at >= patience
+        return not over and (slot == run.slot or slot in run.partners)
+
+    def _uncolored(self, runs: list[TaskRun], event: PacketInReceived) -> None:
         """Traffic of the filter that carries a DSCP no series exists for yet: make one, if codes are left.
 
         A tenant that sends one of our code points itself gets it back for good: another code takes its place.
         """
         dscp, marks = event.headers.dscp, self._deployment.marks
-        if run is None or dscp is None or dscp in marks.series:
-            return ()
+        if not runs or dscp is None or dscp in marks.series:
+            return
         self._deployment.sent_by_tenants |= {dscp}
-        if marks.mark(dscp) is not None:
-            run.mistakable = True
-            run.note(f"tenants send DSCP {dscp}, a code point of ours: packets may have lost it until we gave it back")
         yielded = marks.without(dscp)
         wider = None if yielded is None else yielded.with_series(dscp)
-        if wider is None:
-            run.note(f"packets with DSCP {dscp} were not traced: no code points are left to carry their marks")
+        for run in runs:
+            if marks.mark(dscp) is not None:
+                run.mistakable = True
+                run.note(
+                    f"tenants send DSCP {dscp}, a code point of ours: packets may have lost it until we gave it back"
+                )
+            if wider is None:
+                run.note(f"packets with DSCP {dscp} were not traced: no code points are left to carry their marks")
         new = wider or yielded or marks
         if new != marks:
             self._deployment.marks, self._deployment.stale = new, True
-        return ()
 
     def _hear(self, run: TaskRun, event: PacketInReceived, runs: tuple[TaskRun, ...]) -> None:
         """A sender asks for a neighbour, or sends a fragment; fragments of the task are colored from now on."""
@@ -184,21 +208,35 @@ class Collection:
             run.note("this traffic has fragments; those before the first one was seen were not traced")
             run.armed_traffic, self._deployment.stale = wider, True
 
-    def _record(
-        self, run: TaskRun, event: PacketInReceived, reading: LogReading, state: BridgeState
-    ) -> tuple[Command, ...]:
-        with confined(run):
-            topology, known = self._fleet.topology, run.groups
-            record = record_of(event, reading, state.bridge, topology, run.task.id, sequence=run.sequence, known=known)
-            entering = record.loc is Loc.IN and record.dscp_mark == 1
-            if entering and record.in_port not in run.traffic.ofports(record.bridge):
-                return ()
-            traffic = run.task.request.filter
-            mine = run.datagrams.admit(record) if needs_joining(traffic, record.headers) else (record,)
-            numbered = (replace(one, sequence=run.sequence) for one in mine)
-            kept = tuple(one for one in numbered if run.keep(one, event.at))
-            return (SaveRecords(kept),) if kept else ()
-        return ()
+    def _record(self, run: TaskRun, record: PacketInRecord, at: float) -> tuple[Command, ...]:
+        if run.partners:
+            return self._shared(run, record, at)
+        if enters(record) and record.in_port not in run.traffic.ofports(record.bridge):
+            return ()
+        traffic = run.task.request.filter
+        its = of_task(record, run.task.id, run.sequence, run.groups.get(record.packet_id))
+        mine = run.datagrams.admit(its) if needs_joining(traffic, record.headers) else (its,)
+        numbered = (replace(one, sequence=run.sequence) for one in mine)
+        kept = tuple(one for one in numbered if run.keep(one, at, enters=enters(one)))
+        return (SaveRecords(kept),) if kept else ()
+
+    def _shared(self, run: TaskRun, record: PacketInRecord, at: float) -> tuple[Command, ...]:
+        """A copy of a packet that several tasks may own is a record of those that saw it entering as theirs.
+
+        Of equal packets all copies are records, so that the one that entered here is told from the others.
+        """
+        own = enters(record) and enters_for(run.traffic, record.bridge, record.in_port, record.headers)
+        if record.packet_id not in run.groups and not own:
+            if not run.full:
+                run.held.hold(record)
+            return ()
+        late = own and not run.coloring
+        kept: list[PacketInRecord] = []
+        for copy in (*run.held.release(record.packet_id), record):
+            numbered = of_task(copy, run.task.id, run.sequence, run.groups.get(copy.packet_id))
+            if run.keep(numbered, at, enters=own and copy is record, late=late):
+                kept.append(numbered)
+        return (SaveRecords(tuple(kept)),) if kept else ()
 
     def progress(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         """Decide what can be decided now, ask for the readings the rest needs, and publish news."""
@@ -227,8 +265,11 @@ class Collection:
         """
         group.fresh, group.looked_at, group.weighed = False, at, False
         ways = self._stitch(group)
+        if run.partners:
+            ways = own_ways(run.traffic, ways)
         ways = ways[: max(1, len(ways) - group.beyond)]
-        group.decisions = {number: packet for number, packet in group.decisions.items() if number < len(ways)}
+        found = {way.occurrence for way in ways}
+        group.decisions = {number: packet for number, packet in group.decisions.items() if number in found}
         news = [way for way in ways if _observed(group, way.occurrence) != way]
         group.waiting = tuple(way for way in news if not _sure(way))
         for way in news:
@@ -316,6 +357,15 @@ class Collection:
         run.concluded, run.dirty = True, False
         ways = tuple(way for packet in run.decisions for way in (packet.observed, packet.predicted) if way is not None)
         return (SaveTrajectories(run.task.id, ways), self.conclude(run, final=True))
+
+    def _network(self, tables: Mapping[BridgeId, BridgeTables]) -> Network:
+        """The network with these tables; one for all tasks judged by the same, as its indexes are made on demand."""
+        topology, known, network = self._indexed
+        same = topology is self._fleet.topology and known.keys() == tables.keys()
+        if not (same and all(known[bridge] is tables[bridge] for bridge in tables)):
+            network = Network.build(self._fleet.topology, tables)
+            self._indexed = self._fleet.topology, tables, network
+        return network
 
     def _stitch(self, group: PacketGroup) -> tuple[Trajectory, ...]:
         if self._stitcher.places.topology is not self._fleet.topology:

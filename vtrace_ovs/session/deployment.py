@@ -11,6 +11,7 @@ from enum import Enum
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.filters import canonical_text
 from vtrace_ovs.instrumentation.aliases import with_aliases
+from vtrace_ovs.instrumentation.changes import on_the_bridge
 from vtrace_ovs.instrumentation.cookies import Cookie, is_ours
 from vtrace_ovs.instrumentation.marks import MarkPlan, code_points_in_use
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings
@@ -123,7 +124,7 @@ class Deployment:
         meters = {entry.meter_id for entry in event.tables.meters}
         there = {(flow.key, flow.cookie) for flow in event.tables.flows if is_ours(flow.cookie)}
         for plan in state.left:
-            flows = {(flow.key, flow.cookie) for flow in (*plan.sinks, *plan.sources)}
+            flows = {(flow.key, flow.cookie) for flow in on_the_bridge((*plan.sinks, *plan.sources))}
             if flows == there and meters.issuperset(meter.meter_id for meter in plan.meters):
                 state.carried, state.left = plan, ()
                 return

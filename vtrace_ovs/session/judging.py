@@ -1,11 +1,12 @@
 """Turns a task's records into diagnosed packets: stitch, predict on the tables of the moment, diagnose."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.diagnosis.rules import diagnose
 from vtrace_ovs.diagnosis.scene import MeterReading, Scene
+from vtrace_ovs.instrumentation.cookies import only_slot
 from vtrace_ovs.model.flow import Flow, MeterCounters
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.records import CounterKind, CounterSample, Loc, PacketInRecord
@@ -14,6 +15,7 @@ from vtrace_ovs.model.trajectory import Hop, Trajectory
 from vtrace_ovs.model.wording import flow_text
 from vtrace_ovs.session.bridges import BridgeState, Fleet
 from vtrace_ovs.session.events import BridgeRead
+from vtrace_ovs.session.runs import TaskRun
 from vtrace_ovs.walker.network import Network
 from vtrace_ovs.walker.walk import WalkStart, walk
 
@@ -82,33 +84,44 @@ def _copies_dropped(state: BridgeState, before: Mapping[int, MeterCounters]) -> 
     return sum(_counted(now, before.get(meter))[1] for meter, now in state.meters.items() if meter in ours)
 
 
-def samples_of(task_id: int, event: BridgeRead, ours: Iterable[Flow]) -> tuple[CounterSample, ...]:
-    """The counters of our own flows and of all meters of a bridge, as samples to keep."""
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What one of our flows or one meter has counted; ``slot`` is the only task's it says anything about, if so."""
+
+    kind: CounterKind
+    subject: str
+    packets: int
+    dropped: int = 0
+    slot: int | None = None
+
+
+def counted_by(event: BridgeRead, ours: Iterable[Flow]) -> tuple[Counted, ...]:
+    """The counters of our own flows and of all meters of a bridge."""
     flows = (
-        CounterSample(
-            task_id, event.bridge, CounterKind.FLOW, flow_text(flow.key, flow.cookie), flow.n_packets, 0, event.at
-        )
+        Counted(CounterKind.FLOW, flow_text(flow.key, flow.cookie), flow.n_packets, slot=only_slot(flow.cookie))
         for flow in ours
     )
     meters = (
-        CounterSample(
-            task_id,
-            event.bridge,
-            CounterKind.METER,
-            f"meter {counters.meter_id}",
-            counters.packets_in,
-            counters.packets_dropped,
-            event.at,
-        )
+        Counted(CounterKind.METER, f"meter {counters.meter_id}", counters.packets_in, counters.packets_dropped)
         for counters in event.meters
     )
     return (*flows, *meters)
 
 
+def samples_of(run: TaskRun, event: BridgeRead, counted: Iterable[Counted]) -> tuple[CounterSample, ...]:
+    """What of a bridge's counters tells of one task, as samples to keep: its own flows', and shared ones that count."""
+    return tuple(
+        CounterSample(run.task.id, event.bridge, one.kind, one.subject, one.packets, one.dropped, event.at)
+        for one in counted
+        if one.slot == run.slot or (one.slot is None and (one.packets or one.kind is not CounterKind.FLOW))
+    )
+
+
 def predict(network: Network, observed: Trajectory, records: Sequence[PacketInRecord]) -> Trajectory | None:
     """The walk of the same packet from where it was first seen; None when its first ``in`` was not."""
-    entry = next((r for r in records if r.loc is Loc.IN and r.dscp_mark == 1), None)
-    if entry is None or not observed.hops or observed.hops[0].bridge != entry.bridge:
+    first = observed.hops[0] if observed.hops else None
+    entry = None if first is None else next((r for r in records if _began(r, first)), None)
+    if entry is None:
         return None
     start = WalkStart(
         task_id=entry.task_id,
@@ -126,6 +139,16 @@ def predict(network: Network, observed: Trajectory, records: Sequence[PacketInRe
         if all(_as_seen(hop, way) for hop in observed.hops if (hop.bridge, hop.dscp_mark) in states):
             return way
     return walk(network, start)
+
+
+def _began(record: PacketInRecord, first: Hop) -> bool:
+    """Whether a packet seen to come in so has this first hop; equal packets may come in elsewhere."""
+    return (
+        record.loc is Loc.IN
+        and record.dscp_mark == 1
+        and (record.bridge, record.in_port) == (first.bridge, first.in_port)
+        and first.headers_in in (None, record.headers)
+    )
 
 
 def _connection_state(entry: PacketInRecord, records: Sequence[PacketInRecord]) -> int:

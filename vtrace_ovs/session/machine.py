@@ -1,12 +1,13 @@
 """Turns events into commands: every task from claimed to ended, over one deployment of all bridges."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from vtrace_ovs.errors import InfrastructureError, RefusedError, VtraceError
-from vtrace_ovs.instrumentation.plan import Settings
+from vtrace_ovs.instrumentation.plan import ArmedTask, Settings
 from vtrace_ovs.instrumentation.scope import armed_task, widening
+from vtrace_ovs.instrumentation.sharing import may_share
 from vtrace_ovs.model.cost import Moment
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.task import TaskState
@@ -40,6 +41,18 @@ SLOTS = 512
 NAMED_REASONS = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """A task number that packets and copies on their way may still carry until then, and the traffic it stood for."""
+
+    until: float
+    traffic: ArmedTask | None
+
+    def concerns(self, traffic: ArmedTask) -> bool:
+        """Whether such a copy may be of this traffic."""
+        return self.traffic is not None and may_share(self.traffic, traffic)
+
+
 class Session:
     """All tasks of one controller. Feed it events in order; carry out the commands it returns, in order."""
 
@@ -54,7 +67,7 @@ class Session:
         self.runs: dict[int, TaskRun] = {}
         self.deployment = Deployment(self.fleet, instrumentation, settings.answer_deadline, settings.drain)
         self.collection = Collection(self.fleet, self.deployment, settings, profile_named)
-        self._quarantine: dict[int, float] = {}
+        self._resting: dict[int, Resting] = {}
         self._reread = False
 
     @property
@@ -64,7 +77,9 @@ class Session:
 
     def handle(self, event: Event) -> tuple[Command, ...]:
         """What to do about one event."""
-        return (*self._absorb(event), *self._progress(event.at))
+        absorbed = self._absorb(event)
+        news = isinstance(event, PacketInReceived)
+        return (*absorbed, *self._progress([run for run in self.runs.values() if run.touched or not news], event.at))
 
     def _absorb(self, event: Event) -> tuple[Command, ...]:
         match event:
@@ -124,6 +139,7 @@ class Session:
         if state is None:
             return
         state.up, state.dpid, state.reason, state.up_at = True, dpid, "", at
+        state.asked_at = state.read_at  # what was asked of it before is not answered any more
         self.fleet.version += 1
         if state.left or any(run.instrumented for run in self.runs.values()):
             self.deployment.stale = self._reread = True
@@ -161,12 +177,14 @@ class Session:
     def _free_slot(self, at: float) -> int:
         """The smallest task number that is neither in use nor may still be carried by a late packet (trap T18)."""
         used = {run.slot for run in self.runs.values()}
-        resting = {slot for slot, until in self._quarantine.items() if until > at}
-        return next((slot for slot in range(SLOTS) if slot not in used | resting), SLOTS)
+        self._resting = {slot: rest for slot, rest in self._resting.items() if rest.until > at}
+        return next((slot for slot in range(SLOTS) if slot not in used and slot not in self._resting), SLOTS)
 
-    def _progress(self, at: float) -> tuple[Command, ...]:
+    def _progress(self, runs: Sequence[TaskRun], at: float) -> tuple[Command, ...]:
+        """Let these tasks go on; all but those a copy was for can wait for the next event that is no copy."""
         commands: list[Command] = []
-        for run in tuple(self.runs.values()):
+        for run in runs:
+            run.touched = False
             with confined(run):
                 commands.extend(self._move(run, at))
             commands.extend(self._faults(run))
@@ -226,8 +244,18 @@ class Session:
             return self._ended(run, at)
         run.armed_traffic, run.promised_until = traffic, deadline
         run.note(widening(run.task.request, traffic.sources))
+        self._find_partners(run, traffic)
         run.stage, self.deployment.stale, self._reread = Stage.ARMING, True, True
         return (SaveTaskState(run.task.id, TaskState.ARMING, at, slot=run.slot), *self._observe(run, Moment.BEFORE))
+
+    def _find_partners(self, run: TaskRun, traffic: ArmedTask) -> None:
+        """Whose packets may be this task's too: of those that run, and of those whose late copies may still come."""
+        for other in self.runs.values():
+            other.partners.discard(run.slot)
+            if other is not run and other.armed_traffic is not None and may_share(traffic, other.armed_traffic):
+                other.partners.add(run.slot)
+                run.partners.add(other.slot)
+        run.partners |= {slot for slot, rest in self._resting.items() if rest.concerns(traffic)}
 
     def _require_one_of(self, sources: Sequence[BridgeId]) -> None:
         """Traffic that no bridge up could color would only seem to be missing."""
@@ -254,7 +282,7 @@ class Session:
             run.note(f"the bridges could not be instrumented anew while the trace ran: {problem}")
         over = run.full or at >= run.deadline or self._answered(run, at)
         if over or run.cancelled or run.invalidated:
-            run.stage, self.deployment.stale = Stage.CLOSING, True
+            run.stage, run.closed_at, self.deployment.stale = Stage.CLOSING, at, True
             looks = (*self.fleet.ask(self.fleet.live(), at), *self._observe(run, Moment.DURING))
             return (*commands, SaveTaskState(run.task.id, TaskState.DRAINING, at), *looks)
         return commands
@@ -301,7 +329,7 @@ class Session:
     def _ended(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         run.stage = Stage.ENDED
         del self.runs[run.task.id]
-        self._quarantine[run.slot] = at + self.settings.slot_quarantine
+        self._resting[run.slot] = Resting(at + self.settings.slot_quarantine, run.armed_traffic)
         erased: list[Command] = []
         for bridge, state in (*self.fleet.states.items(), *self.fleet.gone.items()):
             if state.left:

@@ -9,13 +9,14 @@ from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.model.flow import BridgeTables, MeterCounters
 from vtrace_ovs.model.packet import IPAddress, NeighbourQuestion
-from vtrace_ovs.model.records import Loc, PacketInRecord
+from vtrace_ovs.model.records import PacketInRecord
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.session.collecting import PacketGroup
 from vtrace_ovs.session.datagrams import Datagrams
 from vtrace_ovs.session.observing import Observation
+from vtrace_ovs.session.overlaps import HeldCopies
 from vtrace_ovs.session.questions import Questions
 from vtrace_ovs.walker.network import Network
 
@@ -45,9 +46,11 @@ class TaskRun:
     flow tables its packets are judged by, and ``meters_before`` what meters had counted when it was armed.
     ``promised_until`` is the deadline its flows are told (they expire a margin later), fixed when its transition
     begins. ``open`` are the groups with an undecided packet; ``concluded`` tells that the final result has everything;
-    ``mistakable`` that a tenant sends one of our marks itself; ``aliased`` that ``armed_traffic`` names its aliases.
-    ``request_ended_at`` is when the task whose replies these are was found to have ended.
-    ``faults`` are errors of this tool's own that are not logged yet.
+    ``mistakable`` that a tenant sends one of our marks itself; ``aliased`` that ``armed_traffic`` names its aliases;
+    ``touched`` that a copy came since it last went on. ``request_ended_at`` is when the task whose replies these are
+    was found to have ended. ``faults`` are errors of this tool's own that are not logged yet. ``partners`` are the
+    slots under which packets of this task may travel besides its own, as other tasks' filters overlap; ``held`` are
+    their copies until one shows that the packet is this task's too.
     """
 
     task: Task
@@ -75,6 +78,10 @@ class TaskRun:
     failure: str | None = None
     invalidated: str | None = None
     faults: list[Exception] = field(default_factory=list)
+    touched: bool = False
+    partners: set[int] = field(default_factory=set)
+    held: HeldCopies = field(default_factory=HeldCopies)
+    closed_at: float | None = None
     result: TaskResult | None = None
     saved_at: float = 0.0
     dirty: bool = False
@@ -121,18 +128,18 @@ class TaskRun:
         """Whether as many packets are traced as were asked for."""
         return self.packets >= self.task.request.packet_count
 
-    def keep(self, record: PacketInRecord, at: float) -> bool:
+    def keep(self, record: PacketInRecord, at: float, *, enters: bool, late: bool = False) -> bool:
         """Put a record to those of its packet; False when it is of a packet beyond the number asked for.
 
-        Of packets that look the same all records are kept, or they could not be told apart.
+        Of packets that look the same all records are kept, or they could not be told apart. ``enters``: a packet of
+        this task comes in; ``late``: after this task's coloring ended, so that only another task colored it.
         """
         group = self.groups.get(record.packet_id)
-        enters = record.loc is Loc.IN and record.dscp_mark == 1
-        beyond = self.full and enters and (group is None or group.entered > 0)
-        if beyond:
+        beyond = enters and (late or (self.full and (group is None or group.entered > 0)))
+        if beyond and not late:
             self.extra_packets, self.concluded = self.extra_packets + 1, False
         if group is None:
-            if self.full:
+            if self.full or late:
                 return False
             group = self.groups[record.packet_id] = PacketGroup(at)
         else:

@@ -6,6 +6,7 @@ again) deletes ours. From then on nobody there takes marks off or logs, so nothi
 
 from collections.abc import Iterable
 
+from vtrace_ovs.instrumentation.changes import on_the_bridge
 from vtrace_ovs.instrumentation.cookies import Cookie
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import Flow, FlowMod
@@ -19,9 +20,10 @@ def kept(carried: BridgePlan, coming: BridgePlan | None, coloring: frozenset[int
     """
     if coming is None or at >= carried.sink_deadline:
         return ()
-    sources = tuple(flow for flow in carried.sources if (c := Cookie.of(flow.cookie)) and c.slot in coloring)
-    staying = {(flow.key, flow.cookie) for flow in (*coming.sinks, *coming.sources)}
-    return tuple(flow for flow in (*carried.sinks, *sources) if (flow.key, flow.cookie) in staying)
+    there = on_the_bridge(carried.sources)
+    sources = tuple(flow for flow in there if (c := Cookie.of(flow.cookie)) and c.slot in coloring)
+    staying = {(flow.key, flow.cookie) for flow in on_the_bridge((*coming.sinks, *coming.sources))}
+    return tuple(flow for flow in (*on_the_bridge(carried.sinks), *sources) if (flow.key, flow.cookie) in staying)
 
 
 def loss(expected: tuple[FlowMod, ...], ours: Iterable[Flow]) -> str | None:

@@ -7,6 +7,7 @@ from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind, is_ours
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
 from vtrace_ovs.instrumentation.planner import plan_bridge
+from vtrace_ovs.instrumentation.state import SLOT
 from vtrace_ovs.model.actions import Action, ApplyActions, Clone, Output, SetField
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import BridgeTables, Bucket, Flow, GroupEntry, GroupType, MeterEntry, MeterModCommand
@@ -111,10 +112,26 @@ def test_production_above_our_own_flows_is_refused_where_it_overlaps(
         assert plan(high, task).sources
 
 
-def test_tasks_that_cannot_be_told_apart_are_refused(plan: Planned, task: ArmedTask) -> None:
-    twin = replace(task, slot=6, filter=Filter("all of it", source=IPv4Network("10.0.0.0/8")), sources=())
-    with pytest.raises(RefusedError, match="told apart"):
+def test_tasks_of_two_tenants_that_cannot_be_told_apart_are_refused(plan: Planned, task: ArmedTask) -> None:
+    wider = Filter("all of it", source=IPv4Network("10.0.0.0/8"))
+    twin = replace(task, slot=6, filter=wider, sources=(), vnis=frozenset({7001}))
+    with pytest.raises(RefusedError, match="of different tenants and cannot be told apart"):
         plan(tables(), task, twin)
+
+
+def test_tasks_of_one_tenant_may_overlap_at_one_port(plan: Planned, task: ArmedTask) -> None:
+    """Whichever of them a packet hits, it is colored and logged the same; only the name differs."""
+    wider = replace(task, slot=6, filter=Filter("all of it", source=IPv4Network("10.0.0.0/8")))
+    both = plan(tables(), task, wider)
+    one, other = (mod for mod in both.sources if mod.priority == 65535)
+    assert one.match.overlaps(other.match)
+    (mine,), (theirs,) = one.instructions, other.instructions
+    assert isinstance(mine, ApplyActions)
+    assert isinstance(theirs, ApplyActions)
+    assert mine.actions[1:] == theirs.actions[1:]
+    assert isinstance(mine.actions[0], SetField)
+    assert isinstance(theirs.actions[0], SetField)
+    assert (mine.actions[0].value ^ theirs.actions[0].value) >> SLOT.offset == 5 ^ 6
 
 
 def test_tenants_with_the_same_addresses_are_told_apart_by_vni(
@@ -124,8 +141,7 @@ def test_tenants_with_the_same_addresses_are_told_apart_by_vni(
     plan = Planned(replace(bridge, ports=tuple(named)), scene, settings)
     other = replace(task, slot=6, sources=(), vnis=frozenset({7001}))
     assert plan(tables(), task, other).sources
-    with pytest.raises(RefusedError, match="told apart"):
-        plan(tables(), task, replace(other, vnis=None))
+    assert plan(tables(), task, replace(other, vnis=None)).sources
     with pytest.raises(RefusedError, match="told apart"):
         Planned(bridge, scene, settings)(tables(), task, other)
 

@@ -112,3 +112,36 @@ def test_tables_that_change_are_not_those_that_were_cloned_until_they_are_cloned
     ((since, until),) = one.spells
     assert since == spell[0]
     assert since < until < inf
+
+
+def test_a_bridge_that_owes_an_answer_is_asked_once_more_and_no_more(world: World) -> None:
+    world.mute.add(CS1)
+    fleet = world.session.fleet
+    assert fleet.ask((CS1,), world.now) == (ReadBridge(CS1),)
+    assert [fleet.ask((CS1,), world.now + 1) for _ in range(3)] == [()] * 3
+    world.now += 2
+    world.told()
+    world.feed(world.reading(CS1))
+    assert world.told(ReadBridge) == [f"read {CS1}"]
+    world.now += 1
+    world.feed(world.reading(CS1))
+    assert world.told(ReadBridge) == []
+
+
+def test_what_was_asked_of_a_bridge_that_went_is_not_waited_for(world: World) -> None:
+    world.mute.add(CS1)
+    fleet = world.session.fleet
+    fleet.ask((CS1,), world.now)
+    world.down(CS1)
+    world.up(CS1)
+    assert fleet.ask((CS1,), world.now) == (ReadBridge(CS1),)
+
+
+def test_tables_that_stayed_as_they_were_are_kept(world: World) -> None:
+    world.feed(world.reading(CS1))
+    state = world.session.fleet.states[CS1]
+    before = state.tables
+    world.now += 1
+    world.feed(world.reading(CS1))
+    assert state.tables is before
+    assert state.read_at == world.now

@@ -8,7 +8,7 @@ from vtrace_ovs.instrumentation.reading import read_log
 from vtrace_ovs.model.packet import FiveTuple, Tunnel
 from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
 from vtrace_ovs.model.topology import BridgeId
-from vtrace_ovs.session.collecting import PacketGroup, record_of
+from vtrace_ovs.session.collecting import PacketGroup, of_task, record_of
 from vtrace_ovs.session.events import PacketInReceived
 from vtrace_ovs.trajectories.identity import packet_id
 
@@ -19,8 +19,8 @@ def recorded(world: World, event: PacketInReceived, *known: PacketInRecord) -> P
     assert bridge is not None
     reading = read_log(event.packet_in, plan)
     assert reading is not None
-    groups = {record.packet_id: PacketGroup(START, records=list(known)) for record in known}
-    return record_of(event, reading, bridge, world.topology, 4, sequence=9, known=groups)
+    group = PacketGroup(START, records=list(known))
+    return of_task(record_of(event, reading, bridge, world.topology), 4, 9, group)
 
 
 def test_a_colored_packet_is_in_at_hop_one_of_its_server(armed: World) -> None:

@@ -4,6 +4,7 @@ from ipaddress import IPv4Address
 from session_world import CS1, CS2, DB, GW, START, VM_PORT, WEB, World, flow, headers, tcp_to_db, toward
 
 from vtrace_ovs.diagnosis.scene import MeterReading
+from vtrace_ovs.instrumentation.cookies import is_ours
 from vtrace_ovs.model.actions import Clone, Conntrack, Nat, Output
 from vtrace_ovs.model.flow import MeterCounters, MeterEntry
 from vtrace_ovs.model.packet import FiveTuple
@@ -11,7 +12,7 @@ from vtrace_ovs.model.profile import GENERIC_PROFILE
 from vtrace_ovs.model.records import CounterKind, Loc
 from vtrace_ovs.model.trajectory import Ending, Trajectory
 from vtrace_ovs.model.verdict import Disposition
-from vtrace_ovs.session.judging import LATE, judge, predict, samples_of, scene_of
+from vtrace_ovs.session.judging import LATE, counted_by, judge, predict, samples_of, scene_of
 from vtrace_ovs.trajectories.stitch import stitch
 
 OTHER = IPv4Address("192.0.2.50")
@@ -76,12 +77,23 @@ def test_counters_of_our_flows_and_of_all_meters_are_samples(armed: World) -> No
     event = armed.reading(CS2)
     event = replace(event, meters=(MeterCounters(1, 9, 2),))
     (ours,) = event.tables.flows[-1:]
-    samples = samples_of(3, event, (replace(ours, n_packets=4),))
+    samples = samples_of(armed.session.runs[1], event, counted_by(event, (replace(ours, n_packets=4),)))
     assert [(s.task_id, s.kind, s.packets, s.dropped) for s in samples] == [
-        (3, CounterKind.FLOW, 4, 0),
-        (3, CounterKind.METER, 9, 2),
+        (1, CounterKind.FLOW, 4, 0),
+        (1, CounterKind.METER, 9, 2),
     ]
     assert samples[1].subject == "meter 1"
+
+
+def test_what_counts_for_another_task_only_is_no_sample(armed: World) -> None:
+    run, event = armed.session.runs[1], armed.reading(CS1)
+    counted = counted_by(event, [flow for flow in event.tables.flows if is_ours(flow.cookie)])
+    assert {one.slot for one in counted} == {None, run.slot}
+    run.slot += 1
+    assert {one.kind for one in counted} == {CounterKind.FLOW}
+    assert samples_of(run, event, counted) == ()
+    passed = [replace(one, packets=3) for one in counted]
+    assert len(samples_of(run, event, passed)) == sum(one.slot is None for one in counted)
 
 
 def test_a_packet_is_predicted_from_where_it_was_seen_entering(armed: World) -> None:

@@ -12,7 +12,7 @@ from vtrace_ovs.session.commands import EraseIntents, Program, ReadBridge, SaveR
 from vtrace_ovs.session.events import (
     IntentsWritten,
 )
-from vtrace_ovs.session.machine import SLOTS
+from vtrace_ovs.session.machine import SLOTS, Resting
 from vtrace_ovs.session.settings import SessionSettings
 
 SHORT, LONG = SessionSettings().short_buffer, SessionSettings().long_buffer
@@ -203,14 +203,14 @@ def test_twins_beyond_the_number_asked_for_are_not_traced_either(armed: World) -
 
 def test_a_refusal_of_the_planner_is_the_tasks_reason_and_nothing_is_programmed(world: World) -> None:
     world.claim(tcp_to_db())
-    world.feed_all(())
+    world.rewrite(CS1, flow(20, toward(DB), set_field(IP_DSCP, 1)), *world.production[CS1])
     world.told()
     world.claim(tcp_to_db(), 2)
     world.tick()
     assert world.told(Program) == []
     last = world.saved()[-1]
     assert (last.task_id, last.state) == (2, TaskState.FAILED)
-    assert "cannot be told apart" in (last.reason or "")
+    assert "writes the DSCP" in (last.reason or "")
     assert world.states(1) == [TaskState.ARMING, TaskState.ARMED]
 
 
@@ -255,7 +255,7 @@ def test_a_bridge_that_refuses_removal_keeps_its_intents(world: World) -> None:
 
 
 def test_too_many_tasks_are_refused(world: World) -> None:
-    world.session._quarantine = dict.fromkeys(range(SLOTS), START + 1)  # noqa: SLF001 - 512 real tasks are slow
+    world.session._resting = dict.fromkeys(range(SLOTS), Resting(START + 1, None))  # noqa: SLF001 - 512 real tasks are slow
     world.claim(tcp_to_db())
     assert "512 tasks run already" in (world.saved()[-1].reason or "")
 

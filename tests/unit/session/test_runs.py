@@ -11,6 +11,10 @@ from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Dispo
 from vtrace_ovs.session.runs import Stage, TaskRun
 
 
+def keep(one: TaskRun, copy: PacketInRecord, at: float) -> bool:
+    return one.keep(copy, at, enters=copy.loc is Loc.IN and copy.dscp_mark == 1)
+
+
 def run(packet_count: int = 2) -> TaskRun:
     return TaskRun(Task(1, tcp_to_db(packet_count=packet_count), TaskState.ARMED, START), slot=0, claimed_at=START)
 
@@ -22,39 +26,39 @@ def record(packet: str, mark: int = 1, loc: Loc = Loc.IN) -> PacketInRecord:
 
 def test_packets_are_counted_as_they_enter() -> None:
     one = run()
-    assert one.keep(record("a"), 1.0)
-    assert one.keep(record("a", loc=Loc.OUT), 1.0)
-    assert one.keep(record("a", mark=2), 1.0)
+    assert keep(one, record("a"), 1.0)
+    assert keep(one, record("a", loc=Loc.OUT), 1.0)
+    assert keep(one, record("a", mark=2), 1.0)
     assert (one.packets, one.full, one.sequence) == (1, False, 3)
 
 
 def test_equal_packets_count_one_each() -> None:
     one = run()
-    assert all(one.keep(record("a"), 1.0) for _ in range(2))
+    assert all(keep(one, record("a"), 1.0) for _ in range(2))
     assert (one.packets, one.full) == (2, True)
 
 
 def test_a_packet_beyond_the_number_asked_for_is_not_kept() -> None:
     one = run(1)
-    one.keep(record("a"), 1.0)
-    assert not one.keep(record("b"), 1.0)
-    assert not one.keep(record("b", mark=2), 1.0)
+    keep(one, record("a"), 1.0)
+    assert not keep(one, record("b"), 1.0)
+    assert not keep(one, record("b", mark=2), 1.0)
     assert (one.packets, one.extra_packets, one.sequence) == (1, 1, 1)
 
 
 def test_a_twin_beyond_the_number_asked_for_is_kept_but_not_counted() -> None:
     one = run(1)
-    one.keep(record("a"), 1.0)
-    assert one.keep(record("a"), 1.0)
+    keep(one, record("a"), 1.0)
+    assert keep(one, record("a"), 1.0)
     assert (one.packets, one.extra_packets) == (1, 1)
     assert one.groups["a"].beyond == 1
 
 
 def test_a_packet_first_seen_at_its_second_hop_is_no_twin_when_its_first_comes() -> None:
     one = run(1)
-    one.keep(record("a", mark=2), 1.0)
+    keep(one, record("a", mark=2), 1.0)
     assert one.full
-    assert one.keep(record("a"), 1.1)
+    assert keep(one, record("a"), 1.1)
     assert (one.packets, one.extra_packets) == (1, 0)
 
 
@@ -94,8 +98,8 @@ def test_packets_are_colored_in_two_stages_and_known_in_four() -> None:
 
 def test_what_a_tenant_may_have_marked_itself_is_no_packet_of_the_trace() -> None:
     one = run()
-    one.keep(record("a"), 1.0)
-    one.keep(record("b", mark=2), 1.0)
+    keep(one, record("a"), 1.0)
+    keep(one, record("b", mark=2), 1.0)
     for name, mark in (("a", 1), ("b", 2)):
         hop = Hop(BridgeId("s", "b"), mark, 1)
         way = Trajectory(1, name, 0, Origin.OBSERVED, None, (hop,), Ending.OPEN)
