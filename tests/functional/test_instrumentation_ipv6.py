@@ -157,20 +157,28 @@ def receive_fragment(chain: Chain, offset_and_more: int) -> None:
     chain.ovs.appctl("netdev-dummy/receive", "vm1", frame.hex())
 
 
-def test_fragments_have_no_ports_and_later_ones_no_protocol_either(chain: Chain) -> None:
+def test_fragments_a_filter_cannot_see_are_reported_and_traced_once_they_are_looked_for(chain: Chain) -> None:
     first, later = 1, 185 << 3 | 1
+    whole, told = (Loc.IN, Loc.OUT), ("told",)
     listen(chain)
-    for filter_parts, kinds in (
-        ({}, (Fragment.LATER, Fragment.FIRST)),
-        ({"protocol": 17}, (Fragment.FIRST,)),
-        ({"protocol": 17, "destination_port": 53}, ()),
+    for filter_parts, looked_for, of_later, of_first in (
+        ({}, False, whole, whole),
+        ({"protocol": 17}, False, told, whole),
+        ({"protocol": 17, "destination_port": 53}, False, told, told),
+        ({"protocol": 17, "destination_port": 53}, True, whole, whole),
     ):
-        chain.arm(six(**filter_parts))
-        for offset_and_more in (later, first):
+        chain.arm(replace(six(**filter_parts), fragments=looked_for))
+        for offset_and_more, kind, expected in (
+            (later, Fragment.LATER, of_later),
+            (first, Fragment.FIRST, of_first),
+        ):
             receive_fragment(chain, offset_and_more)
-        copies_here = [chain.peers["sw1"].packet_in() for _ in range(2 * len(kinds))]
-        seen = [headers(copy.frame, copy.total_length) for copy in copies_here]
-        assert [(one.fragment, one.ip_id) for one in seen] == [(kind, 7) for kind in kinds for _ in "io"]
+            for wanted in expected:
+                copy = chain.peers["sw1"].packet_in()
+                seen, reading = headers(copy.frame, copy.total_length), read_log(copy, chain.plans["sw1"])
+                assert (seen.fragment, seen.ip_id) == (kind, 7)
+                assert reading is not None
+                assert wanted == ("told" if reading.probe.kind is ProbeKind.FRAGMENT else reading.probe.loc)
         assert nothing_more(chain)
 
 
