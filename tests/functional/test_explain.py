@@ -1,6 +1,7 @@
 """``vtrace explain`` on a real Open vSwitch: it predicts, Open vSwitch's own trace agrees, and nothing changes."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ PORTS = {"sw": ("vm1", "sw-rt", "vm3"), "rt": ("rt-sw", "out")}
 PEERS = {"sw-rt": "rt-sw", "rt-sw": "sw-rt"}
 TIMEOUT = 10.0
 MACS = "dl_src=00:00:00:00:00:01,dl_dst=00:00:00:00:00:02"
+ALWAYS_OR_BY_ACTIONS = {"recirc_id", "eth", "ip", "tcp", "nw_frag", "dl_dst", "nw_ttl", "dl_type", "pkt_mark"}
+"""What a megaflow of IP has anyway, and what ``set_field`` and ``dec_ttl`` of the pipelines add."""
 CASES = {
     "delivery across a patch port": ("10.0.2.2", 443, (), 0, "DELIVERED"),
     "a packet that is turned round": ("10.0.2.66", 443, (), 0, "DELIVERED"),
@@ -94,9 +97,21 @@ def test_open_vswitch_agrees_on(bridges: OvsInstance, explain: Explain, name: st
     options = () if more == ("ttl",) else more
     found, document = explain(packet, "--at", "s1/sw:vm1", "--against-ovs", *options)
     assert [one["agrees"] for one in document["against_ovs"]] == [True], document["against_ovs"]
+    fields = megaflow_fields(document["against_ovs"])
+    assert disposition == "INCONCLUSIVE" or fields <= looked_at(document["examined"]) | ALWAYS_OR_BY_ACTIONS
     assert (found, document["verdict"]["disposition"]) == (code, disposition)
     after = [fingerprint(bridges.directory, bridge, 5.0) for bridge in PORTS]
     assert [difference(*pair) for pair in zip(before, after, strict=True)] == [(), ()]
+
+
+def megaflow_fields(traces: list[dict[str, Any]]) -> set[str]:
+    """The fields Open vSwitch's own megaflow matches on, all bridges of a server together."""
+    return {word.partition("=")[0] for one in traces for word in re.split(r",(?![^(]*\))", one["megaflow"])}
+
+
+def looked_at(examined: list[dict[str, str]]) -> set[str]:
+    """The fields the walk's lookups looked at; protocol words stand for ``dl_type`` and ``nw_proto``."""
+    return {word.partition("=")[0] for one in examined for word in one["match"].split(",")}
 
 
 def test_a_flow_the_walk_leaves_out_is_where_they_part(bridges: OvsInstance, explain: Explain) -> None:

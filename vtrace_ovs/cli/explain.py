@@ -105,9 +105,9 @@ def _explain(request: "Request", ovsdb: str | None, ovn_sb: str | None, output: 
     for problem in explanation.problems:
         talk(f"vtrace: {problem}")
     if output is Format.JSON:
-        emit_text(result_document(result, explanation.task, explanation.agreements))
+        emit_text(result_document(result, explanation.task, explanation.agreements, explanation.examined))
     else:
-        emit(explanation_lines(result, explanation.agreements, verbose))
+        emit(explanation_lines(result, explanation.agreements, verbose, explanation.examined))
     if any(one.agrees is False for one in explanation.agreements):
         return ExitCode.NOT_KNOWN
     return code_of_verdict(result.verdict)

@@ -20,7 +20,7 @@ from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.errors import CodecError, InfrastructureError, UsageError
 from vtrace_ovs.filters import accepts, parse
 from vtrace_ovs.model.actions import OFPP_LOCAL
-from vtrace_ovs.model.agreement import Agreement
+from vtrace_ovs.model.agreement import Agreement, Examined
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.profile import NamedFlow
 from vtrace_ovs.model.records import Loc, PacketInRecord
@@ -29,7 +29,7 @@ from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topolo
 from vtrace_ovs.model.verdict import PathGroup, TaskResult, Verdict
 from vtrace_ovs.ovsdb.ofproto_trace import ofproto_trace
 from vtrace_ovs.storage.store import Store
-from vtrace_ovs.walker import WalkSettings, WalkStart, walk
+from vtrace_ovs.walker import WalkSettings, WalkStart, looked_at, walk
 
 TRACE_TIMEOUT = 10.0
 """Seconds for one answer of ``ofproto/trace``: large tables on a busy machine take far less than one."""
@@ -64,6 +64,7 @@ class Explanation:
     agreements: tuple[Agreement, ...] = ()
     problems: tuple[str, ...] = ()
     task: Task | None = None
+    examined: tuple[Examined, ...] = ()
 
 
 class _Source(NamedTuple):
@@ -85,7 +86,8 @@ def explained(request: Request, ovsdb: str | None, ovn_southbound: str | None = 
     packet = _packet(request, known.topology, vm, record, most_tags=1 if node is None else node.vlan_limit)
     ct_state = request.ct_state or (record.ct_state if record is not None else 0)
     start = WalkStart(request.task_id or 0, _PACKET_ID, 0, bridge, in_port, packet.headers, packet.tunnel, ct_state)
-    way = walk(known.network(), start, WalkSettings(assumed_ct_state=request.ct_state))
+    network = known.network()
+    way = walk(network, start, WalkSettings(assumed_ct_state=request.ct_state))
     verdict = foresee(way, Scene(known.topology, known.profiles))
     named = _named(verdict, with_southbound(read_settings(), ovn_southbound))
     if named:
@@ -100,7 +102,7 @@ def explained(request: Request, ovsdb: str | None, ovn_southbound: str | None = 
         if known.carries_ours():
             notes.append("A trace is running: Open vSwitch sees its flows, the walk leaves them out.")
     result = TaskResult(request.task_id or 0, verdict, (PathGroup(verdict, way, 1),), 1, notes=tuple(notes))
-    return Explanation(result, agreements, known.problems, source.task)
+    return Explanation(result, agreements, known.problems, source.task, looked_at(network, way))
 
 
 def _named(verdict: Verdict, settings: Settings) -> tuple[NamedFlow, ...]:

@@ -37,6 +37,18 @@ class OvsTrace:
 
 
 @dataclass(frozen=True, slots=True)
+class Examined:
+    """What the lookups of a packet at one bridge looked at: these bits of it, with the values it came in with.
+
+    Every packet that equals it there takes the same way through these tables; its megaflow matches on no more of them,
+    beside what the actions read.
+    """
+
+    bridge: BridgeId
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
     """Whether the walk and Open vSwitch agree from a packet's entry into one server until it leaves it.
 

@@ -91,10 +91,8 @@ class Headers:
 
     ``length`` is the frame's length on the wire in bytes; ``payload`` is the captured part behind the last
     header that was understood. ``dscp`` is 0-63, ``ecn`` 0-3, ``fragment_offset`` in units of 8 bytes. In IPv6,
-    ``ip_id`` is the identification of the fragment header and ``ttl`` the hop limit.
-    header that was understood. ``dscp`` is 0-63, ``ecn`` 0-3. In IPv6, ``ip_id`` is the identification of the fragment
-    header and ``ttl`` the hop limit. ``vlan_tci`` is that of the outer tag, with the "present"
-    bit 0x1000 set as in OVS's field, and ``inner_vlan_tci`` that of the tag behind it.
+    ``ip_id`` is the identification of the fragment header and ``ttl`` the hop limit. ``vlan_tci`` is that of the outer
+    tag, with the "present" bit 0x1000 set as in OVS's field, and ``inner_vlan_tci`` that of the tag behind it.
     """
 
     eth_src: str

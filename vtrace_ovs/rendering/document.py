@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from vtrace_ovs.model.agreement import Agreement
+from vtrace_ovs.model.agreement import Agreement, Examined
 from vtrace_ovs.model.cost import ServerCost, ServerReading
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.packet import FiveTuple, Headers, Tunnel
@@ -18,14 +18,22 @@ SCHEMA = 1
 Json = dict[str, object]
 
 
-def result_document(result: TaskResult, task: Task | None = None, agreements: Sequence[Agreement] = ()) -> str:
+def result_document(
+    result: TaskResult,
+    task: Task | None = None,
+    agreements: Sequence[Agreement] = (),
+    examined: Sequence[Examined] = (),
+) -> str:
     """One result as JSON text; ``task`` adds what was asked for and the state it ended in.
 
-    ``agreements`` add what Open vSwitch itself says at each server, where it was asked.
+    ``agreements`` add what Open vSwitch itself says at each server, where it was asked; ``examined`` what all lookups
+    looked at.
     """
     document: Json = {"schema": SCHEMA, **_result(result, task)}
     if agreements:
         document["against_ovs"] = [_agreement(one) for one in agreements]
+    if examined:
+        document["examined"] = [{"bridge": str(one.bridge), "match": match_text(one.match)} for one in examined]
     return _dump(document)
 
 

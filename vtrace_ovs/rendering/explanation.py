@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from vtrace_ovs.model.agreement import Agreement
+from vtrace_ovs.model.agreement import Agreement, Examined
 from vtrace_ovs.model.verdict import TaskResult
-from vtrace_ovs.model.wording import flow_text
+from vtrace_ovs.model.wording import flow_text, match_text
 from vtrace_ovs.rendering.lines import Branch, Line, Span, Style, line, tree
 from vtrace_ovs.rendering.path import near_miss_line, origin_phrase, path_branches
 from vtrace_ovs.rendering.screen import verdict_line
@@ -13,8 +13,13 @@ _BLANK = Line()
 _MARKS = {True: Span("✓", Style.GOOD), False: Span("✗", Style.BAD), None: Span("?", Style.UNSURE)}
 
 
-def explanation_lines(result: TaskResult, agreements: Sequence[Agreement] = (), detail: int = 0) -> Iterator[Line]:
-    """The whole screen. Every lookup is shown with its actions; ``detail`` 1 adds what each lookup nearly matched."""
+def explanation_lines(
+    result: TaskResult, agreements: Sequence[Agreement] = (), detail: int = 0, examined: Sequence[Examined] = ()
+) -> Iterator[Line]:
+    """The whole screen. Every lookup is shown with its actions.
+
+    ``detail`` 1 adds what each lookup nearly matched, and what all lookups of a bridge looked at.
+    """
     verdict = result.verdict
     yield verdict_line(verdict)
     yield line("  ", verdict.operator_sentence)
@@ -33,6 +38,8 @@ def explanation_lines(result: TaskResult, agreements: Sequence[Agreement] = (), 
         yield from tree(path_branches(way, verdict, detail + 1))
     yield from _block("Near misses", (near_miss_line(near) for near in verdict.near_misses))
     yield from _block("Also", (line(fact.sentence) for fact in verdict.evidence))
+    seen = examined if detail else ()
+    yield from _block("Looked at", (line(f"{one.bridge}: {match_text(one.match)}") for one in seen))
     if agreements:
         yield _BLANK
         yield line(Span("Open vSwitch itself (ofproto/trace)", Style.STRONG))

@@ -11,7 +11,8 @@ is not modelled, or not known, ends a branch as ``Ending.UNKNOWN`` with its name
 ``Hop.note``; it is never guessed at.
 """
 
+from vtrace_ovs.walker.examined import looked_at
 from vtrace_ovs.walker.network import BridgeView, Network
 from vtrace_ovs.walker.walk import WalkSettings, WalkStart, walk
 
-__all__ = ["BridgeView", "Network", "WalkSettings", "WalkStart", "walk"]
+__all__ = ["BridgeView", "Network", "WalkSettings", "WalkStart", "looked_at", "walk"]

@@ -1,18 +1,59 @@
-"""Turns the lookups of one predicted hop into the fields they looked at: what its megaflows cannot wildcard.
+"""Turns the lookups of predicted hops into the fields they looked at: what their megaflows cannot wildcard.
 
 Source: ``lib/classifier.c`` of Open vSwitch 3.1 un-wildcards the mask of each subtable it searches, and stops at the
 first whose flows all have a lower priority than the one found. Its tries may spare some of those bits, so this is a
 superset of what the lookups un-wildcard; actions un-wildcard what they read besides.
 """
 
-from vtrace_ovs.model.match import MaskedField
-from vtrace_ovs.model.oxm import CONJ_ID, METADATA, REGISTERS, Field
-from vtrace_ovs.model.trajectory import Hop, Step
+from typing import NamedTuple
+
+from vtrace_ovs.model.agreement import Examined
+from vtrace_ovs.model.match import MaskedField, Match
+from vtrace_ovs.model.oxm import CONJ_ID, ETH_TYPE, IN_PORT, METADATA, REGISTERS, Field
+from vtrace_ovs.model.packet import Headers, Tunnel
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.trajectory import Hop, Step, Trajectory
+from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.conjunctions import ConjunctiveIndex
-from vtrace_ovs.walker.network import BridgeView
+from vtrace_ovs.walker.frame import packed_state
+from vtrace_ovs.walker.network import BridgeView, Network
 
 _INTERNAL = frozenset({*REGISTERS, METADATA, CONJ_ID})
 """Fields that are zero when a packet arrives: no megaflow ever matches on them."""
+_ALWAYS = {IN_PORT: IN_PORT.full_mask, ETH_TYPE: ETH_TYPE.full_mask}
+
+
+def looked_at(network: Network, way: Trajectory) -> tuple[Examined, ...]:
+    """What the lookups looked at, bridge visit after bridge visit; ``in_port`` and ``eth_type`` always, as in OVS."""
+    masks: dict[_Visit, dict[Field, int]] = {}
+    for hop in way.hops:
+        view = network.views.get(hop.bridge)
+        if view is None or hop.headers_in is None or hop.in_port is None or not hop.steps:
+            continue
+        mine = masks.setdefault(_Visit(hop.bridge, hop.in_port, hop.headers_in, hop.arrived_by), dict(_ALWAYS))
+        for masked in examined(view, hop):
+            mine[masked.field] = mine.get(masked.field, 0) | masked.mask
+    return tuple(Examined(visit.bridge, _with_values(visit, found)) for visit, found in masks.items())
+
+
+def _with_values(visit: "_Visit", masks: dict[Field, int]) -> Match:
+    state = packed_state(visit.headers, visit.in_port, visit.tunnel)
+    fields = []
+    for field, mask in masks.items():
+        lowest = layout.offset_of(field)
+        known = 0 if lowest is None else mask & layout.tracked(field) & ~(state.unknown >> lowest)
+        if lowest is not None and known:
+            fields.append(MaskedField(field, state.packed >> lowest & known, known))
+    return Match.of(*fields).taken_apart()
+
+
+class _Visit(NamedTuple):
+    """A packet at a bridge."""
+
+    bridge: BridgeId
+    in_port: int
+    headers: Headers
+    tunnel: Tunnel | None
 
 
 def examined(view: BridgeView, hop: Hop) -> tuple[MaskedField, ...]:

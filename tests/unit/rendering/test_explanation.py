@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from vtrace_ovs.model.agreement import Agreement, OvsTrace
+from vtrace_ovs.model.agreement import Agreement, Examined, OvsTrace
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import TCP_DST
@@ -52,6 +52,15 @@ def test_a_drop_shows_every_lookup_the_near_misses_and_what_was_assumed(
     ):
         assert line in text.splitlines()
     assert "tenant" not in text
+
+
+def test_what_the_lookups_looked_at_is_shown_when_more_is_asked_for(
+    hop: MakeHop, way: MakeWay, verdict: MakeVerdict
+) -> None:
+    what = verdict(Disposition.DELIVERED)
+    result = TaskResult(0, what, (PathGroup(what, way(hop(), origin=Origin.PREDICTED), 1),), 1)
+    texts = [plain_text(explanation_lines(result, (), detail, (Examined(BRIDGE, FLOW.match),))) for detail in (0, 1)]
+    assert ["server1/br-int: tp_dst=443" in text for text in texts] == [False, True]
 
 
 def test_what_open_vswitch_says_has_a_mark_for_each_server(hop: MakeHop, way: MakeWay, verdict: MakeVerdict) -> None:

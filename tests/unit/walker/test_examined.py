@@ -1,12 +1,16 @@
 from collections.abc import Callable
 
-from vtrace_ovs.model.actions import Conjunction, GotoTable, Output
+from vtrace_ovs.model.actions import Conjunction, GotoTable, Output, SetField
 from vtrace_ovs.model.flow import BridgeTables, Flow
 from vtrace_ovs.model.match import Match
-from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.oxm import ETH_DST
+from vtrace_ovs.model.packet import Headers
+from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.model.trajectory import Hop, Step
-from vtrace_ovs.walker.examined import examined
-from vtrace_ovs.walker.network import BridgeView
+from vtrace_ovs.model.wording import match_text
+from vtrace_ovs.walker.examined import examined, looked_at
+from vtrace_ovs.walker.network import BridgeView, Network
+from vtrace_ovs.walker.walk import WalkStart, walk
 
 MakeMatch = Callable[..., Match]
 IP, TCP = 0x0800, 6
@@ -42,3 +46,19 @@ def test_conjunctions_look_at_every_clause(
     clause = flow(0, 1, match(eth_type=IP, nw_ttl=64), Conjunction(1, 0, 2))
     found = flow(0, 9, match(eth_type=IP, conj_id=1), Output(2))
     assert fields(BridgeView(tables(clause, found)), (0, found)).keys() == {"eth_type", "nw_ttl"}
+
+
+def test_the_bits_looked_at_have_the_values_the_packet_came_in_with(
+    tables: Callable[..., BridgeTables],
+    flow: Callable[..., Flow],
+    match: MakeMatch,
+    headers: Callable[..., Headers],
+    topology: Topology,
+) -> None:
+    rewriting = SetField(ETH_DST, 9, ETH_DST.full_mask)
+    flows = flow(0, 1, match(eth_type=IP, reg0=0), rewriting, GotoTable(1)), flow(1, 1, match(eth_dst=9), Output(4))
+    bridge = BridgeId("a", "sw")
+    network = Network.build(topology, {bridge: tables(*flows)})
+    way = walk(network, WalkStart(1, "p", 0, bridge, 1, headers()))
+    (one,) = looked_at(network, way)
+    assert (one.bridge, match_text(one.match)) == (bridge, "ip,in_port=1,dl_dst=00:00:00:00:00:02")
