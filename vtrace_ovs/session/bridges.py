@@ -11,7 +11,7 @@ from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
 from vtrace_ovs.session.commands import ReadBridge
 
 PEEKED_FLOWS = 5000
-"""A larger table is read when a verdict needs it, not just to see whether anything changed."""
+"""So many flows are read at most, at one time, just to see whether anything changed; a verdict reads what it needs."""
 
 
 READING_TAKES = 1.0
@@ -116,6 +116,7 @@ class Fleet:
     version: int = 0
     states: dict[BridgeId, BridgeState] = field(default_factory=dict)
     gone: dict[BridgeId, BridgeState] = field(default_factory=dict)
+    peeked_at: float = 0.0
 
     def adopt(self, topology: Topology, problems: tuple[str, ...]) -> None:
         """Take over a newly read inventory, keeping what is known of bridges that are still there.
@@ -157,16 +158,21 @@ class Fleet:
         return tuple(asked)
 
     def peek(self, at: float, interval: float) -> tuple[ReadBridge, ...]:
-        """Look at the bridges nobody has looked at for so long, unless that would be a burden to them."""
-        due = [
-            state
-            for state in self.states.values()
-            if state.up and state.tables is not None and len(state.tables.flows) <= PEEKED_FLOWS
-            if at - max(state.read_at, state.asked_at, state.peeked_at) >= interval
-        ]
-        for state in due:
-            state.peeked_at = at
-        return tuple(ReadBridge(state.bridge.id) for state in due)
+        """Look at bridges nobody has looked at for so long, those first that have waited longest.
+
+        Never at more flows at a time than are no burden: of many bridges, each has its turn now and then.
+        """
+        if at - self.peeked_at < interval:
+            return ()
+        self.peeked_at = at
+        room, looks = PEEKED_FLOWS, []
+        for state in sorted(self.states.values(), key=_looked_at):
+            flows = 0 if state.tables is None else len(state.tables.flows)
+            if state.up and state.tables is not None and flows <= room and at - _looked_at(state) >= interval:
+                room -= flows
+                state.peeked_at = at
+                looks.append(ReadBridge(state.bridge.id))
+        return tuple(looks)
 
     def silent(self, at: float, deadline: float) -> tuple[BridgeId, ...]:
         """The bridges that have owed an answer to ``ask`` for ``deadline`` seconds."""
@@ -190,3 +196,7 @@ class Fleet:
     def tables(self) -> dict[BridgeId, BridgeTables]:
         """The tables of every bridge whose tables are known."""
         return {bridge_id: state.tables for bridge_id, state in self.states.items() if state.tables is not None}
+
+
+def _looked_at(state: BridgeState) -> float:
+    return max(state.read_at, state.asked_at, state.peeked_at)

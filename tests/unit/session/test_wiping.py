@@ -10,6 +10,7 @@ from vtrace_ovs.model.flow import Flow, FlowMod
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import Disposition
+from vtrace_ovs.session import bridges
 from vtrace_ovs.session.commands import ReadBridge, SaveSamples
 from vtrace_ovs.session.settings import SessionSettings
 from vtrace_ovs.session.wiping import kept, loss
@@ -96,6 +97,19 @@ def test_a_look_is_no_sample_and_comes_only_while_packets_are_collected(world: W
     world.told()
     world.wait(INTERVAL + 0.1)
     assert world.told(ReadBridge, SaveSamples) == ["read cs1/br", "read cs2/br", "read gw/br"]
+
+
+def test_many_bridges_take_turns_and_a_large_one_has_none(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    sizes = {bridge: len(state.tables.flows) for bridge, state in world.session.fleet.states.items() if state.tables}
+    monkeypatch.setattr(bridges, "PEEKED_FLOWS", max(sizes.values()))
+    world.told()
+    world.wait(4 * INTERVAL + 0.5)
+    looks = world.told(ReadBridge)
+    assert {"read cs1/br", "read cs2/br", "read gw/br"} == set(looks)
+    monkeypatch.setattr(bridges, "PEEKED_FLOWS", max(sizes.values()) - 1)
+    world.wait(3 * INTERVAL)
+    assert "read cs1/br" not in world.told(ReadBridge)
 
 
 def test_flows_on_their_way_out_or_out_of_time_are_not_missed(world: World) -> None:
