@@ -1,11 +1,21 @@
 """Turns two VMs of an OVN lab into a ping between them, and into the filter that traces it."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vtrace_ovs.lab.ovn import OvnLab
 from vtrace_ovs.lab.ovn_network import OvnVm
+
+CONNECT = """
+import socket, sys, time
+while True:
+    with socket.socket() as end:
+        end.settimeout(1)
+        end.connect_ex((sys.argv[1], int(sys.argv[2])))
+    time.sleep(0.05)
+"""
 
 
 @contextmanager
@@ -22,3 +32,14 @@ def pinging(ovn: OvnLab, sender: OvnVm, address: str, *options: str) -> Iterator
 def icmp(sender: OvnVm, receiver: OvnVm) -> str:
     """The filter of such a ping."""
     return f"icmp,nw_src={sender.address},nw_dst={receiver.address}"
+
+
+@contextmanager
+def connecting(ovn: OvnLab, sender: OvnVm, address: str, port: int) -> Iterator[None]:
+    """Twenty connections a second, answered or refused, until the block ends."""
+    command = [*ovn.hosts[sender.name].prefix, sys.executable, "-c", CONNECT, address, str(port)]
+    with subprocess.Popen(command) as client:
+        try:
+            yield
+        finally:
+            client.terminate()

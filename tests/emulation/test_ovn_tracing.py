@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from ovn_traffic import icmp, pinging
+from ovn_traffic import connecting, icmp, pinging
+from tos_traffic import PORT, Ends, sending_tos_between
 
 from vtrace_ovs.errors import OvsdbError
+from vtrace_ovs.instrumentation.marks import POOL_2
 from vtrace_ovs.lab.ovn import INTEGRATION_BRIDGE, OvnLab
-from vtrace_ovs.lab.ovn_network import ACLS, BLOCKED, VMS, OvnVm
+from vtrace_ovs.lab.ovn_network import ACLS, BLOCKED, GATEWAY, OUTSIDE_ADDRESS, PUBLIC_ADDRESS, VIP_OF_ONE, VMS, OvnVm
 from vtrace_ovs.model.oxm import IPV4_SRC
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition
@@ -104,3 +106,35 @@ def test_cookies_of_other_rows_are_named_too(ovn: OvnLab, table: str, kind: str)
 def test_what_is_no_southbound_database_says_so(ovn: OvnLab) -> None:
     with pytest.raises(OvsdbError, match=r"db\.sock"):
         read_names((ovn.chassis["c1"].ovs.ovsdb,), (1,), DEADLINE)
+
+
+def test_what_a_load_balancer_translates_is_followed_to_its_backend(ovn: OvnLab, vtrace: Tracer) -> None:
+    with connecting(ovn, WEB2, VIP_OF_ONE, 80):
+        result = vtrace.trace(f"tcp,nw_src={WEB2.address},nw_dst={VIP_OF_ONE},tp_dst=80", packet_count=2)
+    assert (result.verdict.disposition, result.verdict.confidence) == (Disposition.DELIVERED, Confidence.OBSERVED)
+    assert f"the port of {DATA1.name}" in result.verdict.operator_sentence
+    assert [hop.bridge for hop in result.groups[0].example.hops] == [br_int(WEB2), br_int(DATA1)]
+
+
+def test_what_leaves_by_a_provider_bridge_is_never_called_lost(ovn: OvnLab, vtrace: Tracer) -> None:
+    with pinging(ovn, WEB2, OUTSIDE_ADDRESS):
+        result = vtrace.trace(f"icmp,nw_src={WEB2.address},nw_dst={OUTSIDE_ADDRESS}", packet_count=2)
+    assert not result.verdict.disposition.is_loss
+    (group,) = result.groups
+    assert [hop.bridge for hop in group.example.hops][:2] == [br_int(WEB2), BridgeId(GATEWAY, INTEGRATION_BRIDGE)]
+    assert ("nw_src", WEB2.address, PUBLIC_ADDRESS) in {
+        (change.field, change.old, change.new) for hop in group.example.hops for change in hop.changes
+    }
+
+
+def test_a_tenants_dscp_passes_geneve_and_two_traces_as_it_was_sent(ovn: OvnLab, vtrace: Tracer) -> None:
+    values = [0, 46 << 2 | 1, 10 << 2, 3]
+    wire = ovn.chassis[WEB1.chassis].namespace, "uplink"
+    ends = Ends(ovn.hosts[WEB1.name], ovn.hosts[WEB2.name], WEB2.address, wire)
+    wanted = f"udp,nw_src={WEB1.address},nw_dst={WEB2.address},tp_dst={PORT}"
+    with sending_tos_between(ends, *values, rate=60) as traffic:
+        results = [vtrace.trace(wanted, packet_count=8) for _ in range(2)]
+    assert [result.verdict.disposition for result in results] == [Disposition.DELIVERED] * 2
+    assert traffic.received == traffic.sent
+    assert traffic.marks
+    assert traffic.marks <= set(POOL_2)

@@ -1,7 +1,7 @@
 """Turns a namespace into one end of traffic whose TOS byte matters: run as a program there, it sends or counts.
 
     tos_endpoint send  DESTINATION PORT RATE TOS,TOS,…   UDP of one five-tuple, the TOS bytes in turn
-    tos_endpoint watch INTERFACE PORT                    UDP to that port, as it is or in VXLAN
+    tos_endpoint watch INTERFACE PORT                    UDP to that port, as it is or in VXLAN or Geneve
 
 Both end when standard input does and print how many packets had which TOS byte, as JSON. Standard library only.
 """
@@ -18,7 +18,9 @@ from itertools import cycle
 SOURCE_PORT = 4000
 QUIET = 0.3
 VXLAN_PORT = 4789
-ETHERNET, IPV4, UDP, VXLAN = 14, 20, 8, 8
+GENEVE_PORT = 6081
+ETHERNET, IPV4, UDP, VXLAN, GENEVE = 14, 20, 8, 8, 8
+GENEVE_OPTIONS = 0x3F
 
 
 def send(destination: str, port: str, rate: str, values: str) -> Counter[int]:
@@ -64,6 +66,9 @@ def _tos(frame: bytes, port: int) -> int | None:
     (to,) = struct.unpack_from("!H", frame, ETHERNET + IPV4 + 2)
     if to == VXLAN_PORT:
         return _tos(frame[ETHERNET + IPV4 + UDP + VXLAN :], port)
+    if to == GENEVE_PORT:
+        header = ETHERNET + IPV4 + UDP
+        return _tos(frame[header + GENEVE + 4 * (frame[header] & GENEVE_OPTIONS) :], port)
     return frame[ETHERNET + 1] if to == port else None
 
 

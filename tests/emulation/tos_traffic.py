@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -42,16 +42,35 @@ def sending_tos(lab: Lab, *values: int, rate: int = RATE, everywhere: bool = Fal
 
     ``everywhere`` watches all VMs and not only the destination.
     """
+    others = [lab.vm(vm) for vm in lab.vms if vm not in {SENDER, RECEIVER}] if everywhere else []
+    ends = Ends(lab.vm(SENDER), lab.vm(RECEIVER), "10.0.2.22", (lab.servers["cs1"].namespace, UPLINK), others)
+    with sending_tos_between(ends, *values, rate=rate) as traffic:
+        yield traffic
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where traffic comes from and goes to, the wire (namespace, interface) to listen on, and who must not get any."""
+
+    sender: Namespace
+    receiver: Namespace
+    address: str
+    wire: tuple[Namespace, str]
+    others: Sequence[Namespace] = ()
+
+
+@contextmanager
+def sending_tos_between(ends: Ends, *values: int, rate: int = RATE) -> Iterator[Traffic]:
+    """The same between any two hosts whose interface is called as the lab's VMs call theirs."""
     traffic = Traffic()
-    others = [vm for vm in lab.vms if vm not in {SENDER, RECEIVER}] if everywhere else []
     watchers = [
-        (_start(lab.servers["cs1"].namespace, "watch", UPLINK, PORT), traffic.on_the_wire),
-        (_start(lab.vm(RECEIVER), "watch", VM_INTERFACE, PORT), traffic.received),
-        *((_start(lab.vm(vm), "watch", VM_INTERFACE, PORT), traffic.astray) for vm in others),
+        (_start(ends.wire[0], "watch", ends.wire[1], PORT), traffic.on_the_wire),
+        (_start(ends.receiver, "watch", VM_INTERFACE, PORT), traffic.received),
+        *((_start(other, "watch", VM_INTERFACE, PORT), traffic.astray) for other in ends.others),
     ]
     for watcher, _ in watchers:
         _await_ready(watcher)
-    sender = _start(lab.vm(SENDER), "send", "10.0.2.22", PORT, str(rate), ",".join(map(str, values)))
+    sender = _start(ends.sender, "send", ends.address, PORT, str(rate), ",".join(map(str, values)))
     _await_ready(sender)
     try:
         yield traffic

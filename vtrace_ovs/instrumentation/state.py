@@ -39,6 +39,9 @@ SLOT = BitRange(20, 9)  # the task
 ALTERED = BitRange(29, 1)  # an action changed it in a way no match can see, so no mark may be put on
 
 ALL = GUARD.mask | TRACED.mask | MARKED.mask | INDEX.mask | CODE.mask | DSCP.mask | SLOT.mask | ALTERED.mask
+SIGNATURE_MASK = 0b11 << 30
+SIGNED = 0b10 << 30
+"""In a field that packets may bring along (``pkt_mark``), ours is told from a host's own by these bits too."""
 MAX_SLOT = (1 << SLOT.width) - 1
 
 
@@ -98,6 +101,9 @@ class StateField:
 
     def traced(self) -> MaskedField:
         """Match packets of a task."""
+        if self.outlives_the_bridge:
+            word = GUARD.mask | TRACED.mask
+            return MaskedField(self.field, word | SIGNED, word | SIGNATURE_MASK)
         return MaskedField(self.field, TRACED.mask, TRACED.mask)
 
     def of_task(self, slot: int) -> MaskedField:
@@ -110,6 +116,8 @@ class StateField:
 
     def load(self, state: State) -> SetField:
         """Write the whole state."""
+        if self.outlives_the_bridge:
+            return SetField(self.field, state.word | SIGNED, ALL | SIGNATURE_MASK)
         return SetField(self.field, state.word, ALL)
 
     def adopt(self, slot: int) -> SetField:

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,3 +65,17 @@ def test_only_the_dscp_is_moved_never_the_ecn() -> None:
 def test_pkt_mark_must_be_wholly_empty_before_we_use_it() -> None:
     assert StateField(PKT_MARK).unseen().mask == PKT_MARK.full_mask
     assert StateField(REGISTERS[3]).unseen().mask == state.GUARD.mask
+
+
+@pytest.mark.parametrize("mark", [state.TRACED.mask, state.ALL, 0xFFFFFFFF, 0x4000_0003, 0xC000_0003])
+def test_a_packet_that_brings_a_mark_of_its_hosts_is_not_taken_for_a_traced_one(mark: int) -> None:
+    field = StateField(PKT_MARK)
+    match, load = field.traced(), field.load(State(traced=True, slot=7))
+    assert load.value & match.mask == match.value
+    assert load.mask == PKT_MARK.full_mask
+    assert mark & match.mask != match.value
+
+
+def test_signed_state_reads_as_any_other() -> None:
+    written = State(traced=True, index=2, code=7, dscp=46, slot=511)
+    assert State.of(StateField(PKT_MARK).load(written).value) == written
