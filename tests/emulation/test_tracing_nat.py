@@ -177,3 +177,18 @@ def test_a_request_nobody_answers_is_told_as_that(lab: Lab, vtrace: Tracer) -> N
         both = vtrace.trace_both(asked(lab, DNAT), packet_count=3, trace_time=4)
     assert both.request.verdict.disposition is Disposition.DELIVERED
     assert (both.verdict.disposition, both.verdict.code) == (Disposition.UNSEEN, CauseCode.NO_REPLY)
+
+
+def test_a_reply_traced_by_itself_is_followed_where_one_address_stood_for_one(lab: Lab, vtrace: Tracer) -> None:
+    with sent(lab, request(DNAT, 0)):
+        result = vtrace.trace("udp,nw_src=10.1.2.21,nw_dst=198.51.100.9,tp_src=5000", packet_count=4, trace_time=15)
+    assert (result.verdict.disposition, result.verdict.confidence) == (Disposition.DELIVERED, Confidence.OBSERVED)
+    assert key(result) == ("203.0.113.21", "198.51.100.9")
+
+
+def test_a_reply_to_one_of_many_behind_an_address_is_not_taken_for_lost(lab: Lab, vtrace: Tracer) -> None:
+    """Whom it was for is known to conntrack alone, so it goes on unmarked."""
+    with sent(lab, request(SNAT, 0)):
+        result = vtrace.trace("udp,nw_src=198.51.100.9,nw_dst=203.0.113.1,tp_src=5000", packet_count=3, trace_time=15)
+    assert result.verdict.disposition is Disposition.INCONCLUSIVE
+    assert "left without a mark" in result.verdict.operator_sentence

@@ -90,12 +90,22 @@ def traffic(  # noqa: PLR0913, PLR0917 - one parameter per option
     rate: Annotated[float, typer.Option("--rate", help="Probes per second.")] = 20.0,
     dscp: Annotated[int, typer.Option("--dscp", help="DSCP of the probes, 0-63.")] = 0,
     listen: Annotated[bool, typer.Option("--listen/--closed", help="Whether the port is open.")] = True,
+    address: Annotated[
+        str | None, typer.Option("--address", help="Send to this address, which NAT turns into the destination's.")
+    ] = None,
     ipv6: Annotated[bool, typer.Option("-6", "--ipv6", help="Between the IPv6 addresses.")] = False,
     name: NameOption = None,
 ) -> None:
     """Send real traffic between two VMs and count what arrives."""
     report = lab_client(name).traffic(
-        source, destination, protocol, port=port, rate=rate, count=count, dscp=dscp, listen=listen, ipv6=ipv6
+        *(source, destination, protocol),
+        port=port,
+        rate=rate,
+        count=count,
+        dscp=dscp,
+        listen=listen,
+        ipv6=ipv6,
+        address=address,
     )
     received = "" if report.received is None else f", {report.received} packets received"
     marks = ", ".join(str(mark) for mark in report.dscps)

@@ -7,7 +7,7 @@ from vtrace_ovs.diagnosis.case import Finding, deduced, seen, verdict_of
 from vtrace_ovs.diagnosis.naming import counted
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.wording import Particulars
-from vtrace_ovs.model.entrances import entry_vnis
+from vtrace_ovs.model.entrances import may_enter
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.records import Loc
@@ -148,11 +148,11 @@ def _sources(request: TraceRequest, scene: Scene) -> tuple[BridgeId, ...]:
         vm = scene.topology.vm(scope.source_vm)
         if vm is not None:
             return (vm.bridge,)
-    vnis = entry_vnis(scene.topology, request)
+    enters = may_enter(scene.topology, request)
     return tuple(
         bridge.id
         for bridge in scene.topology.vfds()
-        if any(port.kind is PortKind.EDGE and (vnis is None or port.vni in vnis) for port in bridge.ports)
+        if any(port.kind is PortKind.EDGE and enters(port) for port in bridge.ports)
     )
 
 

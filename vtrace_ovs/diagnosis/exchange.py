@@ -26,7 +26,8 @@ def _verdict(request: Verdict, reply: Verdict | None) -> Verdict:
     if reply.disposition.is_loss:
         return _lost(request, reply)
     if reply.code is CauseCode.NOT_SENT:
-        return _missing(request, reply)
+        outside = request.disposition is Disposition.EXITED
+        return _beyond(request, reply) if outside else _missing(request, reply)
     if reply.disposition not in _ARRIVED:
         sentence = f"The request arrived, but its reply cannot be told: {lowered(reply.operator_sentence)}"
         return replace(reply, operator_sentence=sentence, evidence=(*_arrival(request), *reply.evidence))
@@ -59,6 +60,22 @@ def _missing(request: Verdict, reply: Verdict) -> Verdict:
         tenant_sentence=wording.tenant,
         remedy=wording.remedy,
         evidence=(*_arrival(request), *reply.evidence),
+    )
+
+
+def _beyond(request: Verdict, reply: Verdict) -> Verdict:
+    """Replies are colored at endpoints' ports only; one from outside enters elsewhere."""
+    wording = wording_of(CauseCode.OUTSIDE_INVENTORY, Disposition.INCONCLUSIVE)
+    return replace(
+        reply,
+        disposition=Disposition.INCONCLUSIVE,
+        category=CATEGORIES[CauseCode.OUTSIDE_INVENTORY],
+        code=CauseCode.OUTSIDE_INVENTORY,
+        confidence=Confidence.UNDECIDED,
+        operator_sentence="The request left the traced network; whether a reply came back from there is not known.",
+        tenant_sentence=wording.tenant,
+        remedy=wording.remedy,
+        evidence=_arrival(request),
     )
 
 

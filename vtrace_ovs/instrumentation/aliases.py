@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.plan import ArmedTask
-from vtrace_ovs.instrumentation.reach import NAT_FIELDS, filter_match, rewrites
+from vtrace_ovs.instrumentation.reach import NAT_FIELDS, exactly, filter_match, rewrites
 from vtrace_ovs.instrumentation.rivals import mistakable
 from vtrace_ovs.instrumentation.sharing import may_share
 from vtrace_ovs.instrumentation.walk import REMEMBERED, every_action, nested
@@ -32,11 +32,13 @@ from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import BridgeTables, GroupEntry
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.nat_target import nat_target
-from vtrace_ovs.model.oxm import IPV4_DST, IPV4_SRC, IPV6_DST, IPV6_SRC, TCP_SRC, UDP_SRC
-from vtrace_ovs.model.packet import IPAddress, IpProtocol, family_of
+from vtrace_ovs.model.oxm import ETH_TYPE, IPV4_DST, IPV4_SRC, IPV6_DST, IPV6_SRC, TCP_DST, TCP_SRC, UDP_DST, UDP_SRC
+from vtrace_ovs.model.packet import IPAddress, IpFamily, IpProtocol, family_of
 from vtrace_ovs.model.topology import Topology
 
 MOST_ALIASES = 16
+_ADDRESSES = {IpFamily.IPV4: (IPV4_SRC, IPV4_DST), IpFamily.IPV6: (IPV6_SRC, IPV6_DST)}
+_FAMILIES = {field: family for family, fields in _ADDRESSES.items() for field in fields}
 _WITH_PORTS = frozenset({IpProtocol.TCP, IpProtocol.UDP})
 
 
@@ -142,6 +144,29 @@ def _translating(tables: Iterable[BridgeTables]) -> Iterator[tuple[Match, tuple[
                 ways = tuple(dict.fromkeys(_translations(flow.instructions, groups)))
                 if ways:
                     yield flow.match, ways
+                yield from (undoing for way in ways if (undoing := _undone(flow.match, way)) is not None)
+
+
+def _undone(asked: Match, way: Translation) -> tuple[Match, tuple[Translation, ...]] | None:
+    """What conntrack makes of the replies to translated packets, where one address was translated into one."""
+    address = way.source or way.destination
+    port = asked.get(TCP_DST) or asked.get(UDP_DST)
+    if address is None or way.source_port is not None or (way.destination_port is not None and port is None):
+        return None
+    family = family_of(address)
+    source, destination = _ADDRESSES[family]
+    fields = [exactly(ETH_TYPE, family)]
+    undo = UNTRANSLATED
+    before = asked.get(source)
+    if way.source is not None and before is not None and before.exact:
+        fields.append(exactly(destination, int(way.source)))
+        undo = replace(undo, destination=_of_family(family, before.value))
+    before = asked.get(destination)
+    if way.destination is not None and before is not None and before.exact:
+        fields.append(exactly(source, int(way.destination)))
+        back = None if way.destination_port is None or port is None else port.value
+        undo = replace(undo, source=_of_family(family, before.value), source_port=back)
+    return None if undo == UNTRANSLATED else (Match.of(*fields), (undo,))
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -206,13 +231,13 @@ def _translated(now: Translation, actions: Iterable[Action]) -> Translation | No
 
 def _with_field(now: Translation, action: SetField) -> Translation:
     if action.field in (IPV4_SRC, IPV6_SRC):
-        return replace(now, source=_address(action))
+        return replace(now, source=_of_family(_FAMILIES[action.field], action.value))
     if action.field in (IPV4_DST, IPV6_DST):
-        return replace(now, destination=_address(action))
+        return replace(now, destination=_of_family(_FAMILIES[action.field], action.value))
     if action.field in (TCP_SRC, UDP_SRC):
         return replace(now, source_port=action.value)
     return replace(now, destination_port=action.value)
 
 
-def _address(action: SetField) -> IPAddress:
-    return IPv4Address(action.value) if action.field in (IPV4_SRC, IPV4_DST) else IPv6Address(action.value)
+def _of_family(family: IpFamily, value: int) -> IPAddress:
+    return IPv4Address(value) if family is IpFamily.IPV4 else IPv6Address(value)

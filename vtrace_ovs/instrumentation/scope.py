@@ -1,9 +1,11 @@
 """Turns a trace request and the inventory into the edge ports where its packets are colored."""
 
+from collections.abc import Callable
+
 from vtrace_ovs.errors import RefusedError, UsageError
 from vtrace_ovs.instrumentation.plan import ArmedTask, SourcePorts
 from vtrace_ovs.instrumentation.state import MAX_SLOT
-from vtrace_ovs.model.entrances import entry_vnis, tenant_vnis
+from vtrace_ovs.model.entrances import may_enter, tenant_vnis
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import Bridge, Port, PortKind, Topology
 
@@ -32,12 +34,14 @@ def source_ports(topology: Topology, request: TraceRequest) -> tuple[SourcePorts
     The source VM's port, else the edge ports with the scope's VNI, else every edge port of every VFD. Raises UsageError
     when there is none.
     """
-    vnis = entry_vnis(topology, request)
+    enters = may_enter(topology, request)
     found = tuple(
         SourcePorts(bridge.id, ofports)
         for bridge in topology.vfds()
         if (
-            ofports := frozenset(port.ofport for port in bridge.ports if _colors(bridge, port, topology, request, vnis))
+            ofports := frozenset(
+                port.ofport for port in bridge.ports if _colors(bridge, port, topology, request, enters)
+            )
         )
     )
     if not found:
@@ -65,10 +69,12 @@ def widening(request: TraceRequest, sources: tuple[SourcePorts, ...]) -> str | N
     )
 
 
-def _colors(bridge: Bridge, port: Port, topology: Topology, request: TraceRequest, vnis: frozenset[int] | None) -> bool:
+def _colors(
+    bridge: Bridge, port: Port, topology: Topology, request: TraceRequest, enters: Callable[[Port], bool]
+) -> bool:
     if port.kind is not PortKind.EDGE or port.ofport <= 0:
         return False
     if request.scope.source_vm is not None:
         source = topology.vm(request.scope.source_vm)
         return source is not None and source.bridge == bridge.id and source.port.ofport == port.ofport
-    return vnis is None or port.vni in vnis
+    return enters(port)

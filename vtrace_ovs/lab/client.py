@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -144,13 +144,23 @@ class LabClient:
         timeout: float = 1.0,
         listen: bool = True,
         ipv6: bool = False,
+        address: str | None = None,
     ) -> TrafficReport:
-        """Send ``count`` probes, wait for the answers, and report what was sent, answered and received."""
+        """Send ``count`` probes, wait for the answers, and report what was sent, answered and received.
+
+        ``address`` is what to send to, None the destination's own. Raises UsageError for what cannot be sent.
+        """
+        try:
+            to = None if address is None else ip_address(address)
+        except ValueError as wrong:
+            raise UsageError(f"--address: {wrong}") from wrong
         family = IpFamily.IPV6 if ipv6 else IpFamily.IPV4
         kind = traffic_protocol(protocol)
         if count == 0:
             raise UsageError("traffic without end needs start_traffic and stop_traffic")
-        request = TrafficRequest(source, destination, kind, port, rate, count, dscp, timeout, listen, family=family)
+        request = TrafficRequest(
+            *(source, destination, kind, port, rate, count, dscp, timeout, listen), family=family, address=to
+        )
         number = self.start_traffic(request)
         while self._call(Call(AskTraffic(number)), TrafficProgress).running:
             time.sleep(POLL_INTERVAL)

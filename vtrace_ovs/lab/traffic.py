@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -15,7 +14,7 @@ from vtrace_ovs.codecs.documents import from_json
 from vtrace_ovs.errors import CodecError, LabError, UsageError
 from vtrace_ovs.lab import endpoint
 from vtrace_ovs.lab.namespaces import Namespace
-from vtrace_ovs.model.packet import IpFamily
+from vtrace_ovs.model.packet import IPAddress, IpFamily
 
 if TYPE_CHECKING:
     from vtrace_ovs.lab.network import Lab
@@ -52,7 +51,7 @@ class TrafficRequest:
     timeout: float = 1.0
     listen: bool = True
     source_port: int | None = None
-    address: IPv4Address | None = None
+    address: IPAddress | None = None
     family: IpFamily = IpFamily.IPV4
 
     def check(self) -> None:

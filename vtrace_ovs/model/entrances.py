@@ -1,7 +1,9 @@
-"""Turns a trace request and the inventory into the VNIs of its tenant, and of the ports where its packets may enter."""
+"""Turns a trace request and the inventory into the VNIs of its tenant, and the ports where its packets may enter."""
+
+from collections.abc import Callable
 
 from vtrace_ovs.model.task import TraceRequest
-from vtrace_ovs.model.topology import Topology
+from vtrace_ovs.model.topology import Port, Topology
 
 
 def tenant_vnis(topology: Topology, request: TraceRequest) -> frozenset[int] | None:
@@ -15,11 +17,13 @@ def tenant_vnis(topology: Topology, request: TraceRequest) -> frozenset[int] | N
     return None if vni is None else topology.vnis_of(vni)
 
 
-def entry_vnis(topology: Topology, request: TraceRequest) -> frozenset[int] | None:
-    """The VNIs of the edge ports where the request's packets may enter; None means any.
+def may_enter(topology: Topology, request: TraceRequest) -> Callable[[Port], bool]:
+    """Whether the request's packets may enter by an edge port, as far as VNIs tell.
 
-    The scope's own; replies may come from any subnet of the tenant.
+    By ports of the scope's VNI. Replies may come from any subnet of the tenant, and by ports nobody gave a VNI.
     """
     if request.answers is not None:
-        return tenant_vnis(topology, request)
-    return None if request.scope.vni is None else frozenset({request.scope.vni})
+        vnis = tenant_vnis(topology, request)
+        return lambda port: vnis is None or port.vni is None or port.vni in vnis
+    vni = request.scope.vni
+    return lambda port: vni is None or port.vni == vni

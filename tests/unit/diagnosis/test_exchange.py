@@ -92,3 +92,10 @@ def test_a_reply_that_cannot_be_told_leaves_the_whole_open() -> None:
 
 def test_without_a_result_for_replies_the_request_speaks() -> None:
     assert both(ARRIVED, None) == ARRIVED
+
+
+def test_what_left_the_overlay_may_be_answered_unseen() -> None:
+    left = replace(ARRIVED, disposition=Disposition.EXITED)
+    verdict = both(left, UNSENT)
+    assert (verdict.disposition, verdict.code) == (Disposition.INCONCLUSIVE, CauseCode.OUTSIDE_INVENTORY)
+    assert both(left, DENIED).code is CauseCode.REPLY_LOST

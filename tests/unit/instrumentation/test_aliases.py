@@ -20,7 +20,7 @@ from vtrace_ovs.model.actions import (
 )
 from vtrace_ovs.model.flow import BridgeTables, Bucket, Flow, GroupEntry, GroupType
 from vtrace_ovs.model.match import MaskedField, Match
-from vtrace_ovs.model.oxm import ETH_TYPE, IPV4_DST, IPV4_SRC, IPV6_DST, REGISTERS, TCP_DST, Field, SubField
+from vtrace_ovs.model.oxm import ETH_TYPE, IP_PROTO, IPV4_DST, IPV4_SRC, IPV6_DST, REGISTERS, TCP_DST, Field, SubField
 from vtrace_ovs.model.topology import Topology
 
 WEB, DB, FLOATING = 0x0A000101, 0x0A000202, 0xCB007115
@@ -165,3 +165,17 @@ def test_replies_look_like_the_request_behind_nat_the_other_way_round(task: Arme
     other = replace(task, slot=8, filter=parse("tcp,nw_src=10.0.2.2"), vnis=None)
     with pytest.raises(RefusedError, match="behind NAT"):
         with_aliases(replies, [other], topology, [tables], canonical_text)
+
+
+def test_what_conntrack_undoes_for_replies_is_known_where_one_address_stood_for_one() -> None:
+    tables = reading((to(FLOATING), (tracked(dnat("10.0.2.2")),)), (of(WEB), (tracked(snat("203.0.113.1")),)))
+    assert texts(tables, "udp,nw_src=10.0.2.2,nw_dst=10.0.1.9") == ["udp,nw_src=203.0.113.21,nw_dst=10.0.1.9"]
+    assert texts(tables, "udp,nw_src=10.0.3.3,nw_dst=203.0.113.1") == ["udp,nw_src=10.0.3.3,nw_dst=10.0.1.1"]
+    port = MaskedField(TCP_DST, 443, 0xFFFF)
+    to_port = reading(
+        (to(FLOATING).with_fields(MaskedField(IP_PROTO, 6, 0xFF), port), (tracked(dnat("10.0.2.2:8443")),))
+    )
+    reply = "tcp,nw_src=10.0.2.2,nw_dst=10.0.1.9,tp_src=8443"
+    assert texts(to_port, reply) == ["tcp,nw_src=203.0.113.21,nw_dst=10.0.1.9,tp_src=443"]
+    many = ip(MaskedField(IPV4_SRC, 0x0A000100, 0xFFFFFF00))
+    assert texts(reading((many, (tracked(snat("203.0.113.1")),))), "udp,nw_src=10.0.3.3,nw_dst=203.0.113.1") == []

@@ -2,7 +2,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from vtrace_ovs.model.entrances import entry_vnis, tenant_vnis
+from vtrace_ovs.model.entrances import may_enter, tenant_vnis
 from vtrace_ovs.model.filter import Filter, Scope
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
@@ -11,6 +11,7 @@ PORTS = (
     Port(1, "web", PortKind.EDGE, vm="web", tenant="red", vni=5001),
     Port(2, "db", PortKind.EDGE, vm="db", tenant="red", vni=5002),
     Port(3, "other", PortKind.EDGE, vm="other", tenant="blue", vni=6001),
+    Port(4, "uplink", PortKind.EDGE),
 )
 BRIDGE = Bridge(BridgeId("s1", "br0"), 1, BridgeRole.VSWITCH, PORTS, ManagementSocket(""))
 INVENTORY = Topology((Node("s1", "", (IPv4Address("192.0.2.1"),)),), (BRIDGE,))
@@ -20,17 +21,15 @@ RED = frozenset({5001, 5002})
 @pytest.mark.parametrize(
     ("scope", "there", "back"),
     [
-        (Scope(), None, None),
-        (Scope(vni=5001), frozenset({5001}), RED),
-        (Scope(destination_vm="web"), None, RED),
-        (Scope(source_vm="db"), None, RED),
+        (Scope(), "web db other uplink", "web db other uplink"),
+        (Scope(vni=5001), "web", "web db uplink"),
+        (Scope(destination_vm="web"), "web db other uplink", "web db uplink"),
     ],
 )
-def test_replies_may_enter_by_any_subnet_of_the_tenant(
-    scope: Scope, there: frozenset[int] | None, back: frozenset[int] | None
-) -> None:
-    assert entry_vnis(INVENTORY, TraceRequest(Filter("ip"), scope)) == there
-    assert entry_vnis(INVENTORY, TraceRequest(Filter("ip"), scope, answers=1)) == back
+def test_replies_may_enter_by_any_subnet_of_the_tenant_and_by_nobodys(scope: Scope, there: str, back: str) -> None:
+    for answers, ports in ((None, there), (1, back)):
+        enters = may_enter(INVENTORY, TraceRequest(Filter("ip"), scope, answers=answers))
+        assert [port.name for port in PORTS if enters(port)] == ports.split()
 
 
 def test_the_tenant_is_known_by_vni_or_by_who_sends() -> None:
