@@ -5,17 +5,14 @@ Source: ``ofproto/ofproto-dpif-xlate.c`` of Open vSwitch 3.1; every rule here is
 """
 
 from vtrace_ovs.model.trajectory import DropShape
-from vtrace_ovs.walker import action_set
 from vtrace_ovs.walker.entry import Entry, Lookup, Operation
-from vtrace_ovs.walker.execution import execute
+from vtrace_ovs.walker.execution import translate
 from vtrace_ovs.walker.network import BridgeView
 from vtrace_ovs.walker.state import PacketState
-from vtrace_ovs.walker.translation import End, Frame, Translation
+from vtrace_ovs.walker.translation import Translation
 from vtrace_ovs.walker.visit import Emission, Fork, Stop, Visit
 
 MAX_PASSES = 256
-_RUN_THE_SET = frozenset({End.ACTION_SET, End.CLONE, End.BRANCH})
-_GIVE_BACK = frozenset({End.CLONE, End.BRANCH})
 
 
 def evaluate(
@@ -37,46 +34,15 @@ def evaluate(
         fork = forks.pop(0)
         before = len(fork.found)
         run = Translation(view, fork, length, ct_state, ct_mark)
-        _translate(run)
+        translate(run)
+        if not run.ended and not run.emissions and not run.forks:
+            _explain_silence(run)
         searches += run.found[before:]
         emissions += run.emissions
         stops += run.stops
         forks += run.forks
     stops += (_given_up(fork) for fork in forks)
     return Visit(tuple(emissions), tuple(stops), tuple(searches))
-
-
-def _translate(run: Translation) -> None:
-    """Translate until nothing is left to do."""
-    frames = run.frames
-    while frames:
-        frame = frames[-1]
-        operation = None if run.exiting else next(frame.left, None)
-        if operation is not None:
-            execute(run, operation, frame)
-        elif frame.end is End.NOTHING:
-            frames.pop()
-        else:
-            _finish(run, frame)
-    if not run.ended and not run.emissions and not run.forks:
-        _explain_silence(run)
-
-
-def _finish(run: Translation, frame: Frame) -> None:
-    if frame.end in _RUN_THE_SET and run.state.action_set and not run.exiting:
-        frame.left = iter(action_set.ordered(run.state.action_set))
-        frame.step = len(run.found) - 1
-        run.state.action_set = []
-        return
-    run.frames.pop()
-    if frame.saved is None:
-        return
-    if frame.end in _GIVE_BACK:
-        run.state = frame.saved
-    else:
-        run.state.packed, run.state.unknown = frame.saved.packed, frame.saved.unknown
-    if frame.end is not End.CLONE:
-        run.exiting = False  # but clone(exit) ends the whole translation (tried)
 
 
 def _explain_silence(run: Translation) -> None:

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from vtrace_ovs.model import actions as act
 from vtrace_ovs.model.trajectory import DropShape
-from vtrace_ovs.walker import conntrack, groups, outputs
+from vtrace_ovs.walker import action_set, conntrack, groups, outputs
 from vtrace_ovs.walker.entry import Go, Operation, Write
 from vtrace_ovs.walker.state import PacketState, canonical_port
 from vtrace_ovs.walker.translation import End, Frame, Translation
@@ -32,6 +32,41 @@ _Edit = (
     | act.WriteActions
     | act.ClearActions
 )
+
+
+_RUN_THE_SET = frozenset({End.ACTION_SET, End.CLONE, End.BRANCH})
+_GIVE_BACK = frozenset({End.CLONE, End.BRANCH})
+
+
+def translate(run: Translation) -> None:
+    """Translate until nothing is left to do."""
+    frames = run.frames
+    while frames:
+        frame = frames[-1]
+        operation = None if run.exiting else next(frame.left, None)
+        if operation is not None:
+            execute(run, operation, frame)
+        elif frame.end is End.NOTHING:
+            frames.pop()
+        else:
+            _finish(run, frame)
+
+
+def _finish(run: Translation, frame: Frame) -> None:
+    if frame.end in _RUN_THE_SET and run.state.action_set and not run.exiting:
+        frame.left = iter(action_set.ordered(run.state.action_set))
+        frame.step = len(run.found) - 1
+        run.state.action_set = []
+        return
+    run.frames.pop()
+    if frame.saved is None:
+        return
+    if frame.end in _GIVE_BACK:
+        run.state = frame.saved
+    else:
+        run.state.packed, run.state.unknown = frame.saved.packed, frame.saved.unknown
+    if frame.end is not End.CLONE:
+        run.exiting = False  # but clone(exit) ends the whole translation (tried)
 
 
 def execute(run: Translation, operation: Operation, frame: Frame) -> None:  # noqa: C901, PLR0912  one arm per kind
@@ -140,14 +175,31 @@ def _check_length(run: Translation, action: act.CheckPacketLarger, frame: Frame)
     """OVS translates the rest of the flow for larger packets first, then for others, and forgets its edits (tried).
 
     The first branch runs and empties the action set, which the second then finds empty; its ``exit`` is everybody's,
-    that of the second its own. Nothing else of the branch not taken reaches the packet.
+    that of the second its own. Nothing else of the branch not taken reaches the packet, and where its ``exit`` may, the
+    walk ends.
     """
     larger = run.length > action.length
     rest = tuple(frame.left)  # all of it: nothing may be left here, even where the branch itself ends early
+    if not larger and run.view.exits and _may_exit(run, action, rest, frame):
+        run.leave_open(Unsupported("exit in the branch of check_pkt_larger for larger packets"), frame.step)
+        return
     _branch(run, iter(rest), frame, End.CLONE if larger else End.BRANCH)
     run.state.write(action.destination, int(larger))
     if not larger:
         run.state.action_set = []
+
+
+def _may_exit(run: Translation, action: act.CheckPacketLarger, rest: tuple[Operation, ...], frame: Frame) -> bool:
+    """Whether the branch for larger packets runs into ``exit``, or nobody knows."""
+    fork = Fork(
+        frame.table_id, run.state.copy(), run.found.copy(), run.keys.copy(), run.meters.copy(), run.recirculations
+    )
+    trial = Translation(run.view, fork, run.length, run.ct_state, run.ct_mark)
+    trial.resubmits = run.resubmits
+    trial.frames = [Frame(iter(rest), frame.table_id, frame.depth, frame.step, End.CLONE, run.state.copy())]
+    trial.state.write(action.destination, 1)
+    translate(trial)
+    return trial.exiting or trial.ended
 
 
 def _resubmit(run: Translation, action: act.Resubmit, frame: Frame) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
-from vtrace_ovs.model.actions import OFPP_ANY, OFPP_LOCAL
+from vtrace_ovs.model.actions import OFPP_ANY, OFPP_LOCAL, Action, ApplyActions, Clone, Exit
 from vtrace_ovs.model.flow import BridgeTables, Flow, GroupEntry
 from vtrace_ovs.model.mac_table import MacTable
 from vtrace_ovs.model.places import Places
@@ -42,13 +42,17 @@ class TableIndexes(dict[int, TableIndex]):
         return index
 
 
+def _runs_exit(actions: tuple[Action, ...]) -> bool:
+    return any(isinstance(each, Exit) or (isinstance(each, Clone) and _runs_exit(each.nested)) for each in actions)
+
+
 class BridgeView:
     """One bridge's tables, ready to be searched.
 
     ``mac_table`` is what it has learned, None when nobody asked: then output to NORMAL is not predicted.
     """
 
-    __slots__ = ("_groups", "_patches", "_ports", "indexes", "mac_table", "tables")
+    __slots__ = ("_exits", "_groups", "_patches", "_ports", "indexes", "mac_table", "tables")
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class BridgeView:
             if not ignore(flow):
                 flows.setdefault(flow.table_id, []).append(flow)
         self.indexes = TableIndexes(flows)
+        self._exits: bool | None = None
         self._groups = {group.group_id: group for group in tables.groups}
         self._patches = frozenset(
             canonical_port(port.ofport)
@@ -76,6 +81,16 @@ class BridgeView:
         }
         if not tables.ports and bridge is not None:
             self._ports = {canonical_port(port.ofport): PortState.UP for port in bridge.ports}
+
+    @property
+    def exits(self) -> bool:
+        """Whether anything in these tables runs ``exit``; looked for when first asked."""
+        if self._exits is None:
+            flows = {flow.instructions for flow in self.tables.flows}
+            lists = [each.actions for one in flows for each in one if isinstance(each, ApplyActions)]
+            lists += [bucket.actions for group in self.tables.groups for bucket in group.buckets]
+            self._exits = any(map(_runs_exit, lists))
+        return self._exits
 
     def group(self, group_id: int) -> GroupEntry | None:
         """The group of this id."""

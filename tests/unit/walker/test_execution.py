@@ -59,12 +59,25 @@ def test_the_rest_of_a_flow_behind_check_pkt_larger_keeps_its_edits_to_itself(
         assert ports(visit) == [2, 4]
 
 
-def test_exit_behind_check_pkt_larger_ends_everything_for_large_packets_only(
+def test_exit_behind_check_pkt_larger_ends_everything_for_large_packets_and_the_walk_for_small_ones(
     run: Run, flow: Callable[..., Flow]
 ) -> None:
     large, small = (flow(1, 1, Match(), act.CheckPacketLarger(limit, BIT), act.Exit()) for limit in (100, 200))
     assert ports(run(act.Resubmit(None, 1), act.Output(4), more=(large,))) == []
-    assert ports(run(act.Resubmit(None, 1), act.Output(4), more=(small,))) == [4]
+    (stop,) = run(act.Resubmit(None, 1), act.Output(4), more=(small,)).stops
+    assert (stop.shape, stop.detail) == (
+        DropShape.UNSUPPORTED,
+        "exit in the branch of check_pkt_larger for larger packets",
+    )
+
+
+def test_exit_that_only_small_packets_run_into_behind_check_pkt_larger_is_their_own(
+    run: Run, flow: Callable[..., Flow], match: Callable[..., Match]
+) -> None:
+    lengths = flow(1, 1, Match(), act.CheckPacketLarger(200, BIT), act.Resubmit(None, 2), act.Output(2))
+    ending = flow(2, 5, match(reg1=(0, 1)), act.Exit())
+    passing = flow(2, 4, Match(), act.Output(3))
+    assert ports(run(act.Resubmit(None, 1), act.Output(4), more=(lengths, ending, passing))) == [4]
 
 
 def test_a_ttl_that_runs_out_behind_check_pkt_larger_ends_that_flow_only(
