@@ -1,6 +1,7 @@
 """IPv6 on the real lab: delivered, and every configuration fault named right, while the tenant notices nothing."""
 
 import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +12,14 @@ from itertools import count
 
 import pytest
 from scapy.layers.inet import UDP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import ICMPv6ND_NS, IPv6
 from scapy.layers.l2 import Ether
 from vtrace_program import FrameSender, Json, Vtrace, pauses
 
 from vtrace_ovs.lab.faults import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.traffic import RunningTraffic, TrafficProtocol, TrafficRequest
-from vtrace_ovs.model.packet import IpFamily
+from vtrace_ovs.model.packet import Fragment, IpFamily
 
 SOURCE, DESTINATION = "fd00:0:0:1::11", "fd00:0:0:2::22"
 PORTS = {TrafficProtocol.ICMP: None, TrafficProtocol.TCP: 443, TrafficProtocol.UDP: 5000}
@@ -46,8 +47,9 @@ def wanted(protocol: TrafficProtocol) -> str:
     return f"{WORDS[protocol]},ipv6_src={SOURCE},ipv6_dst={DESTINATION}{port}"
 
 
-def traced(program: Vtrace, protocol: TrafficProtocol, *scope: str) -> Json:
-    done = program("run", wanted(protocol), "--from", "blue-web1", "-n", "4", "-t", "10", "-o", "json", *scope)
+def traced(program: Vtrace, protocol: TrafficProtocol, *scope: str, packets: int = 4) -> Json:
+    count = ("-n", str(packets), "-t", "10")
+    done = program("run", wanted(protocol), "--from", "blue-web1", *count, "-o", "json", *scope)
     document: Json = json.loads(done.stdout)
     return document
 
@@ -101,15 +103,16 @@ def test_a_fault_in_the_way_of_ipv6_is_named(lab: Lab, program: Vtrace, expected
     assert not any(word in verdict["tenant_sentence"] for word in ("br-int", "vr-blue", "table"))
 
 
-def test_a_hop_limit_of_one_ends_at_the_router(lab: Lab, program: Vtrace) -> None:
+@contextmanager
+def repeating(lab: Lab, packet: IPv6, seconds: float) -> Iterator[None]:
+    """The same packet from blue-web1 to its gateway, again and again."""
     vm = lab.base.vm("blue-web1")
-    packet = IPv6(src=SOURCE, dst=DESTINATION, hlim=1) / UDP(sport=4000, dport=5000)
     frame = bytes(Ether(src=vm.mac, dst=lab.base.subnet_of(vm).gateway_mac) / packet)
     over = threading.Event()
 
     def send() -> None:
         sender = FrameSender(lab, "blue-web1")
-        for _ in pauses(0.04):
+        for _ in pauses(seconds):
             sender.send(frame)
             if over.is_set():
                 break
@@ -118,9 +121,14 @@ def test_a_hop_limit_of_one_ends_at_the_router(lab: Lab, program: Vtrace) -> Non
     with ThreadPoolExecutor(1) as pool:
         pool.submit(send)
         try:
-            document = traced(program, TrafficProtocol.UDP)
+            yield
         finally:
             over.set()
+
+
+def test_a_hop_limit_of_one_ends_at_the_router(lab: Lab, program: Vtrace) -> None:
+    with repeating(lab, IPv6(src=SOURCE, dst=DESTINATION, hlim=1) / UDP(sport=4000, dport=5000), 0.04):
+        document = traced(program, TrafficProtocol.UDP)
     assert document["verdict"]["code"] == "ttl-expired"
     assert document["verdict"]["culprit"]["bridge"] == "gw1/vr-blue"
 
@@ -165,3 +173,37 @@ def test_the_walk_of_an_ipv6_packet_is_that_of_open_vswitch(lab: Lab, program: V
     document = json.loads(done.stdout)
     assert done.returncode == 0, done.stdout
     assert [one["agrees"] for one in document["against_ovs"]] == [True, True, True]
+
+
+@contextmanager
+def pinging(lab: Lab, *options: str) -> Iterator[None]:
+    command = [*lab.vms["blue-web1"].prefix, "ping", "-6", "-q", "-i", "0.1", "-w", "20", *options, DESTINATION]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as ping:
+        try:
+            yield
+        finally:
+            ping.kill()
+
+
+def test_fragments_of_ipv6_are_colored_once_one_is_seen_and_a_rule_they_fail_is_named(
+    lab: Lab, program: Vtrace
+) -> None:
+    """Open vSwitch shows later ones as protocol 44, which the rule that permits ICMPv6 does not match."""
+    with pinging(lab, "-s", "4000"):
+        document = traced(program, TrafficProtocol.ICMP, packets=40)
+    verdict = document["verdict"]
+    assert (verdict["disposition"], verdict["code"]) == ("DROPPED", "security-default-deny")
+    assert verdict["culprit"]["bridge"] == "cs3/br-int"
+    assert any("It is a fragment" in fact["sentence"] for fact in verdict["evidence"])
+    with program.store() as store:
+        kinds = {record.headers.fragment for record in store.records(document["task"]["id"])}
+    assert kinds == {Fragment.FIRST, Fragment.LATER}
+
+
+def test_a_next_hop_that_answers_no_solicitation_is_named_as_what_may_be_the_cause(lab: Lab, program: Vtrace) -> None:
+    question = IPv6(src=SOURCE, dst="ff02::1:ff00:99") / ICMPv6ND_NS(tgt="fd00:0:0:1::99")
+    with repeating(lab, question, 0.5):
+        done = program("run", wanted(TrafficProtocol.UDP), "--from", "blue-web1", "-t", "4", "-o", "json")
+    verdict = json.loads(done.stdout)["verdict"]
+    assert (verdict["disposition"], verdict["code"]) == ("UNSEEN", "neighbour-unresolved")
+    assert "who has fd00:0:0:1::99" in verdict["operator_sentence"]

@@ -110,7 +110,9 @@ _TWINS = Evidence(
 
 
 _FRAGMENT = Evidence(
-    "It is a fragment: flows that match ports do not match it, since fragments have none for Open vSwitch.", True
+    "It is a fragment: for Open vSwitch it has no ports (a later one of IPv6 is of protocol 44), so flows that match "
+    "these do not match it.",
+    observed=True,
 )
 
 

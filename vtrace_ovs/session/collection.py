@@ -5,13 +5,10 @@ from dataclasses import replace
 
 from vtrace_ovs.diagnosis.conclusion import conclude
 from vtrace_ovs.diagnosis.scene import Scene
-from vtrace_ovs.filters import accepts
 from vtrace_ovs.instrumentation.cookies import GENERATION_SHIFT, is_ours
 from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.instrumentation.reading import read_log
-from vtrace_ovs.instrumentation.rivals import with_fragments
 from vtrace_ovs.model.flow import BridgeTables, Flow
-from vtrace_ovs.model.oxm import IN_PORT
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.records import PacketInRecord
 from vtrace_ovs.model.topology import BridgeId, Topology
@@ -32,6 +29,7 @@ from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import BridgeRead, FlowsNamed, PacketInReceived
 from vtrace_ovs.session.faults import confined, unjudged
 from vtrace_ovs.session.judging import counted_by, judge, samples_of, scene_of
+from vtrace_ovs.session.listening import hear, listeners, widen
 from vtrace_ovs.session.naming import Naming
 from vtrace_ovs.session.overlaps import enters, enters_for, own_ways
 from vtrace_ovs.session.runs import Stage, TaskRun
@@ -143,8 +141,8 @@ class Collection:
             return ()
         state.took_copy(plan, event.at)
         if reading.probe.kind in (ProbeKind.ASKED, ProbeKind.FRAGMENT):
-            for run in _listeners(event, runs):
-                self._hear(run, event, runs)
+            for run in listeners(event, runs):
+                self._deployment.stale |= hear(run, event, runs, self._fleet.topology)
             return ()
         owners = [run for run in runs if self._may_own(run, reading.slot, event.at)]
         for run in owners:
@@ -158,6 +156,8 @@ class Collection:
         commands: list[Command] = []
         for run in (one for one in owners if one.stage in EVIDENCE_STAGES):
             with confined(run):
+                if needs_joining(run.task.request.filter, event.headers):
+                    self._deployment.stale |= widen(run, event.headers, runs, self._fleet.topology)
                 record = record or record_of(event, reading, state.bridge, self._fleet.topology)
                 commands.extend(self._record(run, record, event.at))
         return tuple(commands)
@@ -193,20 +193,6 @@ class Collection:
         new = wider or yielded or marks
         if new != marks:
             self._deployment.marks, self._deployment.stale = new, True
-
-    def _hear(self, run: TaskRun, event: PacketInReceived, runs: tuple[TaskRun, ...]) -> None:
-        """A sender asks for a neighbour, or sends a fragment; fragments of the task are colored from now on."""
-        if event.headers.question is not None:
-            run.hear(event.headers.question, event.at)
-        if run.traffic.fragments or not accepts(run.task.request.filter, event.headers):
-            return
-        others = (other.traffic for other in runs if other is not run and other.instrumented)
-        wider = with_fragments(run.traffic, others, self._fleet.topology)
-        if wider is None:
-            run.note("fragments of this traffic were not traced: those of another task look the same")
-        else:
-            run.note("this traffic has fragments; those before the first one was seen were not traced")
-            run.armed_traffic, self._deployment.stale = wider, True
 
     def _record(self, run: TaskRun, record: PacketInRecord, at: float) -> tuple[Command, ...]:
         if run.partners:
@@ -381,12 +367,6 @@ class Collection:
             run.calm_scene = replace(run.scene, copies_lost={}) if run.scene.copies_lost else None
             run.scene_version = self._fleet.version
         return run.scene
-
-
-def _listeners(event: PacketInReceived, runs: tuple[TaskRun, ...]) -> Iterator[TaskRun]:
-    """The tasks that color at the port a packet came by."""
-    port = dict(event.packet_in.metadata).get(IN_PORT, 0)
-    return (run for run in runs if run.coloring and port in run.traffic.ofports(event.bridge))
 
 
 def _observed(group: PacketGroup, occurrence: int) -> Trajectory | None:

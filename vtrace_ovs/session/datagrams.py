@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from vtrace_ovs.filters import accepts
 from vtrace_ovs.model.filter import Filter
-from vtrace_ovs.model.packet import Fragment, Headers
+from vtrace_ovs.model.packet import Fragment, Headers, IpFamily
 from vtrace_ovs.model.records import Loc, PacketInRecord
 
 MOST_WAITING = 512
@@ -15,7 +15,10 @@ MOST_WAITING = 512
 def needs_joining(traffic: Filter, headers: Headers) -> bool:
     """Whether a packet is a fragment that a filter cannot judge by what Open vSwitch sees of it."""
     upper = (traffic.source_port, traffic.destination_port, traffic.icmp_type, traffic.icmp_code)
-    return headers.fragment is not Fragment.NO and any(value is not None for value in upper)
+    named = any(value is not None for value in upper) or (
+        traffic.family is IpFamily.IPV6 and traffic.protocol is not None  # later ones are of protocol 44
+    )
+    return named and headers.fragment is not Fragment.NO
 
 
 @dataclass(slots=True)

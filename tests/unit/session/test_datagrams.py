@@ -4,7 +4,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from vtrace_ovs.model.filter import Filter
-from vtrace_ovs.model.packet import FiveTuple, Fragment, Headers
+from vtrace_ovs.model.packet import FiveTuple, Fragment, Headers, IpFamily
 from vtrace_ovs.model.records import Loc, PacketInRecord
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.datagrams import MOST_WAITING, Datagrams, needs_joining
@@ -43,6 +43,7 @@ def test_only_fragments_of_a_filter_with_ports_need_joining() -> None:
     assert needs_joining(TRAFFIC, FIRST)
     assert not needs_joining(TRAFFIC, whole)
     assert not needs_joining(Filter("udp", protocol=17), LATER)
+    assert needs_joining(Filter("udp6", protocol=17, family=IpFamily.IPV6), LATER), "those of IPv6 are of protocol 44"
 
 
 def test_later_fragments_are_those_of_a_first_one_with_the_right_ports(datagrams: Datagrams) -> None:
