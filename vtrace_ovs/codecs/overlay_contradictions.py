@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from vtrace_ovs.model.overlay import Overlay, OverlayVm, ServerRole, Tenant
+from vtrace_ovs.model.overlay import NatKind, Overlay, OverlayVm, ServerRole, Tenant
 
 MAX_INTERFACE_NAME = 15
 
@@ -28,6 +28,7 @@ def contradictions(overlay: Overlay) -> Iterator[str]:
             yield f"rate limit: no VM {limit.vm!r}"
     for tenant in overlay.tenants:
         yield from _tenant(tenant)
+        yield from _nat(tenant)
         for vm in tenant.vms:
             yield from _vm(vm, tenant, overlay)
 
@@ -76,6 +77,20 @@ def _tenant(tenant: Tenant) -> Iterator[str]:
     for route in tenant.routes:
         if route.subnet is not None and route.subnet not in subnets:
             yield f"tenant {tenant.name}: route {route.prefix}: no subnet {route.subnet!r}"
+
+
+def _nat(tenant: Tenant) -> Iterator[str]:
+    where = f"tenant {tenant.name}: NAT rule"
+    vms = {vm.address for vm in tenant.vms}
+    asked = (filter(None, (str(rule.outside), rule.protocol, rule.port)) for rule in tenant.nat)
+    yield from _repeated(f"{where} for", (" ".join(map(str, words)) for words in asked))
+    for rule in tenant.nat:
+        within = next((subnet for subnet in tenant.subnets if rule.outside in subnet.prefix), None)
+        if within is not None:
+            yield f"{where} {rule.number}: {rule.outside} is in subnet {within.name}, so no router is asked for it"
+        for prefix in () if rule.kind is NatKind.SNAT else rule.inside:
+            if prefix.network_address not in vms:
+                yield f"{where} {rule.number}: no VM has {prefix.network_address}"
 
 
 def _vm(vm: OverlayVm, tenant: Tenant, overlay: Overlay) -> Iterator[str]:

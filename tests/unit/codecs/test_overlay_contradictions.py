@@ -98,3 +98,20 @@ def test_a_tenants_name_must_fit_its_vrouter(overlay: Overlay) -> None:
 def test_a_rate_limit_is_about_a_vm_that_exists(overlay: Overlay) -> None:
     broken = replace(overlay, rate_limits=(RateLimit("ghost", 1, 1),))
     assert list(contradictions(broken)) == ["rate limit: no VM 'ghost'"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"inside": (IPv4Network("10.1.2.99/32"),)}, "tenant green: NAT rule 2: no VM has 10.1.2.99"),
+        ({"outside": IPv4Address("10.1.1.99")}, "10.1.1.99 is in subnet web"),
+        ({"outside": IPv4Address("203.0.113.1")}, "is given 2 times"),
+    ],
+)
+def test_a_translation_must_lead_from_outside_to_a_vm(change: dict[str, object], sentence: str) -> None:
+    natted = load_topology("nat")
+    (green,) = natted.tenants
+    assert list(contradictions(natted)) == []
+    first, second, *others = green.nat
+    changed = replace(green, nat=(first, replace(second, **change), *others))  # type: ignore[arg-type]
+    assert len([line for line in contradictions(with_blue(natted, changed)) if sentence in line]) == 1
