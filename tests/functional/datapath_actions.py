@@ -14,7 +14,9 @@ from ipaddress import IPv4Address
 TOS = "tos"
 """The TOS byte of IPv4 and the traffic class of IPv6."""
 TOS_NAMES = {"ipv4.tos": TOS, "ipv6.tclass": TOS}
-CONTROLLER_COPY = re.compile(r"sample\(sample=100\.0%,actions\(meter\(\d+\),userspace\(.*controller_id=30292,.*\)\)\)")
+CONTROLLER_COPY = re.compile(
+    r"sample\(sample=100\.0%,actions\(meter\(\d+\),userspace\(.*rule_cookie=0x5654[0-9a-f]{12},.*max_len=192.*\)\)\)"
+)
 NUMBERED = re.compile(r"recirc(\(0x[0-9a-f]+\)|_id=\d+)")
 EXPIRED = re.compile(r"(controller\(reason=2,.*rule_cookie=)0x[0-9a-f]+")
 FINAL = ("meter(", "ct(", "trunc(")
@@ -29,12 +31,14 @@ State = Mapping[str, str]
 class Departure:
     """One thing that happens to the packet, under which conditions, and the packet it happens to.
 
-    ``rewritten`` are the fields written so far or known from the beginning; ``tags`` the headers pushed and popped.
+    ``rewritten`` are the fields written so far or known from the beginning; ``tags`` the headers pushed and popped,
+    ``passed`` what it went through that cannot be undone.
     """
 
     action: str
     rewritten: frozenset[tuple[str, str]]
     tags: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()
 
     @property
@@ -73,9 +77,10 @@ class _Packet:
 
     fields: dict[str, str]
     tags: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
 
     def copy(self) -> "_Packet":
-        return _Packet(dict(self.fields), self.tags)
+        return _Packet(dict(self.fields), self.tags, self.passed)
 
 
 def copies(line: str) -> int:
@@ -111,9 +116,9 @@ def _followed(line: str, packet: _Packet, inside: tuple[str, ...]) -> Iterator[D
             yield from _followed(inner[:-1], packet.copy(), inside if name == "clone" else (*inside, name))
         else:
             action = EXPIRED.sub(r"\1", NUMBERED.sub("recirc", part))
-            yield Departure(action, frozenset(packet.fields.items()), packet.tags, inside)
+            yield Departure(action, frozenset(packet.fields.items()), packet.tags, packet.passed, inside)
             if action.startswith(FINAL):
-                packet.tags += (action,)
+                packet.passed += (action,)
 
 
 def _in_clones(parts: list[str]) -> list[str]:
