@@ -30,8 +30,8 @@ ALLOWED = {
     Kind.ELSEWHERE: "conntrack fields of the megaflow",
     Kind.OTHER: "the megaflow",
     Kind.WATCHED: "the megaflow, our copies",
-    Kind.TRACED: "the megaflow, our copies, DSCP inside a tunnel toward an armed VFD",
-    Kind.FORGED: "the megaflow, our copies, DSCP",
+    Kind.TRACED: "the megaflow, our copies, DSCP inside a tunnel toward an armed VFD, isolation",
+    Kind.FORGED: "the megaflow, our copies, DSCP, isolation",
 }
 REASONS = {
     "no register is unused": "`pkt_mark` would leave through a flow that cannot be instrumented",
@@ -99,6 +99,7 @@ def _section(tally: Tally, cases: int, number: int, silences: list[str]) -> Sect
             f"Refused: {told}. {named} of {n_refused} name a flow or group in the way.",
             f"{tally.copies:,} copies; {marked}, {recirculated}.",
             "The last kind: a tenant's own use of a code point may be taken for a mark (see limitations.md).",
+            "Isolation: a drop or translation beyond a patch port may be kept from later outputs where it was not.",
             f"{len(silences)} pairs on which ovs-vswitchd hung or died could not be compared.",
         ),
     )

@@ -36,6 +36,11 @@ class Sent:
     def in_port(self) -> int:
         return int(self.fields["in_port"])
 
+    def is_of(self, source: str, destination: str, port: str) -> bool:
+        """Whether this may be a UDP packet of a task with this filter, whichever port it comes by."""
+        said = tuple(self.fields[name] for name in ("nw_src", "nw_dst", "udp_dst"))
+        return said == (source, destination, port) and self.protocol == 17
+
     @property
     def text(self) -> str:
         layer = LAYERS.get(self.protocol)

@@ -13,13 +13,6 @@ SENT = Sent({"in_port": "1", "nw_src": "10.0.1.11", "nw_dst": "10.0.2.22", "udp_
 PORTS = tuple(range(1, 6))
 
 
-def is_traced(packet: Sent, source: str, destination: str, port: str) -> bool:
-    """Whether a packet may be one of the task, at whichever port."""
-    fields = packet.fields
-    same = (fields["nw_src"], fields["nw_dst"], fields["udp_dst"]) == (source, destination, port)
-    return same and packet.protocol == 17
-
-
 @pytest.mark.usefixtures("unchanged")
 def test_every_production_flow_of_the_lab_does_the_same_while_a_task_is_armed(lab: Lab, program: Vtrace) -> None:
     lab.traffic.run(TrafficRequest("blue-web1", "blue-db2", TrafficProtocol.UDP, 5000, count=5, timeout=3))
@@ -34,7 +27,7 @@ def test_every_production_flow_of_the_lab_does_the_same_while_a_task_is_armed(la
         for bridge, of_it, plain in zip(bridges, sent, before, strict=True):
             assert bridge.carries_ours()
             for packet, then, now in zip(of_it, plain, bridge.traces(of_it), strict=True):
-                traced = is_traced(packet, "10.0.1.11", "10.0.2.22", "9")
+                traced = packet.is_of("10.0.1.11", "10.0.2.22", "9")
                 told = difference(then, now, traced=traced)
                 assert told is None, f"{bridge.name}: {packet.text}\n{told}"
                 n_copied += traced and "0x5654" in str(now)
