@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -95,3 +96,26 @@ def test_a_remote_server_tells_its_processor_time_if_it_keeps_statistics(ovs: Ov
     assert reading.cpu_seconds == pytest.approx(local.cpu_seconds, abs=0.5)
     assert (reading.megaflows, reading.masks, reading.upcalls) == (None, None, None)
     assert observe(replace(bridge, attachment=ServiceController("unix:/nowhere.sock")), TIMEOUT) is None
+
+
+def test_packet_ins_that_find_a_full_queue_are_counted(ovs: OvsInstance, bridge: Bridge) -> None:
+    """A controller that reads nothing: its socket fills up, then its queue of 100, and the rest is dropped."""
+    ovs.ofctl("del-flows", "br0")
+    ovs.ofctl("add-flow", "br0", "in_port=1,actions=controller")
+    before = observe(bridge, TIMEOUT)
+    assert before is not None
+    assert before.copies_dropped == 0
+    monitor = ["ovs-ofctl", "monitor", str(ovs.management_socket("br0")), "65534"]
+    with subprocess.Popen(monitor, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as deaf:
+        frames = ["020000000002" + "020000000001" + "0800" + "00" * 1400] * 40
+        try:
+            deadline = time.monotonic() + DEADLINE
+            assert deaf.stderr is not None
+            deaf.stderr.readline()
+            os.kill(deaf.pid, signal.SIGSTOP)
+            while (now := observe(bridge, TIMEOUT)) is not None and not now.copies_dropped:
+                assert time.monotonic() < deadline
+                ovs.appctl("netdev-dummy/receive", "p1", *frames)
+            assert now is not None
+        finally:
+            deaf.kill()

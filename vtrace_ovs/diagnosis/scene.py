@@ -41,7 +41,8 @@ class Scene:
     ``unreachable``: VFDs whose ovs-vswitchd does not answer, with the reason as a clause ("ovs-vswitchd does not
     answer on its management socket"). ``unobserved``: VFDs that run but are not instrumented, with the reason; a
     packet that goes there is never called lost. ``unlogged``: production flows at which a traced packet may end or
-    leave without a copy. ``copies_lost``: packet-in copies known to be lost per VFD.
+    leave without a copy. ``copies_lost``: packet-in copies known to be lost per VFD; ``overflowed``: those lost
+    in full queues per server, of any of its VFDs.
     ``unanswered``: addresses that the traced senders asked for again and again (ARP, ND), and how often.
     ``unsettled``: when (from, until; Unix seconds) a VFD's production tables were not those our flows were made from.
     ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
@@ -54,6 +55,7 @@ class Scene:
     unlogged: Mapping[BridgeId, frozenset[FlowKey]] = field(default_factory=dict)
     meters: tuple[MeterReading, ...] = ()
     copies_lost: Mapping[BridgeId, int] = field(default_factory=dict)
+    overflowed: Mapping[str, int] = field(default_factory=dict)
     traced: tuple[TracedCount, ...] = ()
     unanswered: Mapping[IPAddress, int] = field(default_factory=dict)
     hop_limit: int | None = None
@@ -77,7 +79,7 @@ class Scene:
     def missing_copies(self, bridge: BridgeId, *locs: Loc) -> int:
         """How many copies of these places in a VFD never arrived: known queue loss, or counted but not logged."""
         counted = sum(max(0, count.counted - count.logged) for count in self.traced_at(bridge, *locs))
-        return max(self.copies_lost.get(bridge, 0), counted)
+        return max(self.copies_lost.get(bridge, 0) + self.overflowed.get(bridge.node, 0), counted)
 
     def traced_at(self, bridge: BridgeId, *locs: Loc) -> tuple[TracedCount, ...]:
         """The counts of our flows at these places in a VFD."""
@@ -91,4 +93,5 @@ class Scene:
     def total_copies_lost(self) -> int:
         """Copies missing on all VFDs together."""
         bridges = {*self.copies_lost, *(count.bridge for count in self.traced)}
-        return sum(self.missing_copies(bridge, *Loc) for bridge in bridges)
+        known = sum(self.missing_copies(b, *Loc) - self.overflowed.get(b.node, 0) for b in bridges)
+        return known + sum(self.overflowed.values())

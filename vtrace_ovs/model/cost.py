@@ -20,7 +20,8 @@ class ServerReading:
     """One ovs-vswitchd at one moment (Unix seconds); what it could not be asked is None.
 
     ``megaflows`` and ``masks`` are there at that moment, over all its datapaths. ``upcalls`` (packets no megaflow
-    matched) and ``cpu_seconds`` (of all its threads) count since it started.
+    matched), ``cpu_seconds`` (of all its threads) and ``copies_dropped`` (packet-ins that found the queue to some
+    controller full) count since it started.
     """
 
     at: float
@@ -28,6 +29,7 @@ class ServerReading:
     masks: int | None = None
     upcalls: int | None = None
     cpu_seconds: float | None = None
+    copies_dropped: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,12 @@ class ServerCost:
     def upcalls(self) -> int | None:
         """Packets that missed every megaflow while traced; None after a restart."""
         return _count(self._before.upcalls, self._during.upcalls)
+
+    @property
+    def copies_dropped(self) -> int | None:
+        """Packet-ins dropped in its queues since before the trace, by the newest reading; None after a restart."""
+        newest = self.after or self.during or UNREAD
+        return _count(self._before.copies_dropped, newest.copies_dropped)
 
     @property
     def cpu_share(self) -> float | None:

@@ -14,12 +14,14 @@ from vtrace_ovs.errors import InfrastructureError, OvsdbError
 from vtrace_ovs.model.cost import ServerReading
 from vtrace_ovs.model.topology import Bridge, ManagementSocket, ServiceController
 from vtrace_ovs.ovsdb.client import OvsdbClient, TlsFiles
-from vtrace_ovs.ovsdb.unixctl import control_socket
+from vtrace_ovs.ovsdb.unixctl import ControlSocket, control_socket
 
 DAEMON = "ovs-vswitchd"
 CPUCLOCK_SCHED = 2
 """The clock of all threads of a process: ``~pid << 3 | 2`` (include/linux/posix-timers.h)."""
 MILLISECOND = 1e-3
+OVERFLOWS = ("rconn_overflow", "packet_in_overflow")
+"""Coverage counters of packet-ins that found a queue full: to one controller (lib/rconn.c), of the bridge (ofproto)."""
 PROCESSOR_TIME = 2
 """Its place in ``statistics:process_NAME``: virtual size, resident size, processor milliseconds, …"""
 
@@ -45,10 +47,20 @@ def _local(rundir: Path, timeout: float) -> ServerReading | None:
         with control_socket(rundir, timeout) as control:
             (show,) = control.run(("dpctl/show",))
             subtables = control.run(("dpif-netdev/subtable-lookup-prio-get",)) if in_userspace(show) else []
+            dropped = _copies_dropped(control)
     except InfrastructureError:
         return None
     megaflows, upcalls = megaflows_and_upcalls(show)
-    return ServerReading(at, megaflows, masks(show, "".join(subtables)), upcalls, _processor_seconds(rundir))
+    return ServerReading(at, megaflows, masks(show, "".join(subtables)), upcalls, _processor_seconds(rundir), dropped)
+
+
+def _copies_dropped(control: ControlSocket) -> int | None:
+    """None where these counters have other names."""
+    try:
+        counted = control.run(*(("coverage/read-counter", name) for name in OVERFLOWS))
+    except InfrastructureError:
+        return None
+    return sum(int(number) for number in counted) if all(number.strip().isdecimal() for number in counted) else None
 
 
 def _processor_seconds(rundir: Path) -> float | None:

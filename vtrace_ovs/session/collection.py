@@ -13,8 +13,9 @@ from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.records import PacketInRecord
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.model.trajectory import Trajectory
-from vtrace_ovs.model.verdict import Disposition
+from vtrace_ovs.model.verdict import Confidence, Disposition
 from vtrace_ovs.session.bridges import BridgeState, Fleet, same_tables
+from vtrace_ovs.session.code_points import make_room_for
 from vtrace_ovs.session.collecting import PacketGroup, of_task, record_of
 from vtrace_ovs.session.commands import (
     Command,
@@ -150,7 +151,7 @@ class Collection:
             run.touched = True
         if not reading.traced:
             if reading.probe.kind is ProbeKind.UNCOLORED:
-                self._uncolored(owners, event)
+                make_room_for(event.headers.dscp, owners, self._deployment)
             return ()
         record: PacketInRecord | None = None
         commands: list[Command] = []
@@ -170,29 +171,6 @@ class Collection:
         patience = self._settings.short_buffer + self._settings.long_buffer
         over = bool(run.partners) and run.closed_at is not None and at - run.closed_at >= patience
         return not over and (slot == run.slot or slot in run.partners)
-
-    def _uncolored(self, runs: list[TaskRun], event: PacketInReceived) -> None:
-        """Traffic of the filter that carries a DSCP no series exists for yet: make one, if codes are left.
-
-        A tenant that sends one of our code points itself gets it back for good: another code takes its place.
-        """
-        dscp, marks = event.headers.dscp, self._deployment.marks
-        if not runs or dscp is None or dscp in marks.series:
-            return
-        self._deployment.sent_by_tenants |= {dscp}
-        yielded = marks.without(dscp)
-        wider = None if yielded is None else yielded.with_series(dscp)
-        for run in runs:
-            if marks.mark(dscp) is not None:
-                run.mistakable = True
-                run.note(
-                    f"tenants send DSCP {dscp}, a code point of ours: packets may have lost it until we gave it back"
-                )
-            if wider is None:
-                run.note(f"packets with DSCP {dscp} were not traced: no code points are left to carry their marks")
-        new = wider or yielded or marks
-        if new != marks:
-            self._deployment.marks, self._deployment.stale = new, True
 
     def _record(self, run: TaskRun, record: PacketInRecord, at: float) -> tuple[Command, ...]:
         if run.partners:
@@ -327,6 +305,18 @@ class Collection:
         run.result = conclude(run.task.id, run.task.request, run.decisions, scene, notes)
         return SaveResult(run.result, final)
 
+    def server_observed(self, run: TaskRun) -> None:
+        """Copies that a server dropped make silence of what was silent before: packets judged by it are judged anew."""
+        overflowed = sum(run.observation.copies_dropped().values())
+        if overflowed <= run.overflowed:
+            return
+        run.overflowed, run.scene, run.dirty, run.concluded = overflowed, None, True, False
+        run.note(f"{overflowed} packet-ins were dropped in full queues on their way to controllers")
+        for group in run.groups.values():
+            for packet in tuple(group.decisions.values()):
+                if packet.verdict.confidence is not Confidence.OBSERVED:
+                    self._settle(run, group, packet.observed)
+
     @staticmethod
     def with_costs(run: TaskRun) -> tuple[Command, ...]:
         """The result again, with what the trace cost each server, if it has one and that is known."""
@@ -363,7 +353,8 @@ class Collection:
             states = self._fleet.states.items()
             profiles = {b: self.naming.told(self._profile_named(state.bridge.profile)) for b, state in states}
             hop_limit = self._deployment.marks.length + 1
-            run.scene = scene_of(self._fleet, profiles, run.meters_before, hop_limit, run.armed_at)
+            scene = scene_of(self._fleet, profiles, run.meters_before, hop_limit, run.armed_at)
+            run.scene = replace(scene, overflowed=run.observation.copies_dropped())
             run.calm_scene = replace(run.scene, copies_lost={}) if run.scene.copies_lost else None
             run.scene_version = self._fleet.version
         return run.scene

@@ -122,6 +122,8 @@ class Session:
             run.cancelled = True
         elif run is not None and isinstance(event, ServerObserved):
             run.observation.take(event.node, event.moment, event.reading)
+            with confined(run):
+                self.collection.server_observed(run)
 
     def _inventory_read(self, topology: Topology, problems: tuple[str, ...], at: float) -> tuple[Command, ...]:
         named = {bridge.id for bridge in topology.vfds()}
@@ -320,7 +322,7 @@ class Session:
         """Whoever has not said by now what the trace cost it is not waited for."""
         if run.observation.awaited and at < run.observe_until:
             return ()
-        return (*self.collection.with_costs(run), *self._ended(run, at))
+        return (*self.collection.finish(run), *self.collection.with_costs(run), *self._ended(run, at))
 
     def _observe(self, run: TaskRun, moment: Moment) -> tuple[Command, ...]:
         bridges = run.observation.ask((self.fleet.states[live].bridge for live in self.fleet.live()), moment)

@@ -42,6 +42,10 @@ class Observation:
         """A packet-in came from this server."""
         self.copies[node] += 1
 
+    def copies_dropped(self) -> dict[str, int]:
+        """The servers that dropped packet-ins in full queues since before the trace, and how many."""
+        return {cost.node: cost.copies_dropped for cost in self.costs() if cost.copies_dropped}
+
     def costs(self) -> tuple[ServerCost, ...]:
         """What is known so far, by server."""
         nodes = sorted({node for node, _ in self.readings} | set(self.copies))

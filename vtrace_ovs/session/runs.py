@@ -79,6 +79,7 @@ class TaskRun:
     invalidated: str | None = None
     faults: list[Exception] = field(default_factory=list)
     touched: bool = False
+    overflowed: int = 0
     partners: set[int] = field(default_factory=set)
     held: HeldCopies = field(default_factory=HeldCopies)
     closed_at: float | None = None

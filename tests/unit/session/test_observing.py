@@ -1,13 +1,19 @@
 """What a trace costs its servers is asked for beside the trace, and nobody waits long for it."""
 
+from dataclasses import replace
+
 from session_world import World, headers, tcp_to_db
 
 from vtrace_ovs.model.cost import Moment, ServerReading
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket
+from vtrace_ovs.model.verdict import CauseCode, Disposition
 from vtrace_ovs.session.commands import ObserveServers, Program
+from vtrace_ovs.session.events import ServerObserved
 from vtrace_ovs.session.observing import OBSERVED_SERVERS, Observation
 from vtrace_ovs.session.settings import SessionSettings
+
+PATIENCE = SessionSettings().short_buffer + SessionSettings().long_buffer + 1.0
 
 
 def bridge(node: str, name: str = "br") -> Bridge:
@@ -82,3 +88,24 @@ def test_an_answer_that_comes_late_still_counts() -> None:
     assert observation.awaited == {("s1", Moment.DURING)}
     (cost,) = observation.costs()
     assert cost.before == ServerReading(1.0, megaflows=3)
+
+
+def test_silence_is_no_loss_once_a_server_is_known_to_have_dropped_copies(world: World) -> None:
+    """The queue to us ran over, but nobody knew when the packet was judged (trap T40)."""
+    world.claim(tcp_to_db(packet_count=2))
+    reading = ServerReading(world.now, copies_dropped=7)
+    world.feed(ServerObserved(world.now, 1, Moment.BEFORE, "cs2", reading))
+    world.feed_all((world.entering(headers()), world.leaving(headers())))
+    world.wait(PATIENCE)
+    assert world.result.verdict.disposition is Disposition.LOST_ON_WIRE
+    world.feed(ServerObserved(world.now, 1, Moment.DURING, "cs2", replace(reading, copies_dropped=7)))
+    world.wait(1.0)
+    assert world.result.verdict.disposition is Disposition.LOST_ON_WIRE
+    world.feed(ServerObserved(world.now, 1, Moment.DURING, "cs2", replace(reading, copies_dropped=9)))
+    world.wait(1.0)
+    assert (world.result.verdict.disposition, world.result.verdict.code) == (
+        Disposition.INCONCLUSIVE,
+        CauseCode.EVIDENCE_LOST,
+    )
+    assert world.result.copies_lost == 2
+    assert any("2 packet-ins were dropped" in note for note in world.result.notes)

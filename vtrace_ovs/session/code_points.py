@@ -1,0 +1,28 @@
+"""Turns a DSCP that traced traffic turned out to carry into code points for it, and gives back what tenants send."""
+
+from collections.abc import Iterable
+
+from vtrace_ovs.session.deployment import Deployment
+from vtrace_ovs.session.runs import TaskRun
+
+
+def make_room_for(dscp: int | None, runs: Iterable[TaskRun], deployment: Deployment) -> None:
+    """Traffic of these tasks carries a DSCP no series exists for yet: make one, if codes are left.
+
+    A tenant that sends one of our code points itself gets it back for good: another code takes its place.
+    """
+    whose, marks = tuple(runs), deployment.marks
+    if not whose or dscp is None or dscp in marks.series:
+        return
+    deployment.sent_by_tenants |= {dscp}
+    yielded = marks.without(dscp)
+    wider = None if yielded is None else yielded.with_series(dscp)
+    for run in whose:
+        if marks.mark(dscp) is not None:
+            run.mistakable = True
+            run.note(f"tenants send DSCP {dscp}, a code point of ours: packets may have lost it until we gave it back")
+        if wider is None:
+            run.note(f"packets with DSCP {dscp} were not traced: no code points are left to carry their marks")
+    new = wider or yielded or marks
+    if new != marks:
+        deployment.marks, deployment.stale = new, True
