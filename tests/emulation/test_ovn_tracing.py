@@ -96,6 +96,19 @@ def test_with_the_southbound_database_the_acl_is_named(ovn: OvnLab, vtrace: Trac
     )
 
 
+def test_what_an_acl_rejects_is_named_where_names_are_known_and_else_left_open(ovn: OvnLab, vtrace: Tracer) -> None:
+    asking = Tracer(replace(vtrace.settings, ovn_southbound=(ovn.central.remote,)), vtrace.ovsdb)
+    wanted = f"tcp,nw_src={WEB1.address},nw_dst={DATA1.address},tp_dst=22"
+    with connecting(ovn, WEB1, DATA1.address, 22):
+        verdicts = [each.trace(wanted, packet_count=2).verdict for each in (vtrace, asking)]
+    assert [(verdict.disposition, verdict.code) for verdict in verdicts] == [
+        (Disposition.INCONCLUSIVE, CauseCode.UNKNOWN),
+        (Disposition.DROPPED, CauseCode.SECURITY_RULE_DENY),
+    ]
+    assert verdicts[1].culprit is not None
+    assert "reject to-lport" in (verdicts[1].culprit.owner or "")
+
+
 @pytest.mark.parametrize(("table", "kind"), [("Port_Binding", "logical port"), ("Multicast_Group", "multicast group")])
 def test_cookies_of_other_rows_are_named_too(ovn: OvnLab, table: str, kind: str) -> None:
     uuid = ovn.central.sbctl("--bare", "--columns=_uuid", "list", table).split()[0]

@@ -24,6 +24,8 @@ KINDS = {
 }
 LONGEST_MATCH = 240
 NAMED_DATAPATHS = 3
+REJECT = "reject {"
+"""The logical action of an ACL that rejects (ovn-sb(5), ``Logical_Flow`` actions)."""
 _COOKIE_DIGITS = 8
 
 Row = Mapping[str, Json]
@@ -107,14 +109,15 @@ def name_of_flow(found: FoundRow, flow: Row, datapaths: Sequence[Row], acl: tupl
     stage = ids.get("stage-name") or None
     of = f"stage {stage}" if stage else f"{flow.get('pipeline')} table {flow.get('table_id')}"
     logical = f"logical flow {found.uuid[:_COOKIE_DIGITS]} of {_places(datapaths)}, {of}"
+    rejects = REJECT in str(flow.get("actions"))
     if acl is not None:
-        return NamedFlow(found.cookie, stage, f"{_acl(*acl)}; {logical}")
+        return NamedFlow(found.cookie, stage, f"{_acl(*acl)}; {logical}", rejects)
     hint = hint_of(flow)
     whole = f"{logical}, priority {flow.get('priority')}, match {_shortened(flow.get('match'))}"
     if hint is not None:
-        return NamedFlow(found.cookie, stage, f"ACL {hint:08x}-…; {whole}")
+        return NamedFlow(found.cookie, stage, f"ACL {hint:08x}-…; {whole}", rejects)
     default = "the default of OVN; " if "acl" in (stage or "") else ""
-    return NamedFlow(found.cookie, stage, f"{default}{whole}")
+    return NamedFlow(found.cookie, stage, f"{default}{whole}", rejects)
 
 
 def name_of_many(cookie: int, count: int) -> NamedFlow:

@@ -1,12 +1,15 @@
 """Turns packets that were seen leaving by a port that is no wire into findings: delivered, exited, or stopped there."""
 
+from dataclasses import replace
+
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.causes import cause_of_drop
-from vtrace_ovs.diagnosis.compare import STOPPED_AT_OUTPUT
+from vtrace_ovs.diagnosis.compare import STOPPED_AT_OUTPUT, deciding_step
+from vtrace_ovs.diagnosis.drops import drop_finding
 from vtrace_ovs.diagnosis.naming import port_name
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.topology import Port, PortKind
-from vtrace_ovs.model.trajectory import DropShape, Ending, Hop
+from vtrace_ovs.model.trajectory import TO_CONTROLLER, DropShape, Ending, Hop, Step
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culprit, Disposition
 
 
@@ -86,6 +89,9 @@ def left_unnamed(case: Case) -> Finding:
     stopped = stopped_at_output(case)
     if stopped is not None:
         return stopped
+    step = deciding_step(case.hop)
+    if step is not None and step.actions == TO_CONTROLLER:
+        return _left_to_controller(case, step)
     hop, expected = case.hop, case.expected
     if expected is not None and expected.drop is DropShape.NO_LIVE_BUCKET:
         return Finding(
@@ -114,6 +120,28 @@ def left_unnamed(case: Case) -> Finding:
         confidence=Confidence.UNDECIDED,
         particulars=Particulars(place=str(hop.bridge), detail=f": it left by {where}, and was not seen again"),
         evidence=(seen(f"{hop.bridge} logged the packet just before it left by {where}."),),
+    )
+
+
+def _left_to_controller(case: Case, step: Step) -> Finding:
+    """The flow gives the packet to the bridge's own controller only: its fate is known where the flow rejects."""
+    came = f"{case.hop.bridge} logged the packet at the flow that leaves it to the bridge's controller."
+    found = drop_finding(case, step, DropShape.EXPLICIT_DROP, Confidence.INFERRED, (seen(came),))
+    if case.scene.profile(case.hop.bridge).rejects(step.cookie):
+        return found
+    owner = found.culprit.owner if found.culprit is not None else None
+    whose = f" (owner: {owner})" if owner is not None else ""
+    left = (
+        f": its flow in table {step.table_id}{whose} leaves it to the bridge's controller, which may answer, forward "
+    )
+    return replace(
+        found,
+        disposition=Disposition.INCONCLUSIVE,
+        code=CauseCode.UNKNOWN,
+        confidence=Confidence.UNDECIDED,
+        particulars=Particulars(place=str(case.hop.bridge), detail=f"{left}or discard it"),
+        drop=None,
+        near_misses=(),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 
+from vtrace_ovs.instrumentation.entrance import ENTRY_TABLE
 from vtrace_ovs.instrumentation.outlets import leave, marking_ports, turn
 from vtrace_ovs.instrumentation.probes import Egress
 from vtrace_ovs.instrumentation.reach import group_targets, written
@@ -90,7 +91,7 @@ class Splicer:
         shape = self._shape(flow)
         complete = not self._hidden(flow)
         if shape is Shape.TO_CONTROLLER:
-            return Spliced(self._handed_over(flow, self.site.book.outlet(flow, 0, Egress())), complete)
+            return Spliced(self._handed_over(flow, self.site.book.outlet(flow, 0, Egress(OFPP_CONTROLLER))), complete)
         if self._runs_itself(flow):
             return self._left_alone(flow, shape, conclusive=conclusive)
         if shape is Shape.DEAD_END:
@@ -133,6 +134,9 @@ class Splicer:
         """Let the flow itself run: a production controller reads cookie and reason of the flow that sent a packet."""
         state = self.site.state
         again = Resubmit(None, flow.table_id)
+        hide, show = self._hiding()
+        if hide and flow.table_id != ENTRY_TABLE:  # there, a packet without any state would be colored again
+            return apply(*log, *hide, again, *show)
         return apply(*log, state.set_traced(traced=False), again, state.set_traced(traced=True))
 
     def _spliced(self, flow: Flow, shape: Shape) -> Iterator[Instruction]:

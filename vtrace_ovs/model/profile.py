@@ -51,11 +51,15 @@ class StageRule:
 
 @dataclass(frozen=True, slots=True)
 class NamedFlow:
-    """What that database says of flows with this cookie: the name of their stage, if they have one, and their owner."""
+    """What that database says of flows with this cookie: the name of their stage, if they have one, and their owner.
+
+    ``rejects``: they have the bridge's controller discard packets and tell the sender so.
+    """
 
     cookie: int
     stage: str | None
     owner: str
+    rejects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,11 @@ class PipelineProfile:
 
     def _named(self, cookie: int | None) -> NamedFlow | None:
         return next((said for said in self.named if said.cookie == cookie), None)
+
+    def rejects(self, cookie: int | None) -> bool:
+        """Whether flows with this cookie are known to have packets rejected."""
+        said = self._named(cookie)
+        return said is not None and said.rejects
 
     def table(self, table_id: int) -> TableRole | None:
         """The role of a table, if the profile names it."""

@@ -9,6 +9,9 @@ from vtrace_ovs.model.packet import FiveTuple, Headers, Tunnel
 from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.topology import BridgeId
 
+TO_CONTROLLER = "controller"
+"""The actions of an observed step that left the packet to the bridge's own controller, and to nobody else."""
+
 
 class Origin(Enum):
     """Whether packets were seen on this way, or the stored tables say they would take it."""

@@ -55,6 +55,11 @@ def test_without_the_northbound_database_the_hint_and_the_logical_match_are_said
     assert owner.endswith('priority 2003, match "ip4"')
 
 
+@pytest.mark.parametrize(("actions", "rejects"), [("reg0 = 0; reject { next; };", True), ("/* drop */", False)])
+def test_an_acl_that_rejects_is_known_by_its_logical_action(actions: str, rejects: bool) -> None:
+    assert name_of_flow(FOUND, {**flow(), "actions": actions}, (SWITCH,), None).rejects is rejects
+
+
 def test_an_acl_stage_without_an_acl_is_the_default() -> None:
     assert name_of_flow(FOUND, flow(hint=None), (SWITCH,), None).owner.startswith("the default of OVN; logical flow")
 

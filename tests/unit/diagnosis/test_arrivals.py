@@ -1,11 +1,16 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from vtrace_ovs.diagnosis.rules import diagnose
 from vtrace_ovs.diagnosis.scene import Scene
+from vtrace_ovs.model.flow import FlowKey
+from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.packet import Tunnel
-from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Trajectory
+from vtrace_ovs.model.profile import NamedFlow, PipelineProfile, Stage, StageRule
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.trajectory import TO_CONTROLLER, DropShape, Ending, Hop, Step, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition, Verdict
 
 MakeHop = Callable[..., Hop]
@@ -95,3 +100,17 @@ def test_a_group_without_a_live_bucket(hop: MakeHop, way: Way, foresee: Foresee,
     for observed in (way(Ending.UNKNOWN, hop("cs1/br-int", 1)), way(Ending.OPEN, hop("cs1/br-int", 1, "in"))):
         verdict = diagnose(observed, predicted, scene)
         assert summary(verdict) == (Disposition.DROPPED, CauseCode.NO_LIVE_BUCKET, Confidence.INFERRED)
+
+
+def test_what_a_flow_leaves_to_the_controller_is_not_known_unless_it_rejects(
+    hop: MakeHop, way: Way, scene: Scene, profile: PipelineProfile
+) -> None:
+    step = Step(20, FlowKey(20, 9, Match()), 0x51, TO_CONTROLLER)
+    observed = way(Ending.UNKNOWN, hop("cs2/br-int", 1, "in out", step))
+    verdict = diagnose(observed, None, scene)
+    assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.UNKNOWN, Confidence.UNDECIDED)
+    assert "security group rule 1" in verdict.operator_sentence
+    assert "vm-cs2" not in verdict.operator_sentence, "it was not handed to the addressee"
+    named = replace(profile, stages=(StageRule("acl", Stage.SECURITY),), named=(NamedFlow(0x51, "acl", "ACL 1", True),))
+    rejected = diagnose(observed, None, replace(scene, profiles={BridgeId("cs2", "br-int"): named}))
+    assert summary(rejected) == (Disposition.DROPPED, CauseCode.SECURITY_RULE_DENY, Confidence.INFERRED)

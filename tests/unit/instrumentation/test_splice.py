@@ -262,6 +262,16 @@ def test_a_production_controller_is_served_by_the_flow_itself(site: Site, action
     ]
 
 
+def test_what_a_controller_gets_is_known_to_be_its_and_carries_no_state_of_ours(site: Site) -> None:
+    marked = replace(site, state=StateField(PKT_MARK))
+    whole = SubField(PKT_MARK, 0, 32)
+    hidden = [Push(whole), SetField(PKT_MARK, 0, PKT_MARK.full_mask), Resubmit(None, 4), Pop(whole)]
+    (only,) = Splicer.of(marked, {}).splice(flow(applied(Controller(0))), conclusive=True).instructions
+    assert isinstance(only, ApplyActions)
+    assert shape(only.actions) == ["log", *hidden]
+    assert [probe.out_port for probe in marked.book.all()] == [OFPP_CONTROLLER]
+
+
 def test_a_state_that_outlives_the_bridge_is_put_away_around_every_output(site: Site) -> None:
     marked = replace(site, state=StateField(PKT_MARK))
     whole = SubField(PKT_MARK, 0, 32)
