@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("unchanged")
 @contextmanager
 def sending(lab: Lab, protocol: TrafficProtocol, dscp: int = 0) -> Iterator[RunningTraffic]:
     request = TrafficRequest(
-        *("blue-web1", "blue-db2", protocol, PORTS[protocol]), rate=25, count=0, dscp=dscp, family=IpFamily.IPV6
+        *("blue-web1", "blue-db2", protocol, PORTS[protocol]), rate=6, count=0, dscp=dscp, family=IpFamily.IPV6
     )
     number = lab.traffic.start(request)
     running = lab.traffic.running(number)
@@ -57,7 +57,7 @@ def traced(program: Vtrace, protocol: TrafficProtocol, *scope: str, packets: int
 def test_traffic_over_ipv6_is_followed_to_its_vm_which_gets_it_as_it_was_sent(lab: Lab, program: Vtrace) -> None:
     for protocol, dscp in ((TrafficProtocol.TCP, 34), (TrafficProtocol.ICMP, 10)):
         request = TrafficRequest(
-            *("blue-web1", "blue-db2", protocol, PORTS[protocol]), rate=25, count=0, dscp=dscp, family=IpFamily.IPV6
+            *("blue-web1", "blue-db2", protocol, PORTS[protocol]), rate=6, count=0, dscp=dscp, family=IpFamily.IPV6
         )
         number = lab.traffic.start(request)
         document = traced(program, protocol)

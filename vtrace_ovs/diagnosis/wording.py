@@ -80,8 +80,8 @@ WORDINGS = {
         "The tenant sends less, or the limit is raised.",
     ),
     CauseCode.TTL_EXPIRED: Wording(
-        "Its TTL runs out in {place}{detail}.",
-        "Your traffic passes more routers than its time-to-live allows; check for a routing loop or a low TTL.",
+        "Its TTL (IPv6: hop limit) runs out in {place}{detail}.",
+        "Your traffic passes more routers than its TTL or hop limit allows; check for a routing loop or a low TTL.",
         "Look for a routing loop; otherwise the sender uses a greater TTL.",
     ),
     CauseCode.OUTPUT_TO_INGRESS: Wording(

@@ -4,6 +4,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from vtrace_ovs.filters import accepts
+from vtrace_ovs.instrumentation.fragments import IPV6_FRAGMENT
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.packet import Fragment, Headers, IpFamily
 from vtrace_ovs.model.records import Loc, PacketInRecord
@@ -16,7 +17,8 @@ def needs_joining(traffic: Filter, headers: Headers) -> bool:
     """Whether a packet is a fragment that a filter cannot judge by what Open vSwitch sees of it."""
     upper = (traffic.source_port, traffic.destination_port, traffic.icmp_type, traffic.icmp_code)
     named = any(value is not None for value in upper) or (
-        traffic.family is IpFamily.IPV6 and traffic.protocol is not None  # later ones are of protocol 44
+        # Later ones are of protocol 44; a filter that asks for that one sees them itself.
+        traffic.family is IpFamily.IPV6 and traffic.protocol not in (None, IPV6_FRAGMENT)
     )
     return named and headers.fragment is not Fragment.NO
 

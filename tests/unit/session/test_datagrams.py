@@ -44,6 +44,7 @@ def test_only_fragments_of_a_filter_with_ports_need_joining() -> None:
     assert not needs_joining(TRAFFIC, whole)
     assert not needs_joining(Filter("udp", protocol=17), LATER)
     assert needs_joining(Filter("udp6", protocol=17, family=IpFamily.IPV6), LATER), "those of IPv6 are of protocol 44"
+    assert not needs_joining(Filter("ipv6,nw_proto=44", protocol=44, family=IpFamily.IPV6), LATER)
 
 
 def test_later_fragments_are_those_of_a_first_one_with_the_right_ports(datagrams: Datagrams) -> None:
