@@ -96,11 +96,14 @@ def clean_bridges(settings: Settings, connections: tuple[str, ...]) -> tuple[Cle
 
 
 def plans(
-    request: TraceRequest, settings: Settings, connections: tuple[str, ...]
+    request: TraceRequest, settings: Settings, connections: tuple[str, ...], *, both: bool = False
 ) -> tuple[tuple[BridgePlan, ...], tuple[str, ...]]:
-    """What arming would install on every bridge that answers, and why the others do not."""
+    """What arming would install on every bridge that answers, and why the others do not; ``both``: for replies too."""
     topology = _vfds(settings, connections)
-    request = resolve(topology, request)
+    requests = [resolve(topology, request)]
+    if both:
+        require_two_ways(requests[0].filter)
+        requests.append(resolve(topology, reply_request(requests[0], 1)))
     controlled = _controller_settings(settings)
     tables: dict[BridgeId, BridgeTables] = {}
     problems: list[str] = []
@@ -114,7 +117,7 @@ def plans(
                 problems.append(f"{bridge.id} cannot be read: {error}")
         else:
             problems.append(f"{bridge.id} is remote: a dry run attaches to nothing, so its tables are not known")
-    return plan_all(topology, tables, request, controlled.instrumentation, time.time()), tuple(problems)
+    return plan_all(topology, tables, requests, controlled.instrumentation, time.time()), tuple(problems)
 
 
 def _runner(framework: str | None) -> ModuleType:

@@ -66,7 +66,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     settings = with_southbound(_listening(read_settings(), listen), ovn_sb)
     connections = ovsdb_of(settings, ovsdb)
     if dry_run:
-        raise typer.Exit(_dry_run(request, settings, connections))
+        raise typer.Exit(_dry_run(request, settings, connections, both=both))
     tracing = trace_both if both else trace
     raise typer.Exit(tracing(request, settings, connections, output=output, verbose=verbose, framework=framework))
 
@@ -139,10 +139,10 @@ def _listening(settings: Settings, option: str | None) -> Settings:
     return settings if option is None else replace(settings, listen=option)
 
 
-def _dry_run(request: TraceRequest, settings: Settings, connections: tuple[str, ...]) -> ExitCode:
+def _dry_run(request: TraceRequest, settings: Settings, connections: tuple[str, ...], *, both: bool) -> ExitCode:
     from vtrace_ovs.cli.running import plans  # noqa: PLC0415 - python-ovs is slow to import
 
-    planned, problems = plans(request, settings, connections)
+    planned, problems = plans(request, settings, connections, both=both)
     emit(plan_lines([BridgePlan(p.bridge, p.meters, (*p.sinks, *p.sources)) for p in planned]))
     for problem in problems:
         talk(f"vtrace: {problem}")
