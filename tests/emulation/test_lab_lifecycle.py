@@ -131,6 +131,8 @@ def test_a_kept_lab_serves_every_call_until_it_is_taken_down(tmp_path: Path) -> 
         with pytest.raises(UsageError, match=r"up in .* already"):
             client.up()
         assert client.traffic("blue-web1", "blue-db2", "tcp", port=443, rate=100, count=3, timeout=3).replies == 3
+        six = client.traffic("blue-web1", "blue-db2", "udp", port=5000, rate=100, count=3, timeout=3, dscp=9, ipv6=True)
+        assert (six.replies, six.received, six.dscps) == (3, 3, (9,))
         fault = client.fault("security-deny", vm="blue-db2", port=443)
         assert client.status().faults == (fault,)
         assert client.traffic("blue-web1", "blue-db2", "tcp", port=443, rate=100, count=2, timeout=0.5).received == 0

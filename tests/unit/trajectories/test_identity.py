@@ -1,5 +1,5 @@
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,3 +80,12 @@ def test_the_payload_prefix_is_what_every_hop_captures() -> None:
 def test_an_identity_is_sixteen_hexadecimal_digits() -> None:
     assert len(packet_id(BASE)) == 16
     assert int(packet_id(BASE), 16) >= 0
+
+
+def test_equal_ipv6_packets_look_the_same_unless_their_flow_label_differs() -> None:
+    """There is no IP ID to tell them apart: ``stitch`` does by occurrence, or calls them ambiguous."""
+    ends = (IPv6Address("fd00::1"), IPv6Address("fd00::2"))
+    six = replace(BASE, eth_type=0x86DD, ip_id=None, five_tuple=FiveTuple(17, *ends, 4000, 5000), flow_label=7)
+    routed = replace(six, ttl=BASE.ttl - 1 if BASE.ttl else None, dscp=46, eth_src="02:00:00:00:00:09")
+    assert packet_id(routed) == packet_id(six)
+    assert packet_id(replace(six, flow_label=8)) != packet_id(six)
