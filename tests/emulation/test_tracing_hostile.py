@@ -1,0 +1,183 @@
+"""Tenants that send whatever they like: forged marks, another's addresses, broken packets, floods of it."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import cycle
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP, IPOption
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet, Raw
+from vtrace_program import UDP as TRAFFIC
+from vtrace_program import FrameSender, Vtrace, pauses
+
+from vtrace_ovs.instrumentation.marks import MARKS_PER_SERIES, POOL_2
+from vtrace_ovs.lab.network import VM_INTERFACE, Lab
+from vtrace_ovs.model.trajectory import Ending, Origin
+from vtrace_ovs.model.verdict import CauseCode, Disposition
+
+SERIES = len(POOL_2) // MARKS_PER_SERIES
+HONEST, BROKEN, FORGED, SPOOFED = 0x1000, 0x2000, 0x3000, 0x4000
+PAIR = {"src": "10.0.1.11", "dst": "10.0.2.22"}
+PORTS = {"sport": 4000, "dport": 5000}
+CAPTURE = (
+    "import socket,sys\n"
+    "end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))\n"
+    "end.bind((sys.argv[1], 0))\n"
+    "print(flush=True)\n"
+    "while True: print(end.recv(2048).hex(), flush=True)\n"
+)
+
+pytestmark = pytest.mark.usefixtures("unchanged")
+
+
+def broken() -> list[Packet]:
+    """Packets of the traced addresses that no honest stack sends, each with an IP ID of its own."""
+    whole = UDP(**PORTS) / Raw(b"x" * 32)
+    shapes: list[tuple[dict[str, object], Packet]] = [
+        ({"ttl": 0}, whole),
+        ({"ttl": 1}, whole),
+        ({"len": 24}, whole),
+        ({"len": 2000}, whole),
+        ({"options": [IPOption(b"\x83\x07\x04\x0a\x00\x02\x01\x00")]}, whole),
+        ({"options": [IPOption(b"\x94\x04\x00\x00")]}, whole),
+        ({"frag": 2}, whole),
+        ({"frag": 0, "flags": "MF"}, whole),
+        ({"chksum": 0x1234}, whole),
+        ({"dst": "10.0.1.11"}, whole),
+        ({}, UDP(**PORTS, len=4) / Raw(b"short")),
+        ({}, UDP(**PORTS, len=60000) / Raw(b"long")),
+        ({"proto": 17}, Raw(b"\x0f\xa0\x13\x88")),
+        ({"proto": 17}, Raw(b"\x0f")),
+        ({"proto": 17}, Raw(b"")),
+        ({}, TCP(sport=4000, dport=5000, dataofs=15)),
+    ]
+    return [IP(**{**PAIR, "id": BROKEN + number, **changes}) / body for number, (changes, body) in enumerate(shapes)]
+
+
+def honest(number: int, tos: int = 0, base: int = HONEST) -> Packet:
+    return IP(**PAIR, id=base + number, tos=tos) / UDP(**PORTS) / Raw(bytes([tos]) * 24)
+
+
+@contextmanager
+def captured(lab: Lab, vm: str) -> Iterator[list[bytes]]:
+    """Every frame a VM receives while the block runs; complete after it."""
+    frames: list[bytes] = []
+    command = [*lab.vm(vm).prefix, sys.executable, "-c", CAPTURE, VM_INTERFACE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with ThreadPoolExecutor(1) as pool:
+            reader = pool.submit(lambda: [bytes.fromhex(line) for line in process.stdout or ()])
+            try:
+                yield frames
+            finally:
+                process.terminate()
+                frames += reader.result()
+
+
+def _send(lab: Lab, over: threading.Event) -> None:
+    """The honest tenant's packets, and everybody else's, in turn, until told to end."""
+    own, neighbour, stranger = (FrameSender(lab, vm) for vm in ("blue-web1", "blue-web2", "red-web1"))
+    web = lab.base.vm("blue-web1")
+    gateway = lab.base.subnet_of(web).gateway_mac
+    ether = Ether(src=web.mac, dst=gateway)
+    odd, tos = cycle(broken()), cycle(dscp << 2 for dscp in range(64))
+    red = lab.base.vm("red-web1")
+    for number, _ in enumerate(pauses(0.02)):
+        own.send(bytes(ether / honest(number % 0xFFF)))
+        own.send(bytes(ether / next(odd)))
+        forged = honest(number % 0xFFF, next(tos), SPOOFED)
+        neighbour.send(bytes(ether / forged))
+        neighbour.send(bytes(Ether(src=lab.base.vm("blue-web2").mac, dst=gateway) / forged))
+        stranger.send(bytes(Ether(src=red.mac, dst=lab.base.subnet_of(red).gateway_mac) / forged))
+        if over.is_set():
+            break
+    for sender in (own, neighbour, stranger):
+        sender.end()
+
+
+@contextmanager
+def hostile(lab: Lab) -> Iterator[None]:
+    over = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(_send, lab, over)
+        try:
+            yield
+        finally:
+            over.set()
+    sent.result()
+
+
+def test_every_packet_fares_as_the_trace_says_whatever_is_sent_around_it(lab: Lab, program: Vtrace) -> None:
+    """The destination's capture is the judge: what was called delivered is there, what was called dropped is not."""
+    watched = captured(lab, "blue-db2"), captured(lab, "red-db2")
+    with watched[0] as frames, watched[1] as others, hostile(lab), program.controller() as controller:
+        task = program.add("ip,nw_src=10.0.1.11", 80, 20, source_vm="blue-web1")
+        result = program.result(task)
+        assert controller.poll() is None
+    with program.store() as store:
+        ways = [way for way in store.trajectories(task) if way.origin is Origin.OBSERVED]
+    arrived = {Ether(frame)[IP].id for frame in frames if IP in Ether(frame)}
+    entered = {(way.hops[0].headers_in.ip_id, way.ending) for way in ways if way.hops[0].headers_in is not None}
+    assert len(ways) >= 60
+    assert {HONEST, BROKEN} == {ip_id & 0xF000 for ip_id, _ in entered if ip_id is not None}
+    for ip_id, ending in entered:
+        assert ip_id is not None
+        silent = {Ending.OPEN} if ip_id in (BROKEN, BROKEN + 1) else set()  # Open vSwitch tells nobody of a dead TTL
+        assert ending in {Ending.HANDED_TO_PORT, Ending.DROPPED} | silent, (hex(ip_id), ending)
+        if ip_id != BROKEN + 9:  # the one to itself
+            assert (ip_id in arrived) == (ending is Ending.HANDED_TO_PORT), (hex(ip_id), ending)
+        if ip_id & 0xF000 == HONEST:
+            assert ending is Ending.HANDED_TO_PORT
+    assert {group.verdict.disposition for group in result.groups} == {Disposition.DELIVERED, Disposition.DROPPED}
+    assert not any(group.verdict.code is CauseCode.INTERNAL_ERROR for group in result.groups)
+    for frame in (*frames, *others):
+        packet = Ether(frame)
+        if IP in packet and packet[IP].src == PAIR["src"] and packet[IP].id & 0xF000 in (HONEST, SPOOFED):
+            assert packet[IP].tos == bytes(packet[UDP].payload)[0], "nobody else's DSCP is touched"
+    assert not any(Ether(frame)[IP].id & 0xF000 == SPOOFED for frame in frames if IP in Ether(frame))
+
+
+def test_all_code_points_in_the_traced_traffic_neither_blind_the_trace_nor_make_it_lie(
+    lab: Lab, program: Vtrace
+) -> None:
+    """The honest packets are judged right; those that carry a mark of ours may lose it until it is given back."""
+    over = threading.Event()
+
+    def send() -> None:
+        own, web = FrameSender(lab, "blue-web1"), lab.base.vm("blue-web1")
+        ether = Ether(src=web.mac, dst=lab.base.subnet_of(web).gateway_mac)
+        tos = cycle(dscp << 2 for dscp in range(1, 64))
+        for number, _ in enumerate(pauses(0.02)):
+            own.send(bytes(ether / honest(number % 0xFFF)))
+            own.send(bytes(ether / honest(number % 0xFFF, next(tos), FORGED)))
+            if over.is_set():
+                break
+        own.end()
+
+    with captured(lab, "blue-db2") as frames, ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(send)
+        try:
+            with program.controller() as controller:
+                result = program.result(program.add(TRAFFIC, 60, 15, source_vm="blue-web1"))
+                assert controller.poll() is None
+        finally:
+            over.set()
+        sent.result()
+    assert result.verdict.disposition is Disposition.DELIVERED
+    assert {group.verdict.disposition for group in result.groups} == {Disposition.DELIVERED}
+    assert any("code point" in note for note in result.notes)
+    received = [Ether(frame)[IP] for frame in frames if IP in Ether(frame) and Ether(frame)[IP].src == PAIR["src"]]
+    honest_ones = [packet for packet in received if packet.id & 0xF000 == HONEST]
+    assert honest_ones
+    assert {packet.tos for packet in honest_ones} == {0}
+    forged = [packet for packet in received if packet.id & 0xF000 == FORGED]
+    altered = {(bytes(packet[UDP].payload)[0] >> 2, packet.tos >> 2) for packet in forged}
+    altered = {(sent, got) for sent, got in altered if sent != got}
+    assert {sent for sent, _ in altered} <= set(POOL_2), altered
+    assert len({got for _, got in altered}) <= SERIES, "what loses a code point of ours gets the DSCP of a series"
