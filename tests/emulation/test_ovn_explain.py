@@ -23,8 +23,11 @@ def test_open_vswitch_agrees_on_the_way_of_a_ping_from(ovn: OvnLab, name: str) -
         ct_state=CT_NEW | CT_TRACKED,
         against_ovs=True,
     )
-    answer = explained(request, ",".join(chassis.ovs.ovsdb for chassis in ovn.chassis.values()))
+    answer = explained(request, ",".join(chassis.ovs.ovsdb for chassis in ovn.chassis.values()), ovn.central.remote)
     forbidden = sender is BLOCKED and receiver.switch == "data"
     assert answer.result.verdict.disposition is (Disposition.DROPPED if forbidden else Disposition.DELIVERED)
+    if forbidden:
+        assert answer.result.verdict.culprit is not None
+        assert "drop to-lport" in (answer.result.verdict.culprit.owner or "")
     assert [(each.agrees, each.sentence) for each in answer.agreements if not each.agrees] == []
     assert len(answer.agreements) == len({sender.chassis, receiver.chassis})
