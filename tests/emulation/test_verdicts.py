@@ -172,7 +172,7 @@ def test_traffic_that_is_never_sent_is_unseen(vtrace: Tracer) -> None:
 
 
 def test_a_destination_nobody_answers_for_is_named_though_nothing_is_sent(lab: Lab, vtrace: Tracer) -> None:
-    fault = Fault(FaultName.NEIGHBOUR_UNRESOLVED, vm="blue-web3")
+    fault = Fault(FaultName.NEIGHBOUR_UNRESOLVED)
     with lab.faults.injected(fault), sending(lab, TrafficProtocol.UDP, destination="blue-web3"):
         result = vtrace.trace("udp,nw_src=10.0.1.11,nw_dst=10.0.1.13", trace_time=4, source_vm=SOURCE)
     assert (result.verdict.disposition, result.verdict.code) == (

@@ -41,7 +41,8 @@ class FaultName(Enum):
 class Fault:
     """A fault and where it strikes. What is None is chosen by ``resolved``.
 
-    ``vm`` is the destination, for ``rate-limit`` and ``reply-deny`` the sender. ``rate`` is in packets/s.
+    ``vm`` is the destination, for ``rate-limit``, ``reply-deny`` and ``neighbour-unresolved`` the sender. ``rate`` is
+    in packets/s.
     """
 
     name: FaultName
@@ -54,6 +55,7 @@ class Fault:
     link: str | None = None
 
 
+_OF_SENDERS = frozenset({FaultName.RATE_LIMIT, FaultName.REPLY_DENY, FaultName.NEIGHBOUR_UNRESOLVED})
 DEFAULT_PROTOCOL = "tcp"
 DEFAULT_PORT = 443
 DEFAULT_RATE = 1
@@ -75,7 +77,7 @@ def resolved(fault: Fault, overlay: Overlay) -> Fault:
     port 443; the route is that to the victim's subnet, the server the victim's, the link the first of the underlay.
     """
     vms = overlay.tenants[0].vms
-    default_vm = vms[0] if fault.name in (FaultName.RATE_LIMIT, FaultName.REPLY_DENY) else vms[-1]
+    default_vm = vms[0] if fault.name in _OF_SENDERS else vms[-1]
     names = {vm.name: vm for vm in overlay.vms()}
     vm = names.get(fault.vm or default_vm.name)
     if vm is None:
@@ -121,7 +123,7 @@ def with_fault(overlay: Overlay, fault: Fault) -> Overlay:
             return replace(overlay, rate_limits=(*others, limit))
         case FaultName.NEIGHBOUR_UNRESOLVED:
             tenant = overlay.tenant(vm.tenant)
-            vms = tuple(replace(known, resolvable=False) if known.name == vm.name else known for known in tenant.vms)
+            vms = tuple(replace(known, answered=False) if known.name == vm.name else known for known in tenant.vms)
             return _with_tenant(overlay, replace(tenant, vms=vms))
         case FaultName.VSWITCHD_DEAD | FaultName.UNDERLAY_LINK_DOWN | FaultName.NOT_SENT:
             return overlay

@@ -139,7 +139,7 @@ class Lab(AbstractContextManager["Lab"]):
         yield f"ip -6 addr add {vm.address6}/{subnet.prefix6.prefixlen} dev {VM_INTERFACE} nodad"
         yield f"ip -6 route add default via {subnet.gateway6} dev {VM_INTERFACE}"
         macs = {subnet.gateway6: subnet.gateway_mac}
-        peers = (peer for peer in self.overlay.tenant(vm.tenant).vms if peer.subnet == vm.subnet and peer.resolvable)
+        peers = (peer for peer in self.overlay.tenant(vm.tenant).vms if peer.subnet == vm.subnet)
         macs |= {peer.address6: peer.mac for peer in peers if peer is not vm}
         for address, mac in macs.items():
             if address is not None:

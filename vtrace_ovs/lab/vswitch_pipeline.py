@@ -55,6 +55,8 @@ def _vm_flows(overlay: Overlay, vm: OverlayVm) -> Iterator[FlowLine]:
         from_own = f"ipv6,{own},ipv6_src={vm.address6}"
         yield FlowLine(ANTI_SPOOFING, PRIORITY, from_own, f"goto_table:{RATE_LIMIT}", spoof)
     yield FlowLine(ANTI_SPOOFING, PRIORITY, f"arp,{own},arp_spa={vm.address}", f"goto_table:{ARP}", spoof)
+    if not vm.answered:
+        yield FlowLine(ARP, PRIORITY + 1, f"arp,in_port={port}", "drop", cookie(CookieKind.ARP, port))
     if overlay.rate_limit(vm.name) is not None:
         meter = meter_id(overlay, vm)
         yield FlowLine(
@@ -82,8 +84,7 @@ def _subnet_flows(overlay: Overlay, server: str, subnet: OverlaySubnet) -> Itera
     for vm in overlay.tenant(subnet.tenant).vms:
         if vm.subnet != subnet.name:
             continue
-        if vm.resolvable:
-            yield _arp_responder(vni, str(vm.address), vm.mac)
+        yield _arp_responder(vni, str(vm.address), vm.mac)
         yield (
             _to_port(vni, vm.mac, vm_ofport(overlay, vm))
             if vm.server == server

@@ -117,7 +117,7 @@ class OverlaySubnet:
 class OverlayVm:
     """A VM: where it is, its addresses, and the names of its security groups (of the same tenant).
 
-    ``resolvable``: its subnet's ARP responder knows it.
+    ``answered``: its server answers its ARP requests.
     """
 
     name: str
@@ -127,7 +127,7 @@ class OverlayVm:
     address: IPv4Address
     mac: str
     groups: tuple[str, ...]
-    resolvable: bool = True
+    answered: bool = True
     address6: IPv6Address | None = None
 
     @property

@@ -68,9 +68,9 @@ def test_nothing_touches_what_a_trace_needs(overlay: Overlay) -> None:
             assert flow.cookie >> 48 == 0x1AB0
 
 
-def test_a_vm_that_is_not_resolvable_is_only_missing_from_the_arp_responder(overlay: Overlay) -> None:
-    silent = with_fault(overlay, resolved(Fault(FaultName.NEIGHBOUR_UNRESOLVED, vm="blue-web3"), overlay))
+def test_a_vm_that_is_not_answered_is_dropped_before_the_arp_responder(overlay: Overlay) -> None:
+    silent = with_fault(overlay, resolved(Fault(FaultName.NEIGHBOUR_UNRESOLVED), overlay))
     healthy, broken = set(vswitch_program(overlay, "cs1").flows), set(vswitch_program(silent, "cs1").flows)
-    (missing,) = healthy - broken
-    assert (missing.table_id, missing.match) == (12, "arp,reg1=0x65,arp_op=1,arp_tpa=10.0.1.13")
-    assert not broken - healthy
+    (added,) = broken - healthy
+    assert (added.table_id, added.priority, added.match, added.actions) == (12, 101, "arp,in_port=10", "drop")
+    assert not healthy - broken
