@@ -16,23 +16,28 @@ Written by `make bench`, `make equivalence` and `make fuzz`, never by hand: ever
 last. The machines are shared and their cores noisy, so absolute times vary between runs by half and more; where a
 comparator exists it ran in the same run, and the ratio is what counts.
 """
-ORDER = ("live", "walker", "decoder", "trajectories", "ingestion", "equivalence", "fuzz")
+ORDER = ("live", "scale", "overhead", "walker", "decoder", "trajectories", "ingestion", "equivalence", "fuzz")
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One table of the page. ``key`` is its place in ``ORDER``; ``notes`` say how it was measured."""
+    """One table of the page. ``key`` is its place in ``ORDER``; ``notes`` say how it was measured.
+
+    ``chart`` is an image beside the page.
+    """
 
     key: str
     title: str
     header: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     notes: Sequence[str] = ()
+    chart: str | None = None
 
     def markdown(self) -> str:
         """The section as it stands on the page."""
         lines = [f"## {self.title}", "", _machine(), "", _row(self.header), _row("---" for _ in self.header)]
         lines += [_row(row) for row in self.rows]
+        lines += ["", f"![{self.title}]({self.chart})"] if self.chart is not None else []
         lines += ["", *(f"- {note}" for note in self.notes)] if self.notes else []
         return "\n".join(lines) + "\n"
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("live", "evidence", "walker")
+SCRIPTS = ("live", "overhead", "evidence", "walker")
 
 
 def main() -> int:

@@ -1,0 +1,169 @@
+"""Turns 10 and 1,000 simulated switches into times from a task added to armed, and the processor's share in them.
+
+Controller and database are the real ones, in this process; the switches (``simulated_switches.py``) are in another one,
+and have no datapath to wait for. ``scale.py`` runs itself once per number of switches.
+"""
+
+import importlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from page import Section, milliseconds, publish, quantile, verdict
+from simulated_switches import address, production, vtep
+
+from vtrace_ovs.controller.framework import prefer
+from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
+from vtrace_ovs.filters import trace_request
+from vtrace_ovs.model.task import Task, TaskState
+from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
+from vtrace_ovs.ovsdb.attachment import ServiceAttachment
+from vtrace_ovs.session.settings import SessionSettings
+from vtrace_ovs.storage.store import Store
+
+BARS = {10: 0.050, 1000: 0.600}
+WARM_UP = 1
+REPETITIONS = {10: 10, 1000: 5}
+ANSWER_DEADLINE = 60.0
+DEADLINE = 300.0
+VNI = 5001
+LOOK = 0.002
+ONCE = 3600.0
+NOTES = """\
+{repetitions} tasks one after another (of 1,000 switches fewer), after {warm_up} to warm up: from the row's \
+`created_at` to `armed_at`. Each reads all switches, plans, writes the intents to the database, installs sinks on all \
+switches, then sources on one, a barrier each.
+Switches are simulated in one other process: {flows} production flows each, no datapath, so nothing is \
+waited for behind a barrier.
+Share of CPU: processor time of the controller's process, all threads, in the time from added to armed."""
+
+
+def main() -> None:
+    """One process per number of switches, a table."""
+    rows = []
+    for number, bar in BARS.items():
+        done = subprocess.run([sys.executable, __file__, str(number)], stdout=subprocess.PIPE, text=True, check=True)
+        times, shares = ([float(word) for word in line.split()] for line in done.stdout.splitlines()[-2:])
+        middle = quantile(times, 0.5)
+        rows.append(
+            (
+                f"{number:,}",
+                milliseconds(middle),
+                milliseconds(max(times)),
+                f"{100 * quantile(shares, 0.5):.0f} %",
+                f"{milliseconds(bar)} ({verdict(middle, bar)})",
+            )
+        )
+    given = {"repetitions": max(REPETITIONS.values()), "warm_up": WARM_UP, "flows": len(production(0))}
+    header = ("switches", "armed, median", "slowest", "share of CPU", "bar")
+    publish(Section("scale", "Arming many switches", header, rows, NOTES.format(**given).splitlines()))
+
+
+def measure(number: int) -> None:
+    """Be a controller of so many switches, and print its times and shares."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory)
+        script = str(Path(__file__).with_name("simulated_switches.py"))
+        with subprocess.Popen(
+            [sys.executable, script, directory, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as switches:
+            if switches.stdout is None or switches.stdout.readline() != "ready\n":
+                raise SystemExit("the simulated switches did not start")
+            try:
+                control(place, number)
+            finally:
+                switches.terminate()
+
+
+def control(place: Path, number: int) -> None:
+    """Run the controller; a thread adds tasks, and ends it."""
+    prefer(None)
+    runner = importlib.import_module("vtrace_ovs.controller.runner")
+    network = topology(place, number)
+    found: list[tuple[float, float]] = []
+    with Store.open(str(place / "vtrace.db")) as store:
+        around = Surroundings(
+            store=store,
+            inventory=lambda: (network, ()),
+            probe=lambda _: "it does not answer",
+            remote=ServiceAttachment(1.0),
+            wait_round=lambda *_: True,
+            observe=lambda _: None,
+            name_flows=lambda _: (),
+        )
+        trace = threading.Thread(target=_trace, args=(store, found, REPETITIONS.get(number, min(REPETITIONS.values()))), daemon=True)
+        trace.start()
+        patient = SessionSettings(answer_deadline=ANSWER_DEADLINE)
+        runner.run(ControllerSettings(generation=1, session=patient, inventory_interval=ONCE), around)
+    kept = found[WARM_UP:]
+    print(*(f"{elapsed:.6f}" for elapsed, _ in kept))
+    print(*(f"{spent / elapsed:.4f}" for elapsed, spent in kept))
+
+
+def _trace(store: Store, found: list[tuple[float, float]], repetitions: int) -> None:
+    try:
+        found.extend(_traced(store) for _ in range(WARM_UP + repetitions))
+    except SystemExit as failed:
+        print(failed, file=sys.stderr)
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def _traced(store: Store) -> tuple[float, float]:
+    """One task: seconds from added to armed, and processor seconds meanwhile."""
+    text = f"tcp,nw_src={address(0)},nw_dst={address(1)},tp_dst=443"
+    request = trace_request(text, packet_count=1, trace_time=60, vni=None, source_vm="vm0", destination_vm=None)
+    began = time.process_time()
+    task = store.add_task(request, time.time())
+    armed = _await(store, task, lambda state: state is TaskState.ARMED or state.final)
+    spent = time.process_time() - began
+    if armed.armed_at is None or armed.state is not TaskState.ARMED:
+        raise SystemExit(f"task {task.id} is {armed.state.value}: {armed.reason}")
+    store.request_cancel(task.id)
+    _await(store, task, lambda state: state.final)
+    return armed.armed_at - armed.created_at, spent
+
+
+def _await(store: Store, task: Task, condition: Callable[[TaskState], bool]) -> Task:
+    deadline = time.monotonic() + DEADLINE
+    while (found := store.task(task.id)) is None or not condition(found.state):
+        if time.monotonic() > deadline:
+            raise SystemExit("the controller did not do what it was asked to")
+        time.sleep(LOOK)
+    return found
+
+
+def topology(place: Path, number: int) -> Topology:
+    """A VM and a tunnel port on each switch."""
+    nodes = tuple(Node(f"s{at}", "", (IPv4Address(vtep(at)),)) for at in range(number))
+    bridges = tuple(
+        Bridge(
+            BridgeId(node.name, "br"),
+            at + 1,
+            BridgeRole.VSWITCH,
+            (
+                Port(1, f"vm{at}", PortKind.EDGE, vm=f"vm{at}", addresses=(IPv4Address(address(at)),), vni=VNI),
+                Port(2, "vx", PortKind.TUNNEL),
+            ),
+            ManagementSocket(str(place / node.name / "br.mgmt")),
+        )
+        for at, node in enumerate(nodes)
+    )
+    return Topology(nodes, bridges)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        measure(int(sys.argv[1]))
+    else:
+        main()
