@@ -101,7 +101,9 @@ def control(place: Path, number: int) -> None:
             observe=lambda _: None,
             name_flows=lambda _: (),
         )
-        trace = threading.Thread(target=_trace, args=(store, found, REPETITIONS.get(number, min(REPETITIONS.values()))), daemon=True)
+        trace = threading.Thread(
+            target=_trace, args=(store, found, REPETITIONS.get(number, min(REPETITIONS.values()))), daemon=True
+        )
         trace.start()
         patient = SessionSettings(answer_deadline=ANSWER_DEADLINE)
         runner.run(ControllerSettings(generation=1, session=patient, inventory_interval=ONCE), around)
