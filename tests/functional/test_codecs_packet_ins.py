@@ -48,8 +48,9 @@ def add_meter(connection: OpenFlowPeer, burst: int = 100) -> None:
     connection.barrier()
 
 
-def inject(ovs: OvsInstance, frame: bytes = FRAME) -> None:
-    ovs.appctl("netdev-dummy/receive", "p1", frame.hex())
+def inject(ovs: OvsInstance, frame: bytes = FRAME, times: int = 1) -> None:
+    """All at once: a meter's bucket fills again while a busy machine starts the next command."""
+    ovs.appctl("netdev-dummy/receive", "p1", *[frame.hex()] * times)
 
 
 def test_a_logged_packet_arrives_whole_with_its_pipeline_fields(
@@ -94,8 +95,7 @@ def test_a_meter_caps_the_copies_and_counts_what_it_dropped(
     connection.listen(CONTROLLER_ID)
     add_meter(connection, burst=2)
     connection.modify(log_flow())
-    for _ in range(20):
-        inject(bridge)
+    inject(bridge, times=20)
     connection.barrier()
     (counters,) = openflow.meter_counters(connection.multipart(openflow.meter_stats_request).body)
     assert counters.meter_id == METER_ID
