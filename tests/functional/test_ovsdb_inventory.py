@@ -151,8 +151,8 @@ def test_a_bridge_is_read_as_vswitchd_configured_it(ovs: OvsInstance) -> None:
     }
     vm = topology.vm("vm-a")
     assert vm is not None
-    assert (vm.bridge, vm.port.ofport, vm.port.mac, vm.port.tenant, vm.port.vni, vm.port.address) == (
-        *(bridge.id, 5, "00:00:00:00:00:0a", "red", 100, ip_address("10.0.0.1")),
+    assert (vm.bridge, vm.port.ofport, vm.port.mac, vm.port.tenant, vm.port.vni, vm.port.addresses) == (
+        *(bridge.id, 5, "00:00:00:00:00:0a", "red", 100, (ip_address("10.0.0.1"),)),
     )
     patch, local = bridge.port_named("to-rtr"), bridge.port_named("br-int")
     assert patch is not None
