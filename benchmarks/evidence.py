@@ -37,7 +37,7 @@ from vtrace_ovs.model.verdict import Disposition
 from vtrace_ovs.ovsdb.inventory import read_inventory
 from vtrace_ovs.session.collecting import record_of
 from vtrace_ovs.session.events import PacketInReceived
-from vtrace_ovs.session.judging import predict
+from vtrace_ovs.session.predicting import predict
 from vtrace_ovs.storage.store import Store
 from vtrace_ovs.trajectories.stitch import Stitcher
 from vtrace_ovs.walker.network import Network

@@ -1,6 +1,8 @@
 """Wires tables, packet, walk and Open vSwitch's own trace into one explanation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,9 +28,11 @@ from vtrace_ovs.model.profile import NamedFlow
 from vtrace_ovs.model.records import Loc, PacketInRecord
 from vtrace_ovs.model.task import Task
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology, Vm
+from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import PathGroup, TaskResult, Verdict
 from vtrace_ovs.ovsdb.ofproto_trace import ofproto_trace
-from vtrace_ovs.storage.store import Store
+from vtrace_ovs.session.predicting import predict_from
+from vtrace_ovs.trajectories.stitch import stitch
 from vtrace_ovs.walker import WalkSettings, WalkStart, looked_at, walk
 
 TRACE_TIMEOUT = 10.0
@@ -68,11 +72,12 @@ class Explanation:
 
 
 class _Source(NamedTuple):
-    """Where the tables come from, and the record the packet is of, if any."""
+    """Where the tables come from, and the record the packet is of, if any, with all ``records`` of that packet."""
 
     known: Known
     task: Task | None = None
     record: PacketInRecord | None = None
+    records: tuple[PacketInRecord, ...] = ()
 
 
 def explained(request: Request, ovsdb: str | None, ovn_southbound: str | None = None) -> Explanation:
@@ -87,7 +92,11 @@ def explained(request: Request, ovsdb: str | None, ovn_southbound: str | None = 
     ct_state = request.ct_state or (record.ct_state if record is not None else 0)
     start = WalkStart(request.task_id or 0, _PACKET_ID, 0, bridge, in_port, packet.headers, packet.tunnel, ct_state)
     network = known.network()
-    way = walk(network, start, WalkSettings(assumed_ct_state=request.ct_state))
+    observed = None if (vm or request.at or request.ct_state) else _observed(source)
+    if record is None or observed is None:
+        way = walk(network, start, WalkSettings(assumed_ct_state=request.ct_state))
+    else:
+        way = predict_from(network, record, observed, source.records)
     verdict = foresee(way, Scene(known.topology, known.profiles))
     named = _named(verdict, with_southbound(read_settings(), ovn_southbound))
     if named:
@@ -142,13 +151,34 @@ def _source(request: Request, ovsdb: str | None) -> _Source:
         task = store.task(request.task_id)
         if task is None:
             raise UsageError(f"there is no task {request.task_id}: vtrace list shows those there are")
-        record = None if request.record is None else _record(store, task.id, request.record)
-        at = None if record is None else record.timestamp
-        return _Source(stored_tables(store, task.id, at, settings, connections), task, record)
+        known = partial(stored_tables, store, task.id, settings=settings, connections=connections)
+        if request.record is None:
+            return _Source(known(None), task)
+        records = store.records(task.id)
+        record = _record(records, task.id, request.record)
+        same = tuple(one for one in records if one.packet_id == record.packet_id)
+        return _Source(known(record.timestamp), task, record, same)
 
 
-def _record(store: Store, task_id: int, sequence: int) -> PacketInRecord:
-    records = {record.sequence: record for record in store.records(task_id)}
+def _observed(source: _Source) -> Trajectory | None:
+    """The way on which the record's packet was seen; equal packets have several."""
+    record = source.record
+    if record is None:
+        return None
+    wanted = (record.bridge, record.dscp_mark, record.in_port, record.timestamp)
+    ways = stitch(source.records, source.known.topology)
+    return next(
+        (
+            way
+            for way in ways
+            if any((hop.bridge, hop.dscp_mark, hop.in_port, hop.entered_at) == wanted for hop in way.hops)
+        ),
+        None,
+    )
+
+
+def _record(stored: Sequence[PacketInRecord], task_id: int, sequence: int) -> PacketInRecord:
+    records = {record.sequence: record for record in stored}
     chosen = records.get(sequence)
     if chosen is not None and chosen.loc is Loc.IN:
         return chosen

@@ -31,6 +31,11 @@ class Branch:
             return min(branch.weight for branch in self.onward)
         return _RANK[self.hop.ending or Ending.UNKNOWN], not self.names_vm
 
+    def noted(self, note: str) -> "Branch":
+        """The same branch, whose hop says this too."""
+        words = note if self.hop.note is None else f"{note}; {self.hop.note}"
+        return replace(self, hop=replace(self.hop, note=words))
+
 
 def in_reading_order(branches: Sequence[Branch]) -> tuple[Hop, ...]:
     """All hops, parents before children, with ``Hop.parent`` set. Among equals the first is last."""

@@ -7,6 +7,7 @@ state conntrack gives it, and the packet itself goes on untracked.
 from vtrace_ovs.model.actions import Conntrack, Move, Nat, SetField
 from vtrace_ovs.model.oxm import CT_MARK
 from vtrace_ovs.walker import layout
+from vtrace_ovs.walker.guide import Guide
 from vtrace_ovs.walker.nat import translate
 from vtrace_ovs.walker.state import CONNECTION, CT_NEW, CT_TRACKED, PacketState
 from vtrace_ovs.walker.undecided import Undecided, Unknown, Unsupported
@@ -16,11 +17,12 @@ _ORIGINAL_TUPLE = CONNECTION & ~_MARKS & ~layout.bits_of("ct_state", "ct_zone")
 
 
 def track(
-    state: PacketState, action: Conntrack, ct_state: int | None, ct_mark: int | None = None
+    state: PacketState, action: Conntrack, ct_state: int | None, ct_mark: int | None = None, guide: Guide | None = None
 ) -> PacketState | Undecided | None:
     """Run a ``ct`` action on ``state``: the packet that recirculates, None when none does, or why not.
 
     A new connection has mark and label 0. Of an older one the label is not known here, the mark is if ``ct_mark`` is.
+    ``guide`` may know what ``nat`` writes.
     """
     if ct_state is None and action.table_id is not None:
         return Unknown("what connection tracking says of this packet is not known")
@@ -51,6 +53,6 @@ def track(
         recirculated.unknown = recirculated.unknown & ~layout.bits_of("ct_zone", "ct_state") | _ORIGINAL_TUPLE
         for nested in action.nested:
             if isinstance(nested, Nat):
-                translate(recirculated, nested, ct_state)
+                translate(recirculated, nested, ct_state, guide)
     state.clear_connection()
     return recirculated

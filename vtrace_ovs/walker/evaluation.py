@@ -7,6 +7,7 @@ Source: ``ofproto/ofproto-dpif-xlate.c`` of Open vSwitch 3.1; every rule here is
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.walker.entry import Entry, Lookup, Operation
 from vtrace_ovs.walker.execution import translate
+from vtrace_ovs.walker.guide import Guide
 from vtrace_ovs.walker.network import BridgeView
 from vtrace_ovs.walker.state import PacketState
 from vtrace_ovs.walker.translation import Translation
@@ -16,13 +17,19 @@ MAX_PASSES = 256
 
 
 def evaluate(
-    view: BridgeView, state: PacketState, length: int, ct_state: int | None, ct_mark: int | None = None
+    view: BridgeView,
+    state: PacketState,
+    length: int,
+    ct_state: int | None,
+    ct_mark: int | None = None,
+    guide: Guide | None = None,
 ) -> Visit:
     """Translate a packet at table 0 of a bridge. ``state`` is consumed.
 
     ``length`` is the frame's length in bytes; ``ct_state`` is what connection tracking says of the packet, None when
     nobody knows: then a packet that would recirculate through ``ct`` stops there, undecided. ``ct_mark`` is the mark of
-    its connection, if that is not a new one, in every zone; None when nobody knows.
+    its connection, if that is not a new one, in every zone; None when nobody knows. ``guide`` says what hashes choose
+    and ``nat`` writes where the tables leave it open.
     """
     forks = [Fork(0, state)]
     emissions: list[Emission] = []
@@ -33,7 +40,7 @@ def evaluate(
         passes += 1
         fork = forks.pop(0)
         before = len(fork.found)
-        run = Translation(view, fork, length, ct_state, ct_mark)
+        run = Translation(view, fork, length, ct_state, ct_mark, guide)
         translate(run)
         if not run.ended and not run.emissions and not run.forks:
             _explain_silence(run)

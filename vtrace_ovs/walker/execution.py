@@ -194,7 +194,7 @@ def _may_exit(run: Translation, action: act.CheckPacketLarger, rest: tuple[Opera
     fork = Fork(
         frame.table_id, run.state.copy(), run.found.copy(), run.keys.copy(), run.meters.copy(), run.recirculations
     )
-    trial = Translation(run.view, fork, run.length, run.ct_state, run.ct_mark)
+    trial = Translation(run.view, fork, run.length, run.ct_state, run.ct_mark, run.guide)
     trial.resubmits = run.resubmits
     trial.frames = [Frame(iter(rest), frame.table_id, frame.depth, frame.step, End.CLONE, run.state.copy())]
     trial.state.write(action.destination, 1)
@@ -218,7 +218,7 @@ def _resubmit(run: Translation, action: act.Resubmit, frame: Frame) -> None:
 
 
 def _track(run: Translation, action: act.Conntrack, frame: Frame) -> None:
-    outcome = conntrack.track(run.state, action, run.ct_state, run.ct_mark)
+    outcome = conntrack.track(run.state, action, run.ct_state, run.ct_mark, run.guide)
     match outcome:
         case Unsupported() | Unknown():
             run.leave_open(outcome, frame.step)

@@ -10,6 +10,7 @@ from vtrace_ovs.model.flow import Bucket, GroupEntry, GroupType
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.model.wording import actions_text
 from vtrace_ovs.walker import action_set
+from vtrace_ovs.walker.guide import Choice
 from vtrace_ovs.walker.translation import End, Frame, Translation
 from vtrace_ovs.walker.undecided import Unknown, Unsupported
 
@@ -23,6 +24,8 @@ def process(run: Translation, group_id: int, frame: Frame) -> None:
     if not run.within_limits(frame.depth):
         return
     chosen = _chosen(run, group)
+    if group.type is GroupType.SELECT and len(chosen) > 1:
+        chosen = _observed(run, group, chosen) or chosen
     if group.type is GroupType.SELECT and len(chosen) > 1:
         run.leave_open(Unsupported("select group", _candidates(group_id, chosen)), frame.step)
         return
@@ -43,6 +46,15 @@ def _chosen(run: Translation, group: GroupEntry) -> Sequence[Bucket]:
             return [bucket for bucket in live if bucket.weight]
         case _:
             assert_never(group.type)
+
+
+def _observed(run: Translation, group: GroupEntry, live: Sequence[Bucket]) -> Sequence[Bucket]:
+    """The bucket that this trial runs, if it is one that says."""
+    if run.guide is None:
+        return ()
+    indexes = tuple(at for at, bucket in enumerate(group.buckets) if any(bucket is each for each in live))
+    taken = run.guide.bucket(Choice(group.group_id, indexes))
+    return () if taken is None else (group.buckets[taken],)
 
 
 def _frame(run: Translation, bucket: Bucket, frame: Frame) -> Frame:

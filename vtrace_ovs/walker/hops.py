@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import NamedTuple
 
-from vtrace_ovs.model.packet import Headers, Tunnel
+from vtrace_ovs.model.packet import FiveTuple, Headers, Tunnel
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, NearMiss, Step
 from vtrace_ovs.walker import frame
@@ -12,7 +12,6 @@ from vtrace_ovs.walker.network import BridgeView
 from vtrace_ovs.walker.state import PacketState
 from vtrace_ovs.walker.visit import Emission, Stop, Visit
 
-_UNDECIDED = frozenset({None, DropShape.UNSUPPORTED})
 _FAILED_OUTPUT = frozenset({DropShape.PORT_DOWN, DropShape.PORT_GONE})
 _STRENGTH = (
     DropShape.RECURSION_LIMIT,
@@ -44,7 +43,7 @@ def stopping(visit: Visit) -> tuple[Stop, ...]:
     What the walker cannot decide always does; beside other outputs an output to a missing or dead port does too; and
     where nothing was output at all, the strongest stop is the reason.
     """
-    undecided = tuple(stop for stop in visit.stops if stop.shape in _UNDECIDED)
+    undecided = tuple(stop for stop in visit.stops if stop.undecided)
     if visit.emissions:
         return (*undecided, *(stop for stop in visit.stops if stop.shape in _FAILED_OUTPUT))
     if undecided:
@@ -95,10 +94,15 @@ def stopped_hop(arrival: Arrival, stop: Stop, wanted: int) -> Hop:
         drop=stop.shape,
         unsupported=stop.detail if stop.shape is DropShape.UNSUPPORTED else None,
         meters=stop.meters,
-        ending=Ending.UNKNOWN if stop.shape in _UNDECIDED else Ending.DROPPED,
+        ending=Ending.UNKNOWN if stop.undecided else Ending.DROPPED,
         deciding=stop.step,
         note=stop.detail if stop.shape is None else stop.note,
     )
+
+
+def left_with(arrival: Arrival, emission: Emission) -> FiveTuple | None:
+    """The five-tuple of a packet as it leaves, as far as it is known."""
+    return _headers(arrival, emission.state).five_tuple
 
 
 def _headers(arrival: Arrival, state: PacketState) -> Headers:

@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.walker.entry import Go, Lookup, Operation
+from vtrace_ovs.walker.guide import Guide
 from vtrace_ovs.walker.network import BridgeView
 from vtrace_ovs.walker.state import PacketState
 from vtrace_ovs.walker.undecided import Undecided, Unknown, Unsupported, unknown_fields
@@ -47,8 +48,17 @@ class Frame:
 class Translation:
     """One pass through the tables, from entry or recirculation to the end of its actions."""
 
-    def __init__(self, view: BridgeView, fork: Fork, length: int, ct_state: int | None, ct_mark: int | None) -> None:
+    def __init__(
+        self,
+        view: BridgeView,
+        fork: Fork,
+        length: int,
+        ct_state: int | None,
+        ct_mark: int | None,
+        guide: Guide | None = None,
+    ) -> None:
         self.view = view
+        self.guide = guide
         self.state = fork.state
         self.length = length
         self.ct_state = ct_state

@@ -41,6 +41,11 @@ class Stop(NamedTuple):
     detail: str | None = None
     note: str | None = None
 
+    @property
+    def undecided(self) -> bool:
+        """Whether the stored tables do not decide it, or this walker cannot."""
+        return self.shape is None or self.shape is DropShape.UNSUPPORTED
+
 
 class Visit(NamedTuple):
     """Everything one bridge does with one packet. ``stops`` is never empty when ``emissions`` is.

@@ -11,12 +11,14 @@ from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Origin, Trajecto
 from vtrace_ovs.walker import frame
 from vtrace_ovs.walker.branches import Branch, in_reading_order
 from vtrace_ovs.walker.evaluation import evaluate
-from vtrace_ovs.walker.hops import Arrival, output_hop, stopped_hop, stopping
+from vtrace_ovs.walker.guidance import Departure, guided
+from vtrace_ovs.walker.guide import Guide
+from vtrace_ovs.walker.hops import Arrival, left_with, output_hop, stopped_hop, stopping
 from vtrace_ovs.walker.layout import UNMODELLED
 from vtrace_ovs.walker.network import BridgeView, Network
 from vtrace_ovs.walker.state import PacketState
 from vtrace_ovs.walker.tunnels import left_through
-from vtrace_ovs.walker.visit import Emission
+from vtrace_ovs.walker.visit import Emission, Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class WalkStart:
     """One packet as it enters the overlay.
 
     ``ct_state`` is what ``bridge``'s connection tracking was logged to say of it, 0 when nothing was logged;
-    ``ct_states`` what was logged at later hops, by bridge and hop index.
+    ``ct_states`` what was logged at later hops, by bridge and hop index, and ``departures`` how the packet was seen to
+    leave a bridge; where the tables do not decide it, the walk takes what alone fits that.
     """
 
     task_id: int
@@ -53,6 +56,7 @@ class WalkStart:
     tunnel: Tunnel | None = None
     ct_state: int = 0
     ct_states: Mapping[tuple[BridgeId, int], int] = field(default_factory=dict)
+    departures: Mapping[tuple[BridgeId, int], frozenset[Departure]] = field(default_factory=dict)
 
 
 DEFAULT_SETTINGS = WalkSettings()
@@ -125,11 +129,24 @@ class _Journey:
             entering.headers,
             entering.packed,
         )
-        mark = self.settings.assumed_ct_mark
-        outcome = evaluate(view, entering.state, entering.headers.length, self._ct_state(entering), mark)
+        seen = self.start.departures.get((entering.bridge, entering.dscp_mark))
+        if seen is None:
+            outcome, note = self._evaluate(entering, view), None
+        else:
+            outcome, note = guided(
+                lambda guide: self._evaluate(entering, view, guide),
+                lambda emission: left_with(arrival, emission),
+                seen,
+            )
         branches = [self._output(entering, arrival, emission) for emission in outcome.emissions]
         branches += [Branch(stopped_hop(arrival, stop, self.settings.near_misses)) for stop in stopping(outcome)]
-        return tuple(branches)
+        return tuple(branches) if note is None else tuple(branch.noted(note) for branch in branches)
+
+    def _evaluate(self, entering: _Entering, view: BridgeView, guide: Guide | None = None) -> Visit:
+        """``entering``'s packet is used up, unless this is one of several trials."""
+        state = entering.state if guide is None else entering.state.copy()
+        length, mark = entering.headers.length, self.settings.assumed_ct_mark
+        return evaluate(view, state, length, self._ct_state(entering), mark, guide)
 
     def _ct_state(self, entering: _Entering) -> int | None:
         if entering.bridge == self.start.bridge and self.start.ct_state:

@@ -1,18 +1,16 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from session_world import CS1, CS2, DB, GW, START, VM_PORT, WEB, World, flow, headers, tcp_to_db, toward
+from session_world import CS1, CS2, DB, GW, START, World, flow, headers, tcp_to_db, toward
 
 from vtrace_ovs.diagnosis.scene import MeterReading
 from vtrace_ovs.instrumentation.cookies import is_ours
-from vtrace_ovs.model.actions import Clone, Conntrack, Nat, Output
+from vtrace_ovs.model.actions import Clone, Output
 from vtrace_ovs.model.flow import MeterCounters, MeterEntry
-from vtrace_ovs.model.packet import FiveTuple
 from vtrace_ovs.model.profile import GENERIC_PROFILE
-from vtrace_ovs.model.records import CounterKind, Loc
-from vtrace_ovs.model.trajectory import Ending, Trajectory
+from vtrace_ovs.model.records import CounterKind
 from vtrace_ovs.model.verdict import Disposition
-from vtrace_ovs.session.judging import LATE, counted_by, judge, predict, samples_of, scene_of
+from vtrace_ovs.session.judging import LATE, counted_by, judge, samples_of, scene_of
 from vtrace_ovs.trajectories.stitch import stitch
 
 OTHER = IPv4Address("192.0.2.50")
@@ -96,28 +94,6 @@ def test_what_counts_for_another_task_only_is_no_sample(armed: World) -> None:
     assert len(samples_of(run, event, passed)) == sum(one.slot is None for one in counted)
 
 
-def test_a_packet_is_predicted_from_where_it_was_seen_entering(armed: World) -> None:
-    armed.feed_all(armed.whole_way(headers()))
-    run = armed.session.runs[1]
-    (group,) = run.groups.values()
-    (way,) = stitch(group.records, armed.topology)
-    assert run.network is not None
-    predicted = predict(run.network, way, group.records)
-    assert predicted is not None
-    assert [hop.bridge for hop in predicted.hops] == [CS1, CS2]
-    assert predicted.ending is Ending.HANDED_TO_PORT
-
-
-def test_a_packet_nobody_saw_entering_is_not_predicted(armed: World) -> None:
-    armed.feed_all(armed.whole_way(headers())[2:])
-    run = armed.session.runs[1]
-    (group,) = run.groups.values()
-    assert not [record for record in group.records if record.loc is Loc.IN and record.dscp_mark == 1]
-    (way,) = stitch(group.records, armed.topology)
-    assert run.network is not None
-    assert predict(run.network, way, group.records) is None
-
-
 def test_without_tables_a_packet_is_judged_by_what_was_seen(armed: World) -> None:
     armed.feed_all(armed.whole_way(headers()))
     (group,) = armed.session.runs[1].groups.values()
@@ -130,37 +106,3 @@ def test_without_tables_a_packet_is_judged_by_what_was_seen(armed: World) -> Non
 def test_the_tables_of_arming_are_what_a_packet_is_judged_by(world: World) -> None:
     world.claim(tcp_to_db())
     assert world.session.runs[1].judged_by[CS1].flows == world.production[CS1]
-
-
-def behind_nat(world: World, ct_state: int) -> Trajectory | None:
-    """The prediction for a packet that hop 2 tracks, and whose copies there say this of the connection."""
-    to_other = Nat(source=False, destination=True, range_text=str(OTHER))
-    tracked = Conntrack(commit=True, force=False, zone=1, table_id=1, nested=(to_other,))
-    world.rewrite(CS2, flow(20, toward(DB), tracked), replace(flow(1, toward(OTHER), Output(VM_PORT)), table_id=1))
-    world.claim(tcp_to_db())
-    world.feed_all(world.whole_way(headers()))
-    (group,) = world.session.runs[1].groups.values()
-    key = FiveTuple(6, WEB, OTHER, 40000, 443)
-    records = [
-        replace(record, ct_state=ct_state, headers=replace(record.headers, five_tuple=key))
-        if record.dscp_mark > 1 and record.loc is Loc.OUT
-        else record
-        for record in group.records
-    ]
-    (way,) = stitch(records, world.topology)
-    network = world.session.runs[1].network
-    assert network is not None
-    return predict(network, way, records)
-
-
-def test_a_new_connection_is_followed_through_its_translation(world: World) -> None:
-    predicted = behind_nat(world, NEW | TRACKED)
-    assert predicted is not None
-    assert predicted.ending is Ending.HANDED_TO_PORT
-
-
-def test_a_state_that_leads_elsewhere_than_the_packet_went_is_of_another_zone(world: World) -> None:
-    """An established connection without a translation in this zone: the tables would then lead to a miss."""
-    predicted = behind_nat(world, ESTABLISHED | TRACKED)
-    assert predicted is not None
-    assert predicted.ending is Ending.UNKNOWN
