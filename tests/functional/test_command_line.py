@@ -32,7 +32,14 @@ def test_a_task_goes_from_add_to_list(environment: dict[str, str]) -> None:
     assert vtrace(environment, "result", "1").returncode == 3
 
 
-def test_usage_is_code_2_on_stderr(environment: dict[str, str]) -> None:
+def test_usage_is_counted_from_the_database_and_drawn(environment: dict[str, str], tmp_path: Path) -> None:
+    vtrace(environment, "add", "tcp", "-n", "30", "-t", "600")
+    counted = vtrace(environment, "usage", "-o", "json", "--svg", str(tmp_path / "usage.svg"))
+    assert json.loads(counted.stdout)["trace_time"] == [{"value": 600, "tasks": 1, "cumulative_share": 1.0}]
+    assert (tmp_path / "usage.svg").read_text().endswith("</svg>\n")
+
+
+def test_wrong_usage_is_code_2_on_stderr(environment: dict[str, str]) -> None:
     wrong = vtrace(environment, "add", "tcp,tp_dst=https")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.endswith("             ^^^^^\n")

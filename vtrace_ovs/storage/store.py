@@ -14,8 +14,9 @@ from vtrace_ovs.model.records import CounterSample, PacketInRecord
 from vtrace_ovs.model.task import Intent, IntentDraft, Task, TaskState, TraceRequest
 from vtrace_ovs.model.topology import Bridge, BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
+from vtrace_ovs.model.usage import TaskOutcome
 from vtrace_ovs.model.verdict import TaskResult
-from vtrace_ovs.storage import evidence, results, snapshots, tasks
+from vtrace_ovs.storage import evidence, results, snapshots, tasks, usage
 from vtrace_ovs.storage.database import BUSY_TIMEOUT, Database, open_database
 from vtrace_ovs.storage.snapshots import StoredSnapshot
 
@@ -222,3 +223,8 @@ class Store:
         """The result of a task, as far as it is known."""
         with self._database.reading() as session:
             return results.find_result(session, task_id)
+
+    def outcomes(self) -> tuple[TaskOutcome, ...]:
+        """What was asked for and what became of it, of every task, oldest first."""
+        with self._database.reading() as session:
+            return tuple(usage.list_outcomes(session))
