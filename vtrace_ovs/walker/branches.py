@@ -45,9 +45,10 @@ def in_reading_order(branches: Sequence[Branch]) -> tuple[Hop, ...]:
 
 
 def _append(branches: Sequence[Branch], parent: int | None, hops: list[Hop]) -> None:
-    if not branches:
-        return
-    primary = min(branches, key=lambda branch: branch.weight)
-    for branch in (*(other for other in branches if other is not primary), primary):
+    ordered = branches
+    if len(branches) > 1:
+        primary = min(branches, key=lambda branch: branch.weight)
+        ordered = (*(other for other in branches if other is not primary), primary)
+    for branch in ordered:
         hops.append(branch.hop if parent is None else replace(branch.hop, parent=parent))
         _append(branch.onward, len(hops) - 1, hops)

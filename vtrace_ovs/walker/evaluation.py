@@ -41,6 +41,7 @@ def evaluate(
         fork = forks.pop(0)
         before = len(fork.found)
         run = Translation(view, fork, length, ct_state, ct_mark, guide)
+        run.enter(fork.table_id)
         translate(run)
         if not run.ended and not run.emissions and not run.forks:
             _explain_silence(run)

@@ -11,7 +11,7 @@ from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.walker import action_set, conntrack, groups, outputs
 from vtrace_ovs.walker.entry import Go, Operation, Write
 from vtrace_ovs.walker.state import PacketState, canonical_port
-from vtrace_ovs.walker.translation import End, Frame, Translation
+from vtrace_ovs.walker.translation import NOTHING, End, Frame, Translation
 from vtrace_ovs.walker.undecided import Unknown, Unsupported
 from vtrace_ovs.walker.visit import Fork
 
@@ -46,7 +46,7 @@ def translate(run: Translation) -> None:
         operation = None if run.exiting else next(frame.left, None)
         if operation is not None:
             execute(run, operation, frame)
-        elif frame.end is End.NOTHING:
+        elif frame.end is NOTHING:
             frames.pop()
         else:
             _finish(run, frame)
@@ -72,11 +72,13 @@ def _finish(run: Translation, frame: Frame) -> None:
 def execute(run: Translation, operation: Operation, frame: Frame) -> None:  # noqa: C901, PLR0912  one arm per kind
     """Run one operation of the frame on top of the stack."""
     match operation:
-        case Go():  # first, because pipelines are made of these two
+        case Go():  # first, because pipelines are made of these three
             run.go(operation.table_id, frame, last=operation.last)
         case Write():
             run.state.packed = run.state.packed & operation.kept | operation.value
             run.state.unknown &= operation.kept
+        case act.Output():
+            outputs.output(run, operation, frame)
         case (
             act.SetField()
             | act.Move()
@@ -92,8 +94,6 @@ def execute(run: Translation, operation: Operation, frame: Frame) -> None:  # no
             | act.ClearActions()
         ):
             _edit(run, operation, frame)
-        case act.Output():
-            outputs.output(run, operation, frame)
         case act.Resubmit():
             _resubmit(run, operation, frame)
         case act.OutputSubField():

@@ -1,6 +1,7 @@
 """Turns captured headers into a packed packet and back, and two packed packets into the header changes between them."""
 
 from dataclasses import replace
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.model.notation import mac_text
@@ -38,7 +39,15 @@ _SHOWN_NAMES = {
     "tcp_src": "tp_src",
     "tcp_dst": "tp_dst",
 }
-_SIDES = {4: ("ipv4_src", "ipv4_dst"), 6: ("ipv6_src", "ipv6_dst")}
+_SIDES = {
+    4: (layout.lowest_of("ipv4_src"), layout.lowest_of("ipv4_dst")),
+    6: (layout.lowest_of("ipv6_src"), layout.lowest_of("ipv6_dst")),
+}
+_Place = tuple[int, int]
+_DSCP, _ECN, _TTL, _LABEL, _TP_SRC, _TP_DST, _TCP_FLAGS = (
+    layout.place_of(name) for name in ("ip_dscp", "ip_ecn", "nw_ttl", "ipv6_label", "tcp_src", "tcp_dst", "tcp_flags")
+)
+_LATER = Fragment.LATER  # looking up an enum member costs 0.15 µs on Python 3.11
 _IP = frozenset({ETH_TYPE_IPV4, ETH_TYPE_IPV6})
 _TCP = int(IpProtocol.TCP)
 _ICMP = frozenset({IpProtocol.ICMP, IpProtocol.ICMPV6})
@@ -90,29 +99,29 @@ def _packed_ip(headers: Headers) -> tuple[int, int]:
         missing |= _ADDRESSES
     else:
         source, destination = _SIDES[tuple_.source.version]
-        packed |= layout.placed(source, int(tuple_.source)) | layout.placed(destination, int(tuple_.destination))
+        packed = int(tuple_.source) << source | int(tuple_.destination) << destination
         packed |= layout.placed("ip_proto", tuple_.protocol)
-    for name, value in _optional(headers):
+    for (mask, lowest), value in _optional(headers):
         if value is None:
-            missing |= layout.bits_of(name)
+            missing |= mask << lowest
         else:
-            packed |= layout.placed(name, value)
+            packed |= (value & mask) << lowest
     return packed, missing
 
 
-def _optional(headers: Headers) -> list[tuple[str, int | None]]:
-    found: list[tuple[str, int | None]] = [("ip_dscp", headers.dscp), ("ip_ecn", headers.ecn), ("nw_ttl", headers.ttl)]
+def _optional(headers: Headers) -> list[tuple[_Place, int | None]]:
+    found: list[tuple[_Place, int | None]] = [(_DSCP, headers.dscp), (_ECN, headers.ecn), (_TTL, headers.ttl)]
     tuple_ = headers.five_tuple
     if headers.eth_type == ETH_TYPE_IPV6:
-        found.append(("ipv6_label", headers.flow_label))
-    if tuple_ is None or headers.fragment is Fragment.LATER:
+        found.append((_LABEL, headers.flow_label))
+    if tuple_ is None or headers.fragment is _LATER:
         return found  # a later fragment has no transport header, and OVS shows zeros
     if tuple_.protocol in _WITH_PORTS:
-        found += (("tcp_src", tuple_.source_port), ("tcp_dst", tuple_.destination_port))
+        found += ((_TP_SRC, tuple_.source_port), (_TP_DST, tuple_.destination_port))
     elif tuple_.protocol in _ICMP:
-        found += (("tcp_src", headers.icmp_type), ("tcp_dst", headers.icmp_code))
+        found += ((_TP_SRC, headers.icmp_type), (_TP_DST, headers.icmp_code))
     if tuple_.protocol == _TCP:
-        found.append(("tcp_flags", headers.tcp_flags))
+        found.append((_TCP_FLAGS, headers.tcp_flags))
     return found
 
 
@@ -221,6 +230,7 @@ def _shown(name: str, value: int) -> str:
     return str(value)
 
 
+@lru_cache(maxsize=4096)
 def _mac(text: str) -> int:
     """Zero for the empty address of a frame cut short before it."""
     return int(text.replace(":", "") or "0", 16)

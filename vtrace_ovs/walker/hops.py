@@ -43,6 +43,8 @@ def stopping(visit: Visit) -> tuple[Stop, ...]:
     What the walker cannot decide always does; beside other outputs an output to a missing or dead port does too; and
     where nothing was output at all, the strongest stop is the reason.
     """
+    if not visit.stops:
+        return ()
     undecided = tuple(stop for stop in visit.stops if stop.undecided)
     if visit.emissions:
         return (*undecided, *(stop for stop in visit.stops if stop.shape in _FAILED_OUTPUT))

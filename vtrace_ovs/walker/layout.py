@@ -143,6 +143,11 @@ def bits_of(*names: str) -> int:
     return sum(((1 << _WIDTHS[name]) - 1) << _OFFSETS[name] for name in names)
 
 
+def place_of(name: str) -> tuple[int, int]:
+    """All bits of a field that has bits of its own, right-aligned, and its lowest bit."""
+    return _OWN_BITS[name]
+
+
 def read(packed: int, name: str) -> int:
     """The value of a field that has bits of its own."""
     mask, offset = _OWN_BITS[name]

@@ -21,6 +21,7 @@ _ARP = struct.Struct("!HHBBH6s4s6s4s")
 _ETHERNET_IPV4 = (1, 0x0800, 6, 4)
 _ARP_FIELDS = layout.bits_of("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha")
 _ND_FIELDS = layout.bits_of("nd_target", "nd_sll", "nd_tll")
+_ICMPV6 = IpProtocol.ICMPV6
 _ND_TYPES = frozenset({135, 136})
 _LINK_ADDRESS = {1: "nd_sll", 2: "nd_tll"}
 _TARGET_AT, _OPTIONS_AT = 4, 20
@@ -33,7 +34,7 @@ def announced(headers: Headers) -> tuple[int, int]:
     if headers.eth_type in {ETH_TYPE_ARP, ETH_TYPE_RARP}:
         return _arp(headers.payload)
     tuple_ = headers.five_tuple
-    if tuple_ is None or tuple_.protocol != IpProtocol.ICMPV6 or headers.icmp_type not in _ND_TYPES:
+    if tuple_ is None or tuple_.protocol != _ICMPV6 or headers.icmp_type not in _ND_TYPES:
         return 0, 0
     return (0, 0) if headers.icmp_code else _neighbour_discovery(headers.payload)
 

@@ -100,7 +100,7 @@ class BridgeView:
         """The state of a port. When nobody stored this bridge's ports, every port is taken to be up."""
         if not self._ports or (port == OFPP_LOCAL and port not in self._ports):
             return PortState.UP
-        return self._ports.get(port, PortState.GONE)
+        return self._ports.get(port) or PortState.GONE
 
     def is_patch(self, port: int) -> bool:
         """Whether a port leads into another bridge of the same server, as far as the inventory tells."""

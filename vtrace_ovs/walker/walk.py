@@ -149,10 +149,12 @@ class _Journey:
         return evaluate(view, state, length, self._ct_state(entering), mark, guide)
 
     def _ct_state(self, entering: _Entering) -> int | None:
-        if entering.bridge == self.start.bridge and self.start.ct_state:
-            return self.start.ct_state
-        visit = (entering.bridge, entering.dscp_mark)
-        return self.start.ct_states.get(visit, self.settings.assumed_ct_state)
+        start = self.start
+        if start.ct_state and entering.bridge == start.bridge:
+            return start.ct_state
+        if not start.ct_states:  # for most packets; to hash a BridgeId takes its time
+            return self.settings.assumed_ct_state
+        return start.ct_states.get((entering.bridge, entering.dscp_mark), self.settings.assumed_ct_state)
 
     @staticmethod
     def _ended(entering: _Entering, ending: Ending, note: str) -> Branch:

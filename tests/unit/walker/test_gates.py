@@ -12,6 +12,7 @@ from vtrace_ovs.walker.gates import GatedIndex
 
 DST, SRC, PORT, PROTOCOL = (field(name) for name in ("ipv4_dst", "ipv4_src", "tcp_dst", "ip_proto"))
 MASKS = tuple(product((0, 6), (6, 7), (0, 2, 3), (0, 1)))
+PREFIXES = tuple(product((0, 6, 7), (0, 6, 7), (0, 2, 3), (0, 1)))
 VALUES = st.fixed_dictionaries({each: st.integers(0, 7) for each in (SRC, DST, PORT, PROTOCOL)})
 
 
@@ -22,14 +23,32 @@ def rule(priority: int, masks: tuple[int, ...], values: dict[Field, int]) -> Flo
 
 
 RULES = st.lists(st.builds(rule, st.integers(0, 9), st.sampled_from(MASKS), VALUES), max_size=12)
+PREFIX_RULES = st.lists(st.builds(rule, st.integers(0, 9), st.sampled_from(PREFIXES), VALUES), max_size=40)
 EVERY_MASK = [rule(0, masks, dict.fromkeys((SRC, DST, PORT, PROTOCOL), 7)) for masks in MASKS]
+
+
+SPREAD = [
+    rule(1 + at % 5, masks, {SRC: at // 6 % 5, DST: at // 2 % 5, PORT: 7, PROTOCOL: 1})
+    for at, masks in enumerate(PREFIXES)
+]
+"""Over prefixes of both addresses, each with few of the values there are: what signposts are made for."""
 
 
 @given(RULES, VALUES)
 def test_a_firewall_of_many_masks_is_searched_as_a_linear_scan_would(
     rules: list[Flow], values: dict[Field, int]
 ) -> None:
-    flows = [*EVERY_MASK, *rules]
+    searched_as_by_a_linear_scan([*EVERY_MASK, *rules], values)
+
+
+@given(PREFIX_RULES, VALUES)
+def test_so_is_one_over_many_prefixes_where_one_prefix_tells_which_gates_may_open(
+    rules: list[Flow], values: dict[Field, int]
+) -> None:
+    searched_as_by_a_linear_scan([*SPREAD, *rules], values)
+
+
+def searched_as_by_a_linear_scan(flows: list[Flow], values: dict[Field, int]) -> None:
     index = indexed(0, flows)
     assert isinstance(index, GatedIndex)
     found = index.search(sum(layout.placed(each.name, value) for each, value in values.items()), layout.UNMODELLED)
