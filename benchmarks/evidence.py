@@ -35,7 +35,7 @@ from vtrace_ovs.model.records import PacketIn, PacketInRecord
 from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
 from vtrace_ovs.model.verdict import Disposition
 from vtrace_ovs.ovsdb.inventory import read_inventory
-from vtrace_ovs.session.collecting import record_of
+from vtrace_ovs.session.collecting import of_task, record_of
 from vtrace_ovs.session.events import PacketInReceived
 from vtrace_ovs.session.predicting import predict
 from vtrace_ovs.storage.store import Store
@@ -224,7 +224,7 @@ def _record(
     if reading is None:
         raise SystemExit(f"a packet-in of {bridge.id} is not of the plan it was kept with")
     event = PacketInReceived(packet_in.received_at, bridge.id, packet_in, read)
-    return record_of(event, reading, bridge, captured.topology, *numbers)
+    return of_task(record_of(event, reading, bridge, captured.topology), *numbers, None)
 
 
 def control(watch: Path) -> None:
