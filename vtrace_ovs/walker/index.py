@@ -4,7 +4,7 @@ Source: Srinivasan, Suri, Varghese, "Packet Classification using Tuple Space Sea
 (``lib/classifier.c``) searches the same way, subtables ordered by their highest priority, stopping early.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vtrace_ovs.model.bulk import collector_paused
@@ -101,9 +101,9 @@ class TableIndex:
         return looked_up(self.table_id, best, ambiguous=ambiguous, undecided=undecided)
 
 
-def by_mask(flows: Iterable[Flow]) -> list[Subtable]:
+def by_mask(flows: Sequence[Flow]) -> list[Subtable]:
     """The flows of a table in one subtable for each distinct mask."""
-    with collector_paused():
+    with collector_paused(len(flows)):
         return list(_by_mask(flows).values())
 
 
