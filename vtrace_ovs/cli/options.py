@@ -15,6 +15,14 @@ class Format(Enum):
     JSON = "json"
 
 
+class ResultFormat(Enum):
+    """What ``-o`` takes where a result is printed."""
+
+    TREE = "tree"
+    JSON = "json"
+    DOT = "dot"
+
+
 FilterArgument = Annotated[
     str, typer.Argument(metavar="FILTER", help="OVS flow syntax, e.g. tcp,nw_src=10.0.0.1,nw_dst=10.0.1.5,tp_dst=443")
 ]
@@ -22,6 +30,9 @@ TaskArgument = Annotated[
     str | None, typer.Argument(metavar="[TASK|FILTER]", help="Task number, or a filter for its newest task. [newest]")
 ]
 FormatOption = Annotated[Format, typer.Option("-o", "--output", help="How to print.")]
+ResultFormatOption = Annotated[
+    ResultFormat, typer.Option("-o", "--output", help="How to print: dot is a graph of the paths for Graphviz.")
+]
 PacketCountOption = Annotated[
     int,
     typer.Option("-n", "--packet-count", help=f"Packets to trace, {PACKET_COUNT_RANGE[0]}-{PACKET_COUNT_RANGE[-1]}."),

@@ -15,6 +15,8 @@ from vtrace_ovs.cli.options import (
     Format,
     FormatOption,
     PacketCountOption,
+    ResultFormat,
+    ResultFormatOption,
     SourceOption,
     TaskArgument,
     TraceTimeOption,
@@ -73,7 +75,7 @@ def list_tasks(output: FormatOption = Format.TREE) -> None:
 
 def watch(
     reference: TaskArgument = None,
-    output: FormatOption = Format.TREE,
+    output: ResultFormatOption = ResultFormat.TREE,
     verbose: VerboseOption = 0,
     wait: Annotated[
         float | None, typer.Option("--wait", metavar="SECONDS", help="Give up after this long. [trace time + 30]")
@@ -92,14 +94,14 @@ def watch(
     raise typer.Exit(code)
 
 
-def _follow(store: "Store", task: Task, deadline: float, output: Format) -> Task:
+def _follow(store: "Store", task: Task, deadline: float, output: ResultFormat) -> Task:
     """Print each change of state until the task is final or the deadline (monotonic seconds) has passed."""
     shown: Task | None = None
     while True:
         if shown is None or (task.state, task.reason) != (shown.state, shown.reason):
-            if output is Format.JSON and not task.state.final:
+            if output is ResultFormat.JSON and not task.state.final:
                 emit_text(task_document(task))
-            elif output is Format.TREE:
+            elif output is ResultFormat.TREE:
                 emit([state_line(task, time.time())])
             shown = task
         left = deadline - time.monotonic()
@@ -109,14 +111,18 @@ def _follow(store: "Store", task: Task, deadline: float, output: Format) -> Task
         task = store.task(task.id) or task
 
 
-def result(reference: TaskArgument = None, output: FormatOption = Format.TREE, verbose: VerboseOption = 0) -> None:
+def result(
+    reference: TaskArgument = None,
+    output: ResultFormatOption = ResultFormat.TREE,
+    verbose: VerboseOption = 0,
+) -> None:
     """Print what a task found out."""
     with open_store() as store:
         code = _report(store, find_task(store, reference), output, verbose)
     raise typer.Exit(code)
 
 
-def _report(store: "Store", task: Task, output: Format, verbose: int) -> ExitCode:
+def _report(store: "Store", task: Task, output: ResultFormat, verbose: int) -> ExitCode:
     """Print a task's result; with the replies' and the verdict on both where they are traced too."""
     reply, found = store.answering(task.id), store.result(task.id)
     if reply is None:

@@ -2,9 +2,18 @@
 
 import html
 
-from vtrace_ovs.rendering.lines import Span
+from vtrace_ovs.rendering.lines import Span, Style
 
 FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,monospace"
+
+COLOURS = {
+    Style.PLAIN: "#222222",
+    Style.GOOD: "#1d7a3a",
+    Style.BAD: "#b3261e",
+    Style.UNSURE: "#8a6100",
+    Style.STRONG: "#222222",
+    Style.FAINT: "#6b6b6b",
+}
 
 AS_WRITTEN = "direction:ltr;unicode-bidi:bidi-override"
 """Style of every element: characters of right-to-left scripts stay where they are and move nothing beside them."""

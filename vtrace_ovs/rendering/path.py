@@ -54,7 +54,9 @@ def route_phrase(trajectory: Trajectory) -> str:
 
 
 def _hop(view: _View, number: int, hop: Hop) -> Branch:
-    title = line(_hop_mark(view, number, hop), " ", Span(hop.bridge.name, Style.STRONG), "  ", _passage(hop))
+    title = line(
+        hop_mark(view.trajectory, view.verdict, number), " ", Span(hop.bridge.name, Style.STRONG), "  ", _passage(hop)
+    )
     origin = _detour(view.trajectory, number, hop)
     changes = [Branch(_change(change)) for change in hop.changes]
     end = _ending(view, number, hop)
@@ -64,22 +66,24 @@ def _hop(view: _View, number: int, hop: Hop) -> Branch:
     return Branch(title, tuple(parts))
 
 
-def _hop_mark(view: _View, number: int, hop: Hop) -> Span:
-    ending = _ending_of(view.trajectory, number, hop)
+def hop_mark(trajectory: Trajectory, verdict: Verdict, number: int) -> Span:
+    """✓ where a packet got on from its hop of this index, ✗ where it did not, ? where that is not known."""
+    hop, ending = trajectory.hops[number], ending_of(trajectory, number)
     if hop.drop is not None:
         return _FAIL
     if ending in _LOST_HERE:
-        return _loss(view)
+        return _loss(verdict)
     return _DOUBT if ending is Ending.UNKNOWN else _PASS
 
 
-def _loss(view: _View) -> Span:
+def _loss(verdict: Verdict) -> Span:
     """✗ where the verdict calls it a loss, ? where it does not dare to."""
-    return _FAIL if view.verdict.disposition.is_loss else _DOUBT
+    return _FAIL if verdict.disposition.is_loss else _DOUBT
 
 
-def _ending_of(trajectory: Trajectory, number: int, hop: Hop) -> Ending | None:
-    """How the branch that ends in this hop ends; None for a hop that others came from."""
+def ending_of(trajectory: Trajectory, number: int) -> Ending | None:
+    """How the branch that ends in the hop of this index ends; None for a hop that others came from."""
+    hop = trajectory.hops[number]
     last = number == len(trajectory.hops) - 1
     return trajectory.ending if last and hop.ending is None else hop.ending
 
@@ -106,7 +110,7 @@ def _lookups(view: _View, number: int, hop: Hop) -> list[Branch]:
     walked = _as_predicted(view, hop)
     if not walked.steps:
         return []
-    mark = _hop_mark(view, number, hop)
+    mark = hop_mark(view.trajectory, view.verdict, number)
     deciding = len(walked.steps) - 1 if walked.deciding is None else walked.deciding
     marks = [mark if at == deciding else _PASS for at in range(len(walked.steps))]
     marked = tuple(zip(walked.steps, marks, strict=True))
@@ -168,7 +172,7 @@ def _ending(view: _View, number: int, hop: Hop) -> list[Branch]:
     sentences = []
     if hop.inferred:
         sentences.append(line(Span("no record of this hop: a later one proves it", Style.UNSURE)))
-    if hop.unmarked and _ending_of(view.trajectory, number, hop) not in _ARRIVED:
+    if hop.unmarked and ending_of(view.trajectory, number) not in _ARRIVED:
         sentences.append(line(Span("left without a mark: no later VFD would have logged it", Style.UNSURE)))
     if hop.unsupported is not None:
         sentences.append(line(Span(f"stopped at {hop.unsupported}, which this version does not model", Style.UNSURE)))
@@ -176,11 +180,12 @@ def _ending(view: _View, number: int, hop: Hop) -> list[Branch]:
         sentences.append(line(Span(hop.drop.value, Style.BAD)))
     if hop.note is not None:
         sentences.append(line(hop.note))
-    sentences += _last_words(view, hop, _ending_of(view.trajectory, number, hop))
+    sentences += last_words(view.verdict, hop, ending_of(view.trajectory, number))
     return [Branch(sentence) for sentence in sentences]
 
 
-def _last_words(view: _View, hop: Hop, ending: Ending | None) -> list[Line]:
+def last_words(verdict: Verdict, hop: Hop, ending: Ending | None) -> list[Line]:
+    """How a branch ended that ended in this hop; nothing where its flow or a drop says so already."""
     match ending:
         case Ending.HANDED_TO_PORT:
             port = "a port" if hop.out_port is None else port_phrase(hop.out_port)
@@ -190,7 +195,7 @@ def _last_words(view: _View, hop: Hop, ending: Ending | None) -> list[Line]:
         case Ending.OPEN:
             return [line("came in, and was not seen to leave or to be dropped")]
         case Ending.ON_WIRE:
-            return [line(_loss(view), f" sent{_beyond(view.verdict)}, and never seen again")]
+            return [line(_loss(verdict), f" sent{_beyond(verdict)}, and never seen again")]
         case Ending.LOOPED:
             return [line(Span("came back with the same headers: a loop", Style.BAD))]
         case Ending.DROPPED | Ending.UNKNOWN | None:

@@ -3,11 +3,12 @@ from typing import get_args
 import pytest
 
 from vtrace_ovs.cli import options
-from vtrace_ovs.cli.options import Format
+from vtrace_ovs.cli.options import Format, ResultFormat
 
 
-def test_there_are_two_formats() -> None:
+def test_there_are_two_formats_and_a_third_for_results() -> None:
     assert [output.value for output in Format] == ["tree", "json"]
+    assert [output.value for output in ResultFormat] == ["tree", "json", "dot"]
 
 
 @pytest.mark.parametrize("name", [name for name in vars(options) if name.endswith(("Option", "Argument"))])

@@ -77,6 +77,17 @@ def test_json_has_the_result_and_nothing_else_on_stdout(vtrace: Vtrace, result_o
         assert document["task"]["state"] == "partial"
 
 
+def test_a_result_is_a_graph_too_and_so_are_both_directions(vtrace: Vtrace, result_of: ResultOf) -> None:
+    vtrace("add", "tcp,nw_src=10.0.0.1,nw_dst=10.0.1.5", "--both")
+    end(1, TaskState.DONE, result_of(1, Disposition.DELIVERED))
+    end(2, TaskState.DONE, result_of(2, Disposition.DROPPED))
+    for command in (("result", "1"), ("watch", "1")):
+        code, out, err = vtrace(*command, "-o", "dot")
+        assert (code, err) == (1, "")
+        assert out.startswith("digraph vtrace {\n")
+        assert ["DELIVERED" in out, "DROPPED" in out] == [True, True]
+
+
 def test_a_task_without_result_is_not_known(vtrace: Vtrace) -> None:
     vtrace("add", "tcp")
     code, out, err = vtrace("result")
