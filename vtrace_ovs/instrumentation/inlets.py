@@ -7,7 +7,7 @@ from vtrace_ovs.instrumentation.cookies import CookieKind
 from vtrace_ovs.instrumentation.entrance import BELOW_TOP, ENTRY_TABLE, TOP
 from vtrace_ovs.instrumentation.fragments import source_fragments, source_matches, task_matches
 from vtrace_ovs.instrumentation.marks import Mark
-from vtrace_ovs.instrumentation.outlets import armed_vteps, peer_is_armed, tunnel_keys
+from vtrace_ovs.instrumentation.outlets import leads_to_armed_vtep, peer_is_armed, tunnel_keys
 from vtrace_ovs.instrumentation.plan import ArmedTask, ProbeKind
 from vtrace_ovs.instrumentation.reach import exactly
 from vtrace_ovs.instrumentation.site import Site, apply
@@ -184,5 +184,4 @@ def _from_armed_vfd(site: Site, port: Port) -> bool:
         return peer_is_armed(site, port)
     if port.kind is not PortKind.TUNNEL:
         return False
-    vteps = armed_vteps(site)
-    return bool(vteps) if port.remote is None else port.remote in vteps
+    return leads_to_armed_vtep(site, port)

@@ -25,19 +25,17 @@ from vtrace_ovs.model.topology import Port, PortKind
 
 def peer_is_armed(site: Site, port: Port) -> bool:
     """Whether a patch port leads to a VFD that takes marks off."""
-    peer = site.scene.topology.patch_peer(site.bridge.id, port)
-    return peer is not None and peer[0].id in site.scene.armed
+    here = site.scene.bridges_of.get(site.bridge.id.node, ())
+    peer = None if port.peer is None else next((one for one in here if one.port_named(port.peer) is not None), None)
+    return peer is not None and peer.id in site.scene.armed
 
 
-def armed_vteps(site: Site) -> tuple[IPAddress, ...]:
-    """The tunnel endpoints of other servers whose every VFD with a tunnel is armed."""
-    topology = site.scene.topology
-    found: list[IPAddress] = []
-    for node in topology.nodes:
-        bridges = topology.tunnel_bridges(node.name)
-        if node.name != site.bridge.id.node and bridges and all(b.id in site.scene.armed for b, _ in bridges):
-            found.extend(node.vteps)
-    return tuple(found)
+def leads_to_armed_vtep(site: Site, port: Port) -> bool:
+    """Whether behind a tunnel port there is a server whose every VFD with a tunnel is armed."""
+    vteps = site.scene.vteps
+    if port.remote is not None:
+        return vteps.get(port.remote) not in (None, site.bridge.id.node)
+    return any(node != site.bridge.id.node for node in vteps.values())
 
 
 def tunnel_keys(port: Port, task: ArmedTask) -> tuple[tuple[MaskedField, ...], ...]:
@@ -99,10 +97,15 @@ def _destinations(site: Site, port: Port) -> tuple[tuple[MaskedField, ...], ...]
         return ((),) if peer_is_armed(site, port) else ()
     if port.kind is not PortKind.TUNNEL:
         return ()
-    vteps = armed_vteps(site)
     if port.remote is not None:
-        return ((),) if port.remote in vteps else ()
-    return tuple((_tunnel_destination(vtep),) for vtep in vteps)
+        return ((),) if leads_to_armed_vtep(site, port) else ()
+    return tuple((_tunnel_destination(vtep),) for vtep in _reachable_vteps(site))
+
+
+def _reachable_vteps(site: Site) -> tuple[IPAddress, ...]:
+    vteps, here = site.scene.vteps, site.bridge.id.node
+    wanted = vteps if site.destinations is None else sorted(site.destinations & vteps.keys(), key=str)
+    return tuple(vtep for vtep in wanted if vteps[vtep] != here)
 
 
 def _tunnel_destination(vtep: IPAddress) -> MaskedField:

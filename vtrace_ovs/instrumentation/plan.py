@@ -1,15 +1,17 @@
 """The nouns of instrumentation: tasks as the data plane sees them, the plan of one bridge, and its probes."""
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.state import StateField
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import FlowKey, FlowMod, MeterMod
+from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.records import Loc
-from vtrace_ovs.model.topology import BridgeId, PortKind, Topology
+from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, PortKind, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,33 @@ class ArmedTask:
 class Scene:
     """What a bridge's plan depends on outside that bridge: who else will take marks off again, and the marks.
 
-    ``armed`` holds every bridge that has, or is about to have, its sinks installed.
+    ``armed`` holds every bridge that has, or is about to have, its sinks installed. ``vteps`` are the tunnel endpoints
+    of servers whose every VFD with a tunnel is armed, with the server; ``bridges_of`` each server's bridges.
     """
 
     topology: Topology
     armed: frozenset[BridgeId]
     marks: MarkPlan
+    bridges_of: Mapping[str, tuple[Bridge, ...]] = field(init=False, repr=False, compare=False)
+    vteps: Mapping[IPAddress, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        bridges_of: dict[str, list[Bridge]] = {}
+        for bridge in self.topology.bridges:
+            bridges_of.setdefault(bridge.id.node, []).append(bridge)
+        vteps: dict[IPAddress, str] = {}
+        for node in self.topology.nodes:
+            here = [bridge for bridge in bridges_of.get(node.name, ()) if _takes_marks_off(bridge)]
+            if here and all(bridge.id in self.armed for bridge in here):
+                vteps.update(dict.fromkeys(node.vteps, node.name))
+        object.__setattr__(self, "bridges_of", {node: tuple(bridges) for node, bridges in bridges_of.items()})
+        object.__setattr__(self, "vteps", vteps)
+
+
+def _takes_marks_off(bridge: Bridge) -> bool:
+    """Whether packets come to a VFD by a tunnel."""
+    tunnels = any(port.kind is PortKind.TUNNEL for port in bridge.ports)
+    return tunnels and bridge.role is not BridgeRole.UNDERLAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from math import ceil
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.clones import Clones, clones
 from vtrace_ovs.instrumentation.cookies import is_ours
+from vtrace_ovs.instrumentation.destinations import tunnel_destinations
 from vtrace_ovs.instrumentation.entrance import BELOW_TOP, ENTRY_TABLE, entrance
 from vtrace_ovs.instrumentation.fragments import task_matches
 from vtrace_ovs.instrumentation.inlets import enter_flows, inlet_flows, inlet_ports, listening_flows, source_flows
@@ -47,6 +48,8 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
     production = tuple(flow for flow in tables.flows if not is_ours(flow.cookie))
     meters = spare_meters(tables.meters, None if installed is None else installed.meter_ids)
     state = spare_field(production, tables.groups, None if installed is None else installed.state)
+    groups = {group.group_id: group for group in tables.groups}
+    reached = reach(production, groups, (match for task in tasks for match in task_matches(task)))
     site = Site(
         bridge=bridge,
         tasks=tasks,
@@ -57,11 +60,9 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         book=ProbeBook(settings, meters),
         lifetimes=_lifetimes(tasks, settings, now),
         entrance=entrance(production, state),
+        destinations=tunnel_destinations(reached, groups),
     )
     _refuse_twins(site)
-    groups = {group.group_id: group for group in tables.groups}
-    matches = tuple(match for task in tasks for match in task_matches(task))
-    reached = reach(production, groups, matches)
     _refuse_dscp_writers(reached, groups)
     if IpFamily.IPV6 in site.families:
         _refuse_label_writers(reached)

@@ -11,7 +11,7 @@ from vtrace_ovs.instrumentation.state import StateField
 from vtrace_ovs.model.actions import Action, ApplyActions, Instruction
 from vtrace_ovs.model.flow import FlowMod, FlowModCommand
 from vtrace_ovs.model.match import Match
-from vtrace_ovs.model.packet import IpFamily
+from vtrace_ovs.model.packet import IPAddress, IpFamily
 from vtrace_ovs.model.topology import Bridge
 
 
@@ -29,7 +29,7 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One bridge while its plan is made."""
+    """One bridge while its plan is made. ``destinations`` are the tunnels its flows may point at, None any."""
 
     bridge: Bridge
     tasks: tuple[ArmedTask, ...]
@@ -40,6 +40,7 @@ class Site:
     book: ProbeBook
     lifetimes: Lifetimes
     entrance: Entrance
+    destinations: frozenset[IPAddress] | None = None
 
     @property
     def families(self) -> tuple[IpFamily, ...]:

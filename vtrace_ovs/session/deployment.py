@@ -202,7 +202,8 @@ class Deployment:
         if not any(state.carried for state in self.fleet.states.values()):
             used = (code_points_in_use(tables) for tables in self.fleet.tables().values())
             self.marks = MarkPlan.of(in_use=self.sent_by_tenants.union(*used))
-        return {bridge: self._plan_one(bridge) for bridge in live}
+        scene = Scene(self.fleet.topology, self.fleet.armable(), self.marks)
+        return {bridge: self._plan_one(bridge, scene) for bridge in live}
 
     def _learn_aliases(self) -> None:
         """What tasks that are being armed look like behind NAT, by the tables of the moment; fixed from then on."""
@@ -213,11 +214,11 @@ class Deployment:
                 run.armed_traffic = with_aliases(run.traffic, others, self.fleet.topology, tables, canonical_text)
                 run.aliased = True
 
-    def _plan_one(self, bridge_id: BridgeId) -> BridgePlan | None:
+    def _plan_one(self, bridge_id: BridgeId, scene: Scene) -> BridgePlan | None:
         state = self.fleet.states[bridge_id]
         if state.tables is None:
             return state.carried
-        basis = self._basis(state)
+        basis = self._basis(state, scene)
         coloring = {run.slot for run in self._members if run.coloring}
         if state.carried is not None and state.planned_with is not None:
             # Where nothing is colored any more, only what is on its way matters: no plan is made for new tables.
@@ -228,15 +229,14 @@ class Deployment:
                 return replace(state.carried, sources=kept)
         self._bases[bridge_id] = basis
         tasks = tuple(self._armed_task(run) for run in self._members)
-        scene = Scene(self.fleet.topology, basis.armed, self.marks)
         return plan_bridge(
             state.bridge, state.tables, tasks, scene, settings=self.settings, now=self._since, installed=state.carried
         )
 
-    def _basis(self, state: BridgeState) -> PlanBasis:
+    def _basis(self, state: BridgeState, scene: Scene) -> PlanBasis:
         slots = frozenset(run.slot for run in self._members)
         fragmented = frozenset(run.slot for run in self._members if run.traffic.fragments)
-        return PlanBasis(slots, state.tables_version, self.marks, self.fleet.armable(), fragmented)
+        return PlanBasis(slots, state.tables_version, scene.marks, scene.armed, fragmented)
 
     def _armed_task(self, run: TaskRun) -> ArmedTask:
         """A task as the data plane shall see it; one that no longer colors has no sources."""
@@ -245,8 +245,9 @@ class Deployment:
 
     def _drafts(self, wanted: dict[BridgeId, BridgePlan | None]) -> tuple[IntentDraft, ...]:
         """What must be undone even after a crash: flows go by themselves in time, meters do not."""
+        ovsdb_of = {node.name: node.ovsdb for node in self.fleet.topology.nodes}
         return tuple(
-            IntentDraft(run.task.id, kind, str(bridge), self._ovsdb_of(bridge), detail)
+            IntentDraft(run.task.id, kind, str(bridge), ovsdb_of.get(bridge.node, ""), detail)
             for bridge, plan in wanted.items()
             if plan is not None
             for run in self._members
@@ -255,10 +256,6 @@ class Deployment:
                 (IntentKind.METER, ",".join(str(meter.meter_id) for meter in plan.meters)),
             )
         )
-
-    def _ovsdb_of(self, bridge: BridgeId) -> str:
-        node = self.fleet.topology.node(bridge.node)
-        return node.ovsdb if node is not None else ""
 
     def _advance(self, at: float) -> tuple[Command, ...]:
         rollout = self.rollout

@@ -2,7 +2,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.instrumentation.inlets import inlet_flows
-from vtrace_ovs.instrumentation.outlets import armed_vteps, marking_ports, outlet_flows, told_apart, tunnel_keys
+from vtrace_ovs.instrumentation.outlets import marking_ports, outlet_flows, told_apart, tunnel_keys
 from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.instrumentation.site import Site
 from vtrace_ovs.model.filter import Filter
@@ -23,9 +23,9 @@ def words(mod: FlowMod) -> tuple[int | None, ...]:
 
 
 def test_a_server_is_armed_when_all_its_tunnel_bridges_are(site: Site) -> None:
-    assert armed_vteps(site) == (IPv4Address("192.0.2.2"),)
+    assert set(site.scene.vteps) == {IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")}
     everyone = replace(site, scene=replace(site.scene, armed=site.scene.armed | {BridgeId("s3", "br0")}))
-    assert armed_vteps(everyone) == (IPv4Address("192.0.2.2"), IPv4Address("192.0.2.3"))
+    assert everyone.scene.vteps[IPv4Address("192.0.2.3")] == "s3"
     assert [port.ofport for port in marking_ports(site)] == [2, 3, 4]
     assert [port.ofport for port in marking_ports(everyone)] == [2, 3, 4, 5]
 
@@ -34,6 +34,15 @@ def test_marks_go_where_the_next_vfd_will_recognise_the_packet(site: Site) -> No
     vtep = int(IPv4Address("192.0.2.2"))
     assert [words(mod) for mod in leaving(site)] == [(2, None, None), (3, 5001, vtep), (4, None, None)]
     assert all(mod.match.get(site.state.field) == site.state.of_task(5) for mod in leaving(site))
+
+
+def test_no_mark_is_prepared_for_servers_that_no_flow_points_at(site: Site) -> None:
+    def ports(*destinations: str) -> list[int | None]:
+        aimed = frozenset(map(IPv4Address, destinations))
+        return [port for port, _, vtep in map(words, leaving(replace(site, destinations=aimed))) if vtep is not None]
+
+    assert ports("192.0.2.2", "198.51.100.7", "192.0.2.1") == [3]
+    assert ports("198.51.100.7") == []
 
 
 def test_what_leaves_marked_is_what_the_next_vfd_takes_for_marked(site: Site) -> None:
