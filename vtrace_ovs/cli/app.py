@@ -1,5 +1,6 @@
 """Turns the command line into one of the commands, and whatever goes wrong into one line and an exit code, once."""
 
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -41,7 +42,8 @@ def root(
 
 
 def main() -> None:
-    """The ``vtrace`` program."""
+    """The ``vtrace`` program. What SIGINT takes back (a Controller row, say), SIGTERM does too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -1,13 +1,13 @@
 """Turns ``vtrace explain`` into a walk through flow tables: no packet is sent, nothing is changed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from vtrace_ovs.cli.console import emit, emit_text, talk
 from vtrace_ovs.cli.exit_codes import ExitCode, code_of_verdict
-from vtrace_ovs.cli.options import Format, FormatOption, OvsdbOption, SouthboundOption, VerboseOption
+from vtrace_ovs.cli.options import Format, FormatOption, ListenOption, OvsdbOption, SouthboundOption, VerboseOption
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.model.notation import CT_STATE_BITS
 
@@ -70,6 +70,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
         typer.Option("--against-ovs", help="Ask Open vSwitch itself too (ofproto/trace), and show where they part."),
     ] = False,
     ovsdb: OvsdbOption = None,
+    listen: ListenOption = None,
     ovn_sb: SouthboundOption = None,
     output: FormatOption = Format.TREE,
     verbose: VerboseOption = 0,
@@ -92,15 +93,23 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
         length=length,
         against_ovs=against_ovs,
     )
-    raise typer.Exit(_explain(request, ovsdb, ovn_sb, output, verbose))
+    raise typer.Exit(_explain(request, Places(ovsdb, ovn_sb, listen), output, verbose))
 
 
-def _explain(request: "Request", ovsdb: str | None, ovn_sb: str | None, output: Format, verbose: int) -> ExitCode:
+class Places(NamedTuple):
+    """Where to look, as the options of that name say."""
+
+    ovsdb: str | None
+    ovn_sb: str | None
+    listen: str | None
+
+
+def _explain(request: "Request", places: Places, output: Format, verbose: int) -> ExitCode:
     from vtrace_ovs.cli.explaining import explained  # noqa: PLC0415 - as above
     from vtrace_ovs.rendering.document import result_document  # noqa: PLC0415 - as above
     from vtrace_ovs.rendering.explanation import explanation_lines  # noqa: PLC0415 - as above
 
-    explanation = explained(request, ovsdb, ovn_sb)
+    explanation = explained(request, *places)
     result = explanation.result
     for problem in explanation.problems:
         talk(f"vtrace: {problem}")

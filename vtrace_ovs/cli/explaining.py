@@ -10,7 +10,7 @@ from vtrace_ovs.cli.api import open_store
 from vtrace_ovs.cli.inventory import ovsdb_of
 from vtrace_ovs.cli.known_tables import Known, dumped_tables, live_tables, stored_tables
 from vtrace_ovs.cli.naming import flow_names
-from vtrace_ovs.cli.settings import Settings, read_settings, with_southbound
+from vtrace_ovs.cli.settings import Settings, read_settings, with_listen, with_southbound
 from vtrace_ovs.cli.typed_packet import TypedPacket, typed_packet
 from vtrace_ovs.codecs.captures import CapturedFrame, frame_of_hex, frames_of_capture
 from vtrace_ovs.codecs.flow_text_words import PortNames
@@ -80,10 +80,13 @@ class _Source(NamedTuple):
     records: tuple[PacketInRecord, ...] = ()
 
 
-def explained(request: Request, ovsdb: str | None, ovn_southbound: str | None = None) -> Explanation:
+def explained(
+    request: Request, ovsdb: str | None, ovn_southbound: str | None = None, listen: str | None = None
+) -> Explanation:
     """Walk the packet. Raises UsageError, CodecError, OvsdbError or StorageError for what cannot be answered."""
     _check(request)
-    source = _source(request, ovsdb)
+    settings = with_listen(with_southbound(read_settings(), ovn_southbound), listen)
+    source = _source(request, ovsdb, settings)
     known, record = source.known, source.record
     vm = _vm(known.topology, request.source_vm)
     bridge, in_port = _place(request, known, vm, record)
@@ -98,7 +101,7 @@ def explained(request: Request, ovsdb: str | None, ovn_southbound: str | None = 
     else:
         way = predict_from(network, record, observed, source.records)
     verdict = foresee(way, Scene(known.topology, known.profiles))
-    named = _named(verdict, with_southbound(read_settings(), ovn_southbound))
+    named = _named(verdict, settings)
     if named:
         profiles = {
             bridge: replace(profile, named=named) for bridge, profile in known.profiles.items() if profile.cookies
@@ -140,10 +143,9 @@ def _check(request: Request) -> None:
         raise UsageError("--dump and --in-port belong together; on known bridges, --at says where the packet comes in")
 
 
-def _source(request: Request, ovsdb: str | None) -> _Source:
+def _source(request: Request, ovsdb: str | None, settings: Settings) -> _Source:
     if request.dumps:
         return _Source(dumped_tables(request.dumps))
-    settings = read_settings()
     connections = ovsdb_of(settings, ovsdb)
     if request.task_id is None:
         return _Source(live_tables(settings, connections))

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from vtrace_ovs.cli.remote_tables import dialled_tables
 from vtrace_ovs.cli.settings import Settings
 from vtrace_ovs.codecs.dump_text import DumpFile, bridge_name, tables_of
 from vtrace_ovs.codecs.profiles import load_profile
@@ -25,6 +26,7 @@ from vtrace_ovs.model.topology import (
     Node,
     Port,
     PortKind,
+    ServiceController,
     Topology,
 )
 from vtrace_ovs.ovsdb.inventory import read_inventory
@@ -70,30 +72,35 @@ def live_tables(settings: Settings, connections: tuple[str, ...]) -> Known:
     tables: dict[BridgeId, BridgeTables] = {}
     mac_tables: dict[BridgeId, MacTable] = {}
     problems = list(inventory.problems)
+    remote: dict[str, list[Bridge]] = {}
     for bridge in topology.vfds():
+        if isinstance(bridge.attachment, ServiceController):
+            remote.setdefault(bridge.attachment.ovsdb, []).append(bridge)
+            continue
         try:
-            tables[bridge.id] = _read(bridge)
-            mac_tables[bridge.id] = _learned(bridge, topology)
+            tables[bridge.id] = _read(bridge, bridge.attachment.path)
+            mac_tables[bridge.id] = _learned(bridge, bridge.attachment.path, topology)
         except (OSError, InfrastructureError) as error:
             problems.append(f"{bridge.id} cannot be read: {error}")
+    for ovsdb, bridges in remote.items():
+        found, why = dialled_tables(settings, topology, ovsdb, bridges)
+        tables |= found
+        problems += (f"{bridge_id} cannot be read: {reason}" for bridge_id, reason in why.items())
     return Known(topology, tables, tuple(problems), _profiles(topology), mac_tables)
 
 
-def _read(bridge: Bridge) -> BridgeTables:
-    if not isinstance(bridge.attachment, ManagementSocket):
-        raise OpenFlowError("it is remote, and explaining attaches to nothing; run vtrace explain on its server")
-    with closing(dial(bridge, bridge.attachment.path, PRIVATE_CONTROLLER_ID, BRIDGE_TIMEOUT)) as dialogue:
+def _read(bridge: Bridge, path: str) -> BridgeTables:
+    with closing(dial(bridge, path, PRIVATE_CONTROLLER_ID, BRIDGE_TIMEOUT)) as dialogue:
         return dialogue.read().tables
 
 
-def _learned(bridge: Bridge, topology: Topology) -> MacTable:
+def _learned(bridge: Bridge, path: str, topology: Topology) -> MacTable:
     """What output to NORMAL and FLOOD depend on, of a bridge that ``_read`` could read."""
     node = topology.node(bridge.id.node)
-    if node is None or not isinstance(bridge.attachment, ManagementSocket):
+    if node is None:
         raise OpenFlowError("its server is not known")
-    socket = Path(bridge.attachment.path)
-    learned = read_mac_table(bridge.id.name, node.ovsdb, socket.parent, BRIDGE_TIMEOUT)
-    return replace(learned, no_flood=read_no_flood_ports(str(socket), BRIDGE_TIMEOUT))
+    learned = read_mac_table(bridge.id.name, node.ovsdb, Path(path).parent, BRIDGE_TIMEOUT)
+    return replace(learned, no_flood=read_no_flood_ports(path, BRIDGE_TIMEOUT))
 
 
 def stored_tables(

@@ -70,6 +70,11 @@ def read_settings(environment: Mapping[str, str] | None = None, user_id: int | N
     )
 
 
+def with_listen(settings: Settings, option: str | None) -> Settings:
+    """The settings, with ``--listen`` if it was given."""
+    return settings if option is None else replace(settings, listen=option)
+
+
 def with_southbound(settings: Settings, option: str | None) -> Settings:
     """The settings, with ``--ovn-sb`` if it was given. Raises UsageError when it names no connection."""
     return settings if option is None else replace(settings, ovn_southbound=ovsdb_connections(option, "--ovn-sb"))

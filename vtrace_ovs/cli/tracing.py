@@ -1,6 +1,5 @@
 """Turns ``vtrace run``, ``controller`` and ``clean`` into a controller in this process, or into clean bridges."""
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -25,7 +24,7 @@ from vtrace_ovs.cli.options import (
     VniOption,
 )
 from vtrace_ovs.cli.reporting import report, report_exchange
-from vtrace_ovs.cli.settings import Settings, read_settings, with_southbound
+from vtrace_ovs.cli.settings import Settings, read_settings, with_listen, with_southbound
 from vtrace_ovs.filters import trace_request
 from vtrace_ovs.model.task import DEFAULT_PACKET_COUNT, DEFAULT_TRACE_TIME, TraceRequest
 from vtrace_ovs.rendering.plans import BridgePlan, plan_lines
@@ -63,7 +62,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         source_vm=source_vm,
         destination_vm=destination_vm,
     )
-    settings = with_southbound(_listening(read_settings(), listen), ovn_sb)
+    settings = with_southbound(with_listen(read_settings(), listen), ovn_sb)
     connections = ovsdb_of(settings, ovsdb)
     if dry_run:
         raise typer.Exit(_dry_run(request, settings, connections, both=both))
@@ -117,7 +116,7 @@ def controller(
     """Run the Ryu app: takes tasks from the database until it is stopped."""
     from vtrace_ovs.cli.running import run_controller  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
 
-    settings = with_southbound(_listening(read_settings(), listen), ovn_sb)
+    settings = with_southbound(with_listen(read_settings(), listen), ovn_sb)
     run_controller(settings, ovsdb_of(settings, ovsdb), tuple(app_modules or ()), framework)
 
 
@@ -125,7 +124,7 @@ def clean(ovsdb: OvsdbOption = None, listen: ListenOption = None) -> None:
     """Remove everything of ours from every bridge, and prove that nothing is left."""
     from vtrace_ovs.cli.running import clean_bridges  # noqa: PLC0415 - SQLAlchemy is slow to import
 
-    settings = _listening(read_settings(), listen)
+    settings = with_listen(read_settings(), listen)
     outcomes = clean_bridges(settings, ovsdb_of(settings, ovsdb))
     for outcome in outcomes:
         if outcome.problem is not None:
@@ -133,10 +132,6 @@ def clean(ovsdb: OvsdbOption = None, listen: ListenOption = None) -> None:
         else:
             emit_text(f"{outcome.bridge}: removed {outcome.flows} flows and {outcome.meters} meters, none left\n")
     raise typer.Exit(ExitCode.INFRASTRUCTURE if any(outcome.problem for outcome in outcomes) else ExitCode.DELIVERED)
-
-
-def _listening(settings: Settings, option: str | None) -> Settings:
-    return settings if option is None else replace(settings, listen=option)
 
 
 def _dry_run(request: TraceRequest, settings: Settings, connections: tuple[str, ...], *, both: bool) -> ExitCode:

@@ -12,7 +12,7 @@ from time import sleep
 
 from vtrace_ovs.codecs.ovsdb_rows import attach_obstacle
 from vtrace_ovs.controller.dialogue import Dialogue, dial
-from vtrace_ovs.controller.remote_cleaning import visit
+from vtrace_ovs.controller.remote_dialogues import visit
 from vtrace_ovs.controller.service_address import NO_ADDRESS
 from vtrace_ovs.controller.settings import ControllerSettings
 from vtrace_ovs.controller.settling import BLIND_WAIT

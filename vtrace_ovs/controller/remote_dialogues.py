@@ -1,6 +1,6 @@
 """Turns the remote bridges of one OVSDB into open dialogues, by having them dial us, and takes the rows back.
 
-Blocking: runs where no hub does. Used to clean; the rows exist for as long as that takes.
+Blocking: runs where no hub does (``clean``, ``explain``); the rows exist for as long as the work takes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -46,13 +46,12 @@ def visit(  # noqa: PLR0913 - the parts of one visit, each from another owner
 
 @contextmanager
 def _rows(ovsdb: str, bridges: Sequence[Bridge], target: str, remote: RemoteAttachment) -> Iterator[None]:
-    """Our rows in this OVSDB: those of a crash are gone first, and afterwards none is left."""
-    remote.detach(ovsdb, None)
+    """Rows for this target, gone again afterwards; those of a task that runs meanwhile have another, and stay."""
     try:
         remote.attach(ovsdb, [bridge.id.name for bridge in bridges], target)
         yield
     finally:
-        remote.detach(ovsdb, None)
+        remote.detach(ovsdb, target)
 
 
 def _names(waiting: dict[int, Bridge]) -> Callable[[int], BridgeId]:
