@@ -1,11 +1,13 @@
 """Turns ``vtrace add``, ``list``, ``watch``, ``result`` and ``cancel`` into reads and writes of the task database."""
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vtrace_ovs.cli.api import add_vtrace, find_task, open_store
+from vtrace_ovs.cli.captures import write_capture
 from vtrace_ovs.cli.console import emit, emit_text, talk
 from vtrace_ovs.cli.exit_codes import ExitCode
 from vtrace_ovs.cli.options import (
@@ -115,11 +117,23 @@ def result(
     reference: TaskArgument = None,
     output: ResultFormatOption = ResultFormat.TREE,
     verbose: VerboseOption = 0,
+    capture: Annotated[
+        Path | None, typer.Option("--pcapng", metavar="FILE", help="Write every copy, each with a comment.")
+    ] = None,
 ) -> None:
     """Print what a task found out."""
     with open_store() as store:
-        code = _report(store, find_task(store, reference), output, verbose)
+        task = find_task(store, reference)
+        if capture is not None:
+            write_capture(store, _directions(store, task), capture)
+        code = _report(store, task, output, verbose)
     raise typer.Exit(code)
+
+
+def _directions(store: "Store", task: Task) -> tuple[Task, ...]:
+    """The task, and the one for its replies where they are traced too."""
+    reply = store.answering(task.id)
+    return (task,) if reply is None else (task, reply)
 
 
 def _report(store: "Store", task: Task, output: ResultFormat, verbose: int) -> ExitCode:

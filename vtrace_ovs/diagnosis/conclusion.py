@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vtrace_ovs.diagnosis.case import Finding, deduced, seen, verdict_of
+from vtrace_ovs.diagnosis.grouping import path_of
 from vtrace_ovs.diagnosis.naming import counted
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.wording import Particulars
@@ -77,11 +78,7 @@ def _grouped(packets: Sequence[DiagnosedPacket]) -> tuple[PathGroup, ...]:
 
 def _signature(packet: DiagnosedPacket) -> object:
     """Same bridges, ports, flows and verdict."""
-    hops = tuple(
-        (hop.bridge, hop.dscp_mark, hop.in_port, hop.out_port, hop.parent, hop.steps[-1].flow if hop.steps else None)
-        for hop in packet.observed.hops
-    )
-    return hops, _fate(packet.verdict), packet.verdict.confidence
+    return path_of(packet.observed), _fate(packet.verdict), packet.verdict.confidence
 
 
 def _fate(verdict: Verdict) -> tuple[Disposition, CauseCode, Culprit | None]:

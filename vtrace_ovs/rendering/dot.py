@@ -31,7 +31,7 @@ def _cluster(name: str, result: TaskResult, group: PathGroup) -> Iterator[str]:
         f"{group.packets} of {packets_phrase(result.packets)}: {traffic}",
         verdict_line(group.verdict).shown,
     )
-    yield f'  subgraph cluster_{name} {{\n    label={_quoted(*title)}; labeljust=l; fontname="monospace";\n'
+    yield f'  subgraph cluster_{name} {{\n    label={_left(*title)}; labeljust=l; fontname="monospace";\n'
     graph = group_graph(group)
     for number, box in enumerate(graph.boxes):
         shape = "" if box.titled else ", shape=plaintext"
@@ -48,6 +48,15 @@ def _cluster(name: str, result: TaskResult, group: PathGroup) -> Iterator[str]:
 
 def _quoted(*words: str) -> str:
     """A quoted string of these lines; DOT reads backslashes, quotes and HTML entities in it."""
-    safe = (Span(one).shown.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"') for one in words)
-    lines = "\\n".join(safe)
+    lines = "\\n".join(_safe(words))
     return f'"{lines}"'
+
+
+def _left(*words: str) -> str:
+    """The same, each line flush left."""
+    lines = "\\l".join((*_safe(words), ""))
+    return f'"{lines}"'
+
+
+def _safe(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(Span(one).shown.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"') for one in words)
