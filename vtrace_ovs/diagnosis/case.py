@@ -39,6 +39,11 @@ class Case:
         expected = counterpart(predicted, hop) if divergence is None else None
         return Case(observed, scene, hop, predicted, expected, divergence)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether copies of packets equal to this one were left out, as there were too many."""
+        return self.observed.packet_id in self.scene.crowded
+
     def missing_copies(self, *locs: Loc) -> int:
         """Copies that never arrived from the deciding VFD; from any VFD when equal packets cannot be told apart."""
         if self.observed.ambiguous:
@@ -81,7 +86,9 @@ def verdict_of(finding: Finding, case: Case | None) -> Verdict:
             evidence = (*evidence, seen(case.divergence.sentence))
             if confidence is Confidence.CORROBORATED:
                 confidence = Confidence.INFERRED
-        if case.observed.ambiguous:
+        if case.crowded:
+            evidence = (*evidence, _CROWD)
+        elif case.observed.ambiguous:
             evidence = (*evidence, _TWINS)
         if any(hop.headers_in is not None and hop.headers_in.fragment is not Fragment.NO for hop in case.observed.hops):
             evidence = (*evidence, _FRAGMENT)
@@ -106,6 +113,11 @@ def verdict_of(finding: Finding, case: Case | None) -> Verdict:
 
 _TWINS = Evidence(
     "Equal packets were on the way at once; which of them fared so cannot be told, but how many can.", True
+)
+
+
+_CROWD = Evidence(
+    "More equal packets came than are told apart: which of them fared so, and how many, cannot be told.", True
 )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from vtrace_ovs.diagnosis.arrivals import exited, handed_over, left_unnamed
-from vtrace_ovs.diagnosis.case import Case, Finding, verdict_of
+from vtrace_ovs.diagnosis.case import Case, Finding, seen, verdict_of
 from vtrace_ovs.diagnosis.drops import dropped, looped
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.silence import dropped_aside, silent
@@ -21,6 +21,8 @@ def diagnose(observed: Trajectory, predicted: Trajectory | None, scene: Scene) -
         return verdict_of(Finding(Disposition.INCONCLUSIVE, CauseCode.UNKNOWN, Confidence.UNDECIDED, nothing), None)
     case = Case.of(observed, predicted, scene)
     rule = dropped_aside if case.hop.aside else _rule_for(observed.ending)
+    if case.crowded and rule in _BY_SILENCE:
+        rule = _lost_in_the_crowd
     return verdict_of(rule(case), case)
 
 
@@ -29,6 +31,24 @@ def not_judged(fault: str) -> Verdict:
     particulars = Particulars(place="", detail=fault)
     finding = Finding(Disposition.INCONCLUSIVE, CauseCode.INTERNAL_ERROR, Confidence.UNDECIDED, particulars)
     return verdict_of(finding, None)
+
+
+_BY_SILENCE = (silent, on_wire, dropped_aside)
+"""These conclude from copies that are not there."""
+
+
+def _lost_in_the_crowd(case: Case) -> Finding:
+    """A way that seems to end may go on in a copy that was left out."""
+    detail = "more equal packets came than are told apart"
+    return Finding(
+        disposition=Disposition.INCONCLUSIVE,
+        code=CauseCode.EVIDENCE_LOST,
+        confidence=Confidence.UNDECIDED,
+        particulars=Particulars(place=str(case.hop.bridge), detail=detail),
+        evidence=(
+            seen(f"{case.hop.bridge} was the last to log it (hop {case.hop.dscp_mark}), as far as that is known."),
+        ),
+    )
 
 
 def _rule_for(ending: Ending) -> Callable[[Case], Finding]:

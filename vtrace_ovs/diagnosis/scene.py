@@ -46,6 +46,7 @@ class Scene:
     ``unanswered``: addresses that the traced senders asked for again and again (ARP, ND), and how often.
     ``unsettled``: when (from, until; Unix seconds) a VFD's production tables were not those our flows were made from.
     ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
+    ``crowded``: the packet_ids of which more equal packets came than are told apart, so that copies were left out.
     """
 
     topology: Topology
@@ -60,6 +61,7 @@ class Scene:
     unanswered: Mapping[IPAddress, int] = field(default_factory=dict)
     hop_limit: int | None = None
     unsettled: Mapping[BridgeId, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    crowded: frozenset[str] = frozenset()
     places: Places = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

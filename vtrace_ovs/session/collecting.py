@@ -14,6 +14,12 @@ from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.session.events import PacketInReceived
 from vtrace_ovs.trajectories.identity import packet_id
 
+Coming = tuple[BridgeId, int, int]
+"""Where packets come in: bridge, hop index, ingress port."""
+
+MOST_ALIKE = 1024
+"""So many records of packets that look the same are joined; the work of joining grows with their square."""
+
 CT_REPLY = 0x08
 """``rpl`` of ``ct_state`` (ovs-fields(7))."""
 
@@ -24,7 +30,8 @@ class PacketGroup:
 
     ``entered`` counts the packets seen entering, ``beyond`` those of them over the number asked for. ``fresh`` tells
     that records came since the last look (``looked_at``); ``waiting`` are the ways that look left undecided, and
-    ``weighed`` tells that they were judged once without being sure.
+    ``weighed`` tells that they were judged once without being sure. A ``crowded`` group leaves out further records, and
+    ``untold`` counts the packets asked for that entered since. ``came_as`` is with which five-tuples packets came in.
     """
 
     first_at: float
@@ -37,18 +44,32 @@ class PacketGroup:
     looked_at: float = 0.0
     waiting: tuple[Trajectory, ...] = ()
     weighed: bool = False
+    untold: int = 0
+    crowded: bool = False
+    came_as: dict[Coming, set[FiveTuple | None]] = field(default_factory=dict)
 
-    def add(self, record: PacketInRecord, at: float, *, enters: bool, beyond: bool) -> None:
-        """One more record; ``enters``: of a packet entering the overlay, ``beyond`` the number asked for."""
+    def add(self, record: PacketInRecord, at: float, *, enters: bool, beyond: bool) -> bool:
+        """One more record; ``enters``: of a packet entering the overlay, ``beyond`` the number asked for.
+
+        False when there are as many as are joined: it is left out, and none that comes later changes anything.
+        """
+        if len(self.records) >= MOST_ALIKE:
+            self.untold += enters and not beyond
+            self.fresh, self.crowded = self.fresh or not self.crowded, True
+            return False
         self.records.append(record)
         self.entered += enters
         self.beyond += beyond
         self.last_at, self.fresh = at, True
+        if record.loc is Loc.IN:
+            coming = (record.bridge, record.dscp_mark, record.in_port)
+            self.came_as.setdefault(coming, set()).add(record.five_tuple)
+        return True
 
     @property
     def packets(self) -> int:
-        """How many packets of those asked for these records are of, at least."""
-        return max(1, self.entered - self.beyond)
+        """How many packets of those asked for were seen, at least."""
+        return max(1, self.entered - self.beyond) + self.untold
 
     @property
     def undecided(self) -> bool:
@@ -140,16 +161,10 @@ def _address(metadata: dict[oxm.Field, int], v4: oxm.Field, v6: oxm.Field) -> IP
     return IPv6Address(value) if value else None
 
 
-def _came_in_as(group: PacketGroup | None, visit: tuple[BridgeId, int, int]) -> FiveTuple | None:
+def _came_in_as(group: PacketGroup | None, visit: Coming) -> FiveTuple | None:
     """The five-tuple a packet came into this visit with; None when it is not known, or twins came with others."""
-    if group is None:
-        return None
-    found = {
-        record.five_tuple
-        for record in group.records
-        if record.loc is Loc.IN and (record.bridge, record.dscp_mark, record.in_port) == visit
-    }
-    return found.pop() if len(found) == 1 else None
+    found = set() if group is None else group.came_as.get(visit, set())
+    return next(iter(found)) if len(found) == 1 else None
 
 
 def _original(metadata: dict[oxm.Field, int], headers: Headers) -> FiveTuple | None:

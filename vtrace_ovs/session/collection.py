@@ -44,7 +44,9 @@ JUDGED_STAGES = EVIDENCE_STAGES - {Stage.ARMING}
 
 MANY_RECORDS = 64
 LOOK_INTERVAL = 0.05
-"""So many records of packets that look the same are joined anew at most this often (seconds), not at every copy."""
+"""So many records of packets that look the same are joined anew at most this often (seconds), not at every copy.
+
+Of more records less often, in proportion."""
 
 
 Indexed = tuple[Topology, Mapping[BridgeId, BridgeTables], Network]
@@ -216,7 +218,8 @@ class Collection:
         return tuple(commands)
 
     def _decide(self, run: TaskRun, group: PacketGroup, at: float) -> tuple[Command, ...]:
-        if group.fresh and (len(group.records) <= MANY_RECORDS or at - group.looked_at >= LOOK_INTERVAL):
+        many = (len(group.records) - 1) // MANY_RECORDS
+        if group.fresh and (not many or at - group.looked_at >= LOOK_INTERVAL * many):
             self._look(run, group, at)
         if group.fresh or not group.waiting or at - group.last_at < self._settings.short_buffer:
             return ()
@@ -232,6 +235,8 @@ class Collection:
         if run.partners:
             ways = own_ways(run.traffic, ways)
         ways = ways[: max(1, len(ways) - group.beyond)]
+        if group.crowded:
+            ways = tuple(replace(way, ambiguous=True) for way in ways)
         found = {way.occurrence for way in ways}
         group.decisions = {number: packet for number, packet in group.decisions.items() if number in found}
         news = [way for way in ways if _observed(group, way.occurrence) != way]
@@ -299,6 +304,9 @@ class Collection:
         if run.extra_packets:
             packets = "packet was" if run.extra_packets == 1 else "packets were"
             notes = (*notes, f"{run.extra_packets} more {packets} colored before coloring ended")
+        untold = sum(group.untold for group in run.groups.values())
+        if untold:
+            notes = (*notes, f"{untold} more packets came that equal others of the trace: too many to be told apart")
         scene = self._scene(run)
         if run.unanswered:
             scene = replace(scene, unanswered=run.unanswered)
@@ -354,7 +362,7 @@ class Collection:
             profiles = {b: self.naming.told(self._profile_named(state.bridge.profile)) for b, state in states}
             hop_limit = self._deployment.marks.length + 1
             scene = scene_of(self._fleet, profiles, run.meters_before, hop_limit, run.armed_at)
-            run.scene = replace(scene, overflowed=run.observation.copies_dropped())
+            run.scene = replace(scene, overflowed=run.observation.copies_dropped(), crowded=run.crowded)
             run.calm_scene = replace(run.scene, copies_lost={}) if run.scene.copies_lost else None
             run.scene_version = self._fleet.version
         return run.scene

@@ -13,6 +13,7 @@ from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.records import Loc, PacketInRecord
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
+from vtrace_ovs.session.collecting import MOST_ALIKE
 
 MOST_HELD = 1024
 """So many packets may wait for the copy of their ingress, which another VFD sent and may come later."""
@@ -25,8 +26,10 @@ class HeldCopies:
     _copies: dict[str, list[PacketInRecord]] = field(default_factory=dict)
 
     def hold(self, record: PacketInRecord) -> None:
-        """Keep a copy until its packet is seen entering."""
-        self._copies.setdefault(record.packet_id, []).append(record)
+        """Keep a copy until its packet is seen entering; of equal ones as many as show that there are too many."""
+        copies = self._copies.setdefault(record.packet_id, [])
+        if len(copies) <= MOST_ALIKE:
+            copies.append(record)
         if len(self._copies) > MOST_HELD:
             del self._copies[next(iter(self._copies))]
 

@@ -132,8 +132,8 @@ class TaskRun:
     def keep(self, record: PacketInRecord, at: float, *, enters: bool, late: bool = False) -> bool:
         """Put a record to those of its packet; False when it is of a packet beyond the number asked for.
 
-        Of packets that look the same all records are kept, or they could not be told apart. ``enters``: a packet of
-        this task comes in; ``late``: after this task's coloring ended, so that only another task colored it.
+        Of packets that look the same all records are kept, or they could not be told apart, unless there are too many.
+        ``enters``: a packet of this task comes in; ``late``: after its coloring ended, so that only another colored it.
         """
         group = self.groups.get(record.packet_id)
         beyond = enters and (late or (self.full and (group is None or group.entered > 0)))
@@ -145,11 +145,21 @@ class TaskRun:
             group = self.groups[record.packet_id] = PacketGroup(at)
         else:
             self.packets -= group.packets
-        group.add(record, at, enters=enters, beyond=beyond)
+        first_left_out = not group.crowded
+        kept = group.add(record, at, enters=enters, beyond=beyond)
         self.packets += group.packets
-        self.open[record.packet_id] = group
-        self.sequence += 1
-        return True
+        if kept:
+            self.sequence += 1
+        elif first_left_out:
+            self.scene, self.concluded = None, False
+        if group.undecided:
+            self.open[record.packet_id] = group
+        return kept
+
+    @property
+    def crowded(self) -> frozenset[str]:
+        """The packet_ids of which records were left out."""
+        return frozenset(name for name, group in self.groups.items() if group.crowded)
 
     @property
     def decisions(self) -> tuple[DiagnosedPacket, ...]:

@@ -19,7 +19,9 @@ def recorded(world: World, event: PacketInReceived, *known: PacketInRecord) -> P
     assert bridge is not None
     reading = read_log(event.packet_in, plan)
     assert reading is not None
-    group = PacketGroup(START, records=list(known))
+    group = PacketGroup(START)
+    for record in known:
+        group.add(record, START, enters=False, beyond=False)
     return of_task(record_of(event, reading, bridge, world.topology), 4, 9, group)
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -7,12 +8,16 @@ from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.instrumentation.state import State
 from vtrace_ovs.model.actions import Meter, Output
 from vtrace_ovs.model.flow import MeterCounters, MeterEntry
+from vtrace_ovs.model.records import PacketInRecord
 from vtrace_ovs.model.task import TaskState
+from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import CauseCode, Disposition
+from vtrace_ovs.session.collecting import MOST_ALIKE
 from vtrace_ovs.session.collection import LOOK_INTERVAL, MANY_RECORDS
 from vtrace_ovs.session.commands import ReadBridge, SaveRecords, SaveSamples, SaveSnapshot
 from vtrace_ovs.session.runs import Stage
 from vtrace_ovs.session.settings import SessionSettings
+from vtrace_ovs.trajectories.stitch import Stitcher
 
 LIMIT = MeterEntry(7, 100, 10, packets=True)
 
@@ -86,10 +91,62 @@ def test_a_flood_of_equal_packets_is_joined_now_and_then_only(world: World) -> N
     (group,) = world.session.runs[1].groups.values()
     assert group.fresh
     assert group.looked_at < world.now
-    world.now += LOOK_INTERVAL
+    world.now += LOOK_INTERVAL * len(way)
     world.tick()
     assert not group.fresh
     assert len(group.decisions) == MANY_RECORDS
+
+
+@pytest.fixture
+def joined(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many records each look has joined."""
+    sizes: list[int] = []
+    stitch = Stitcher.stitch
+
+    def counted(self: Stitcher, records: Sequence[PacketInRecord]) -> tuple[Trajectory, ...]:
+        sizes.append(len(records))
+        return stitch(self, records)
+
+    monkeypatch.setattr(Stitcher, "stitch", counted)
+    return sizes
+
+
+def test_thousands_of_equal_packets_cost_bounded_work_and_the_task_ends(world: World, joined: list[int]) -> None:
+    world.claim(tcp_to_db(packet_count=500))
+    world.claim(tcp_to_db(80, packet_count=2), 2)
+    way, seconds = world.whole_way(headers()), 2.0
+    world.told()
+    for _ in range(MOST_ALIKE):
+        world.now += seconds / MOST_ALIKE
+        world.feed_all(replace(event, at=world.now) for event in way)
+    for number in (1, 2):
+        world.feed_all(world.whole_way(headers(number, port=80), slot=1))
+    world.wait(5.0)
+    assert [world.states(number)[-1] for number in (1, 2)] == [TaskState.DONE] * 2
+    assert sum(line == "records 1" for line in world.told(SaveRecords)) == MOST_ALIKE + 8
+    assert max(joined) == MOST_ALIKE
+    few = MANY_RECORDS + 8
+    assert sum(size > few for size in joined) <= 3 + seconds / LOOK_INTERVAL
+    assert sum(joined) <= few**2 + MANY_RECORDS * (3 + seconds / LOOK_INTERVAL) + 3 * MOST_ALIKE
+    flooded, calm = (world.results(number)[-1] for number in (1, 2))
+    assert flooded.verdict.disposition is Disposition.DELIVERED
+    assert flooded.packets == MOST_ALIKE // len(way)
+    untold = 500 - flooded.packets
+    assert f"{untold} more packets came that equal others of the trace: too many to be told apart" in flooded.notes
+    assert all(group.example.ambiguous for group in flooded.groups)
+    assert (calm.verdict.disposition, calm.packets, calm.notes) == (Disposition.DELIVERED, 2, ())
+
+
+def test_of_a_crowd_of_equal_packets_silence_proves_nothing(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=500))
+    packet = headers()
+    world.feed_all(world.entering(packet) for _ in range(MOST_ALIKE))
+    world.feed_all(event for _ in range(300) for event in world.whole_way(packet)[1:])
+    world.wait(8.0)
+    assert world.states()[-1] is TaskState.DONE
+    assert {group.verdict.disposition for group in world.result.groups} == {Disposition.INCONCLUSIVE}
+    assert world.result.verdict.code is CauseCode.EVIDENCE_LOST
+    assert "more equal packets came than are told apart" in world.result.verdict.operator_sentence
 
 
 def test_a_decided_packet_is_not_looked_at_again(armed: World) -> None:

@@ -9,6 +9,7 @@ from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.records import Loc, PacketInRecord
 from vtrace_ovs.model.task import TaskState, TraceRequest
 from vtrace_ovs.model.verdict import Disposition, TaskResult
+from vtrace_ovs.session.collecting import MOST_ALIKE
 from vtrace_ovs.session.commands import SaveRecords
 from vtrace_ovs.session.overlaps import MOST_HELD, HeldCopies, enters_for
 from vtrace_ovs.session.settings import SessionSettings
@@ -151,6 +152,13 @@ def test_held_copies_are_bounded_and_the_oldest_go_first() -> None:
     assert held.release("0") == ()
     assert len(held.release("7")) == 2
     assert held.release("7") == ()
+
+
+def test_held_copies_of_equal_packets_are_enough_to_show_that_there_are_too_many() -> None:
+    held = HeldCopies()
+    for _ in range(2 * MOST_ALIKE):
+        held.hold(record("1"))
+    assert len(held.release("1")) == MOST_ALIKE + 1
 
 
 def test_a_packet_enters_for_a_task_at_its_port_with_its_headers(armed: World) -> None:
