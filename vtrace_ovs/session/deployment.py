@@ -22,6 +22,7 @@ from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.bridges import BridgeState, Fleet, PlanBasis
 from vtrace_ovs.session.commands import Command, EraseIntents, ReadBridge, WriteIntents
 from vtrace_ovs.session.events import BridgeRead, Programmed
+from vtrace_ovs.session.faults import fail, in_words
 from vtrace_ovs.session.rollout import Rollout
 from vtrace_ovs.session.runs import Stage, TaskRun
 
@@ -179,6 +180,9 @@ class Deployment:
             self.refusal = str(refused)
             self.move = Move.IDLE
             return ()
+        except Exception as error:  # noqa: BLE001 - what cannot be planned must not end tasks that run already
+            self._not_planned(error)
+            return ()
         carried = {bridge: state.carried for bridge, state in self.fleet.states.items()}
         remains = {bridge: state.left for bridge, state in self.fleet.states.items()}
         self.rollout = Rollout.between(self._batch, carried, wanted, remains)
@@ -187,6 +191,16 @@ class Deployment:
             return (WriteIntents(self._batch, self._drafts(wanted)),)
         self.move = Move.ROLLING_OUT
         return self._advance(at)
+
+    def _not_planned(self, error: Exception) -> None:
+        """The planner failed, a fault of ours: the tasks it was to arm fail; without any, bridges stay as they are."""
+        self.move = Move.IDLE
+        arming = [run for run in self._members if run.stage is Stage.ARMING]
+        for run in arming:
+            fail(run, error)
+        if not arming:
+            self.refusal = f"an error of vtrace itself: {in_words(error)}"
+            self._members[0].faults.append(error)
 
     def _wanted(self) -> dict[BridgeId, BridgePlan | None]:
         live = self.fleet.live()

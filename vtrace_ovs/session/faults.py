@@ -15,8 +15,13 @@ def confined(run: TaskRun) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - tenants' packets must not end other tenants' traces
-        run.faults.append(error)
-        run.failure = run.failure or f"an error of vtrace itself ended the task: {in_words(error)}"
+        fail(run, error)
+
+
+def fail(run: TaskRun, error: Exception) -> None:
+    """End this task over an error of this tool's own."""
+    run.faults.append(error)
+    run.failure = run.failure or f"an error of vtrace itself ended the task: {in_words(error)}"
 
 
 def unjudged(run: TaskRun, observed: Trajectory, error: Exception) -> DiagnosedPacket:

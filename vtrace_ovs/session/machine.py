@@ -187,8 +187,9 @@ class Session:
         commands: list[Command] = []
         for run in runs:
             run.touched = False
-            with confined(run):
-                commands.extend(self._move(run, at))
+            if not run.faults:
+                with confined(run):
+                    commands.extend(self._move(run, at))
             commands.extend(self._faults(run))
         if self.deployment.stale and self.deployment.idle:
             commands.extend(self.deployment.begin(self.runs.values(), at, reread=self._reread))

@@ -6,11 +6,12 @@ from session_world import CS1, CS2, World, headers, tcp_to_db
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.model.records import PacketInRecord
-from vtrace_ovs.model.task import TaskState
+from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import CauseCode, Disposition
-from vtrace_ovs.session import collection
+from vtrace_ovs.session import collection, deployment
 from vtrace_ovs.session.commands import ReportFault
+from vtrace_ovs.session.events import TaskClaimed
 from vtrace_ovs.session.judging import judge
 from vtrace_ovs.trajectories.stitch import Stitcher
 from vtrace_ovs.walker.network import Network
@@ -37,6 +38,10 @@ def poisoned_judge(
     if records[0].headers.ip_id == POISON:
         raise PoisonedError("boom\nboom")
     return judge(observed, records, network, scene)
+
+
+def broken_planner(*_: object, **__: object) -> None:
+    raise PoisonedError
 
 
 def test_a_packet_that_breaks_the_judge_is_inconclusive_and_the_others_are_judged(
@@ -100,6 +105,53 @@ def test_a_task_that_breaks_when_bridges_are_read_anew_fails_alone(two: World, m
     assert two.states(1)[-1] is TaskState.FAILED
     assert two.states(2)[-1] is TaskState.ARMED
     assert two.sources(CS1)
+
+
+def test_an_error_in_the_planner_fails_the_tasks_being_armed_and_the_others_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.claim(tcp_to_db(packet_count=1), 1)
+    world.told()
+    with monkeypatch.context() as patched:
+        patched.setattr(deployment, "plan_bridge", broken_planner)
+        for number in (2, 3):
+            world.feed(
+                TaskClaimed(world.now, Task(number, tcp_to_db(79 + number), TaskState.ANALYSER_READY, world.now))
+            )
+        world.tick()
+        world.tick()
+    faults = world.told(ReportFault)
+    assert faults
+    assert {line.split()[-1] for line in faults} == {"PoisonedError"}
+    for number in (2, 3):
+        last = next(saved for saved in reversed(world.saved()) if saved.task_id == number)
+        assert last.state is TaskState.FAILED
+        assert (last.reason or "").startswith("an error of vtrace itself ended the task: PoisonedError")
+        assert TaskState.ARMED not in world.states(number)
+    assert world.states(1)[-1] is TaskState.ARMED
+    world.feed_all(world.whole_way(headers()))
+    world.wait(1.0)
+    assert world.states(1)[-1] is TaskState.DONE
+    assert world.result.verdict.disposition is Disposition.DELIVERED
+    assert world.clean
+
+
+def test_an_error_in_planning_anew_leaves_the_bridges_as_they_are_and_the_result_says_so(
+    two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(deployment, "plan_bridge", broken_planner)
+        two.rewrite(CS2, *two.production[CS2][1:])
+        two.feed(two.reading(CS2))
+        two.wait(0.5)
+    assert [two.states(number)[-1] for number in (1, 2)] == [TaskState.ARMED] * 2
+    assert two.told(ReportFault) == ["fault 1 PoisonedError"]
+    two.feed_all(event for number in (1, 2) for event in two.whole_way(headers(number)))
+    two.cancel(2)
+    two.wait(1.0)
+    assert two.states(1)[-1] is TaskState.DONE
+    assert any("could not be instrumented anew" in note and "PoisonedError" in note for note in two.result.notes)
+    assert two.clean
 
 
 def test_an_error_in_ending_a_task_is_not_swallowed(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
