@@ -1,7 +1,5 @@
 """Tenants that send whatever they like: forged marks, another's addresses, broken packets, floods of it."""
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +11,10 @@ from scapy.layers.inet import IP, TCP, UDP, IPOption
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 from vtrace_program import UDP as TRAFFIC
-from vtrace_program import FrameSender, Vtrace, pauses
+from vtrace_program import FrameSender, Vtrace, captured, pauses
 
 from vtrace_ovs.instrumentation.marks import MARKS_PER_SERIES, POOL_2
-from vtrace_ovs.lab.network import VM_INTERFACE, Lab
+from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.model.trajectory import Ending, Origin
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
@@ -24,14 +22,6 @@ SERIES = len(POOL_2) // MARKS_PER_SERIES
 HONEST, BROKEN, FORGED, SPOOFED = 0x1000, 0x2000, 0x3000, 0x4000
 PAIR = {"src": "10.0.1.11", "dst": "10.0.2.22"}
 PORTS = {"sport": 4000, "dport": 5000}
-CAPTURE = (
-    "import socket,sys\n"
-    "end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))\n"
-    "end.bind((sys.argv[1], 0))\n"
-    "print(flush=True)\n"
-    "while True: print(end.recv(2048).hex(), flush=True)\n"
-)
-
 pytestmark = pytest.mark.usefixtures("unchanged")
 
 
@@ -61,23 +51,6 @@ def broken() -> list[Packet]:
 
 def honest(number: int, tos: int = 0, base: int = HONEST) -> Packet:
     return IP(**PAIR, id=base + number, tos=tos) / UDP(**PORTS) / Raw(bytes([tos]) * 24)
-
-
-@contextmanager
-def captured(lab: Lab, vm: str) -> Iterator[list[bytes]]:
-    """Every frame a VM receives while the block runs; complete after it."""
-    frames: list[bytes] = []
-    command = [*lab.vm(vm).prefix, sys.executable, "-c", CAPTURE, VM_INTERFACE]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        with ThreadPoolExecutor(1) as pool:
-            reader = pool.submit(lambda: [bytes.fromhex(line) for line in process.stdout or ()])
-            try:
-                yield frames
-            finally:
-                process.terminate()
-                frames += reader.result()
 
 
 def _send(lab: Lab, over: threading.Event) -> None:

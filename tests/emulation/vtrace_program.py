@@ -25,6 +25,13 @@ UDP = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=5000"
 TCP = "tcp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=443"
 NEVER_SENT = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=9"
 OURS = "cookie=0x5654"
+CAPTURE = (
+    "import socket,sys\n"
+    "end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))\n"
+    "end.bind((sys.argv[1], 0))\n"
+    "print(flush=True)\n"
+    "while True: print(end.recv(2048).hex(), flush=True)\n"
+)
 
 Fingerprints = Mapping[tuple[str, str], Fingerprint]
 Json = dict[str, Any]
@@ -202,6 +209,23 @@ def sending(  # noqa: PLR0913 - all but the lab have a default
         yield lab.traffic.running(number)
     finally:
         lab.traffic.stop(number)
+
+
+@contextmanager
+def captured(lab: Lab, vm: str) -> Iterator[list[bytes]]:
+    """Every frame a VM receives while the block runs; complete after it."""
+    frames: list[bytes] = []
+    command = [*lab.vm(vm).prefix, sys.executable, "-c", CAPTURE, VM_INTERFACE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with ThreadPoolExecutor(1) as pool:
+            reader = pool.submit(lambda: [bytes.fromhex(line) for line in process.stdout or ()])
+            try:
+                yield frames
+            finally:
+                process.terminate()
+                frames += reader.result()
 
 
 class FrameSender:

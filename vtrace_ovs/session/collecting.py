@@ -1,5 +1,6 @@
 """Turns packet-ins of instrumented bridges into Table 2 records, and groups a task's records by packet."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 
@@ -17,11 +18,19 @@ from vtrace_ovs.trajectories.identity import packet_id
 Coming = tuple[BridgeId, int, int]
 """Where packets come in: bridge, hop index, ingress port."""
 
-MOST_ALIKE = 1024
-"""So many records of packets that look the same are joined; the work of joining grows with their square."""
+Place = tuple[BridgeId, int, Loc]
+"""Where copies are taken: bridge, hop index, in or out or error."""
+
+MOST_ALIKE = 256
+"""So many packets that look the same are told apart at each place; the work of that grows with their square."""
 
 CT_REPLY = 0x08
 """``rpl`` of ``ct_state`` (ovs-fields(7))."""
+
+
+def place_of(record: PacketInRecord) -> Place:
+    """Where a copy was taken."""
+    return record.bridge, record.dscp_mark, record.loc
 
 
 @dataclass(slots=True)
@@ -30,8 +39,9 @@ class PacketGroup:
 
     ``entered`` counts the packets seen entering, ``beyond`` those of them over the number asked for. ``fresh`` tells
     that records came since the last look (``looked_at``); ``waiting`` are the ways that look left undecided, and
-    ``weighed`` tells that they were judged once without being sure. A ``crowded`` group leaves out further records, and
-    ``untold`` counts the packets asked for that entered since. ``came_as`` is with which five-tuples packets came in.
+    ``weighed`` tells that they were judged once without being sure. ``taken`` counts the records of each place. A
+    ``crowded`` group has left out some, and ``untold`` are the packets asked for whose entering was. ``came_as`` tells
+    with which five-tuples packets came in.
     """
 
     first_at: float
@@ -46,17 +56,20 @@ class PacketGroup:
     weighed: bool = False
     untold: int = 0
     crowded: bool = False
+    taken: Counter[Place] = field(default_factory=Counter)
     came_as: dict[Coming, set[FiveTuple | None]] = field(default_factory=dict)
 
     def add(self, record: PacketInRecord, at: float, *, enters: bool, beyond: bool) -> bool:
         """One more record; ``enters``: of a packet entering the overlay, ``beyond`` the number asked for.
 
-        False when there are as many as are joined: it is left out, and none that comes later changes anything.
+        False when its place has as many as are told apart: it is left out.
         """
-        if len(self.records) >= MOST_ALIKE:
+        place = place_of(record)
+        if self.taken[place] >= MOST_ALIKE:
             self.untold += enters and not beyond
             self.fresh, self.crowded = self.fresh or not self.crowded, True
             return False
+        self.taken[place] += 1
         self.records.append(record)
         self.entered += enters
         self.beyond += beyond

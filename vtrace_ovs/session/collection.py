@@ -43,7 +43,7 @@ EVIDENCE_STAGES = frozenset({Stage.ARMING, Stage.COLLECTING, Stage.CLOSING, Stag
 JUDGED_STAGES = EVIDENCE_STAGES - {Stage.ARMING}
 
 MANY_RECORDS = 64
-LOOK_INTERVAL = 0.05
+LOOK_INTERVAL, LONGEST_INTERVAL = 0.05, 0.5
 """So many records of packets that look the same are joined anew at most this often (seconds), not at every copy.
 
 Of more records less often, in proportion."""
@@ -219,7 +219,7 @@ class Collection:
 
     def _decide(self, run: TaskRun, group: PacketGroup, at: float) -> tuple[Command, ...]:
         many = (len(group.records) - 1) // MANY_RECORDS
-        if group.fresh and (not many or at - group.looked_at >= LOOK_INTERVAL * many):
+        if group.fresh and (not many or at - group.looked_at >= min(LOOK_INTERVAL * many, LONGEST_INTERVAL)):
             self._look(run, group, at)
         if group.fresh or not group.waiting or at - group.last_at < self._settings.short_buffer:
             return ()
@@ -305,6 +305,8 @@ class Collection:
             packets = "packet was" if run.extra_packets == 1 else "packets were"
             notes = (*notes, f"{run.extra_packets} more {packets} colored before coloring ended")
         untold = sum(group.untold for group in run.groups.values())
+        if run.overflowed:
+            notes = (*notes, f"{run.overflowed} packet-ins were dropped in full queues on their way to controllers")
         if untold:
             notes = (*notes, f"{untold} more packets came that equal others of the trace: too many to be told apart")
         scene = self._scene(run)
@@ -319,7 +321,6 @@ class Collection:
         if overflowed <= run.overflowed:
             return
         run.overflowed, run.scene, run.dirty, run.concluded = overflowed, None, True, False
-        run.note(f"{overflowed} packet-ins were dropped in full queues on their way to controllers")
         for group in run.groups.values():
             for packet in tuple(group.decisions.values()):
                 if packet.verdict.confidence is not Confidence.OBSERVED:

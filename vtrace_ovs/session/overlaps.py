@@ -6,6 +6,7 @@ task takes a packet for its own once a copy shows it entering at a port and with
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from vtrace_ovs.filters import accepts
 from vtrace_ovs.instrumentation.plan import ArmedTask
@@ -13,7 +14,7 @@ from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.records import Loc, PacketInRecord
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
-from vtrace_ovs.session.collecting import MOST_ALIKE
+from vtrace_ovs.session.collecting import MOST_ALIKE, Place, place_of
 
 MOST_HELD = 1024
 """So many packets may wait for the copy of their ingress, which another VFD sent and may come later."""
@@ -23,19 +24,20 @@ MOST_HELD = 1024
 class HeldCopies:
     """Copies of packets that were not seen entering yet; the oldest packets are forgotten first."""
 
-    _copies: dict[str, list[PacketInRecord]] = field(default_factory=dict)
+    _copies: dict[str, dict[Place, list[PacketInRecord]]] = field(default_factory=dict)
 
     def hold(self, record: PacketInRecord) -> None:
         """Keep a copy until its packet is seen entering; of equal ones as many as show that there are too many."""
-        copies = self._copies.setdefault(record.packet_id, [])
-        if len(copies) <= MOST_ALIKE:
-            copies.append(record)
+        alike = self._copies.setdefault(record.packet_id, {}).setdefault(place_of(record), [])
+        if len(alike) <= MOST_ALIKE:
+            alike.append(record)
         if len(self._copies) > MOST_HELD:
             del self._copies[next(iter(self._copies))]
 
     def release(self, packet_id: str) -> tuple[PacketInRecord, ...]:
         """The copies held of this packet, in the order they came."""
-        return tuple(self._copies.pop(packet_id, ()))
+        held = chain.from_iterable(self._copies.pop(packet_id, {}).values())
+        return tuple(sorted(held, key=lambda record: record.timestamp))
 
 
 def enters(record: PacketInRecord) -> bool:

@@ -116,21 +116,19 @@ def test_thousands_of_equal_packets_cost_bounded_work_and_the_task_ends(world: W
     world.claim(tcp_to_db(80, packet_count=2), 2)
     way, seconds = world.whole_way(headers()), 2.0
     world.told()
-    for _ in range(MOST_ALIKE):
-        world.now += seconds / MOST_ALIKE
+    for _ in range(4 * MOST_ALIKE):
+        world.now += seconds / (4 * MOST_ALIKE)
         world.feed_all(replace(event, at=world.now) for event in way)
     for number in (1, 2):
         world.feed_all(world.whole_way(headers(number, port=80), slot=1))
     world.wait(5.0)
     assert [world.states(number)[-1] for number in (1, 2)] == [TaskState.DONE] * 2
-    assert sum(line == "records 1" for line in world.told(SaveRecords)) == MOST_ALIKE + 8
-    assert max(joined) == MOST_ALIKE
-    few = MANY_RECORDS + 8
-    assert sum(size > few for size in joined) <= 3 + seconds / LOOK_INTERVAL
-    assert sum(joined) <= few**2 + MANY_RECORDS * (3 + seconds / LOOK_INTERVAL) + 3 * MOST_ALIKE
+    assert sum(line == "records 1" for line in world.told(SaveRecords)) == 4 * MOST_ALIKE + 8
+    assert max(joined) == 4 * MOST_ALIKE
+    assert sum(size > MANY_RECORDS for size in joined) <= 2 + seconds / LOOK_INTERVAL
     flooded, calm = (world.results(number)[-1] for number in (1, 2))
     assert flooded.verdict.disposition is Disposition.DELIVERED
-    assert flooded.packets == MOST_ALIKE // len(way)
+    assert flooded.packets == MOST_ALIKE
     untold = 500 - flooded.packets
     assert f"{untold} more packets came that equal others of the trace: too many to be told apart" in flooded.notes
     assert all(group.example.ambiguous for group in flooded.groups)
@@ -140,8 +138,7 @@ def test_thousands_of_equal_packets_cost_bounded_work_and_the_task_ends(world: W
 def test_of_a_crowd_of_equal_packets_silence_proves_nothing(world: World) -> None:
     world.claim(tcp_to_db(packet_count=500))
     packet = headers()
-    world.feed_all(world.entering(packet) for _ in range(MOST_ALIKE))
-    world.feed_all(event for _ in range(300) for event in world.whole_way(packet)[1:])
+    world.feed_all(world.entering(packet) for _ in range(600))
     world.wait(8.0)
     assert world.states()[-1] is TaskState.DONE
     assert {group.verdict.disposition for group in world.result.groups} == {Disposition.INCONCLUSIVE}
