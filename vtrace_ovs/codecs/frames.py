@@ -32,7 +32,10 @@ _MORE_FRAGMENTS = 0x2000
 _FRAGMENT_OFFSET = 0x1FFF
 _TCP_LEAST = 20
 _SCTP = 132
-_WITH_ID = {IpProtocol.ICMP: frozenset({0, 8, 13, 14, 15, 16, 17, 18}), IpProtocol.ICMPV6: frozenset({128, 129})}
+# Looking up an enum member costs 0.15 µs on Python 3.11, and this is done for every packet-in.
+_TCP_PROTOCOL, _UDP_PROTOCOL, _ICMPV6 = int(IpProtocol.TCP), int(IpProtocol.UDP), int(IpProtocol.ICMPV6)
+_WHOLE, _FIRST, _LATER = Fragment.NO, Fragment.FIRST, Fragment.LATER
+_WITH_ID = {int(IpProtocol.ICMP): frozenset({0, 8, 13, 14, 15, 16, 17, 18}), _ICMPV6: frozenset({128, 129})}
 _SKIPPED_V6 = frozenset({0, 43, 60})
 _FRAGMENT_V6 = 44
 _AUTHENTICATION = 51
@@ -116,7 +119,7 @@ def headers(frame: bytes, total_length: int, most_tags: int = MOST_TAGS) -> Head
         *transport[2:],
         flow_label=network.flow_label,
         fragment_offset=network.fragment_offset,
-        question=solicitation(network.source, network.body) if network.protocol == IpProtocol.ICMPV6 else None,
+        question=solicitation(network.source, network.body) if network.protocol == _ICMPV6 else None,
         inner_vlan_tci=inner_vlan_tci,
     )
 
@@ -151,8 +154,8 @@ def _ipv4(frame: bytes, offset: int) -> _Network | None:
 
 def _fragment(offset: int, more: bool) -> Fragment:
     if offset:
-        return Fragment.LATER
-    return Fragment.FIRST if more else Fragment.NO
+        return _LATER
+    return _FIRST if more else _WHOLE
 
 
 def _ipv6(frame: bytes, offset: int) -> _Network | None:
@@ -179,9 +182,9 @@ def _ipv6(frame: bytes, offset: int) -> _Network | None:
 
 def _behind_extensions(protocol: int, body: bytes) -> tuple[int, int, Fragment, int | None, bytes]:
     """The upper protocol; offset, kind and identification of a fragment; what is behind the headers OVS skips too."""
-    at, fragment, ip_id = 0, Fragment.NO, None
+    at, fragment, ip_id = 0, _WHOLE, None
     for _ in range(_MOST_EXTENSIONS):
-        if len(body) < 8 or fragment is Fragment.LATER:  # noqa: PLR2004  extension headers come in units of 8 bytes
+        if len(body) < 8 or fragment is _LATER:  # noqa: PLR2004  extension headers come in units of 8 bytes
             break
         if protocol == _FRAGMENT_V6:
             bits = int.from_bytes(body[2:4])
@@ -189,7 +192,7 @@ def _behind_extensions(protocol: int, body: bytes) -> tuple[int, int, Fragment, 
             fragment = _fragment(at, bool(bits & 1))
             ip_id = int.from_bytes(body[4:8])
             # OVS takes a later fragment for protocol 44 (tried), so that is what flows and filters match.
-            protocol, body = protocol if fragment is Fragment.LATER else body[0], body[8:]
+            protocol, body = protocol if fragment is _LATER else body[0], body[8:]
         elif protocol == _AUTHENTICATION:
             protocol, body = body[0], body[8 + 4 * body[1] :]
         elif protocol in _SKIPPED_V6:
@@ -201,16 +204,16 @@ def _behind_extensions(protocol: int, body: bytes) -> tuple[int, int, Fragment, 
 
 def _transport(network: _Network) -> _Transport:
     body, protocol = network.body, network.protocol
-    if network.fragment is Fragment.LATER:
+    if network.fragment is _LATER:
         return _Transport(payload=body)
-    if protocol == IpProtocol.TCP:
+    if protocol == _TCP_PROTOCOL:
         return _tcp(body)
-    if protocol == IpProtocol.UDP and len(body) >= _UDP.size:
+    if protocol == _UDP_PROTOCOL and len(body) >= _UDP.size:
         source, destination, length = _UDP.unpack_from(body)
         return _Transport(source, destination, udp_length=length, payload=body[_UDP.size :])
     if protocol in _WITH_ID and len(body) >= _ICMP.size:
-        return _icmp(body, _WITH_ID[IpProtocol(protocol)])
-    if protocol in {IpProtocol.UDP, _SCTP} and len(body) >= _PORTS.size:
+        return _icmp(body, _WITH_ID[protocol])
+    if protocol in {_UDP_PROTOCOL, _SCTP} and len(body) >= _PORTS.size:
         return _ports(body)
     return _Transport(payload=body)
 

@@ -10,6 +10,8 @@ from vtrace_ovs.model.records import PacketIn
 
 _NXT_PACKET_IN2 = 30
 _EXPERIMENTER = struct.Struct("!II")
+_PACKET_IN2 = _EXPERIMENTER.pack(NICIRA, _NXT_PACKET_IN2)
+_EXPERIMENTER_TYPE = MessageType.EXPERIMENTER  # an enum member costs 0.15 µs on Python 3.11
 _PROPERTY = struct.Struct("!HH")
 _PACKET, _FULL_LEN, _TABLE_ID, _COOKIE, _REASON, _METADATA, _USERDATA = 0, 1, 3, 4, 5, 6, 7
 _NO_COOKIE = b"\xff" * 8
@@ -17,7 +19,7 @@ _NO_COOKIE = b"\xff" * 8
 
 def is_packet_in(message: Message) -> bool:
     """Whether a message is an NXT_PACKET_IN2."""
-    return message.type == MessageType.EXPERIMENTER and message.body[:8] == _EXPERIMENTER.pack(NICIRA, _NXT_PACKET_IN2)
+    return message.type == _EXPERIMENTER_TYPE and message.body.startswith(_PACKET_IN2)
 
 
 def packet_in(message: Message, dpid: int, received_at: float) -> PacketIn:
@@ -56,4 +58,4 @@ def _properties(body: bytes) -> dict[int, bytes]:
 
 
 def _metadata(body: bytes) -> tuple[tuple[Field, int], ...]:
-    return tuple((masked.field, masked.value) for masked in decode_tlvs(body))
+    return tuple([(masked.field, masked.value) for masked in decode_tlvs(body)])

@@ -8,12 +8,14 @@ from vtrace_ovs.diagnosis.compare import Divergence, counterpart, first_divergen
 from vtrace_ovs.diagnosis.naming import printable
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.wording import Particulars, operator_sentence, wording_of
+from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.packet import Fragment
 from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.trajectory import DropShape, Hop, NearMiss, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culprit, Disposition, Evidence, Verdict
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Case:
     """One packet: what was seen, what the tables say, and how far they agree.
@@ -51,6 +53,7 @@ class Case:
         return self.scene.missing_copies(self.hop.bridge, *locs)
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a rule found. ``category`` is set where it is not the cause's usual one."""

@@ -7,6 +7,7 @@ or port) and ``{detail}``. Tenant sentences and remedies take nothing: no identi
 from dataclasses import dataclass
 
 from vtrace_ovs.diagnosis.naming import printable
+from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
 
@@ -19,6 +20,7 @@ class Wording:
     remedy: str = ""
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Particulars:
     """What an operator template may name. Unknown parts are empty."""

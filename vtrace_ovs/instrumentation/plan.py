@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import attrgetter
 
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.state import StateField
@@ -12,6 +13,8 @@ from vtrace_ovs.model.flow import FlowKey, FlowMod, MeterMod
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, PortKind, Topology
+
+_ID = attrgetter("id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,5 +194,5 @@ class BridgePlan:
 
     def probe(self, probe_id: int) -> Probe | None:
         """The probe with this id; ``probes`` are in order of id."""
-        at = bisect_left(self.probes, probe_id, key=lambda probe: probe.id)
+        at = bisect_left(self.probes, probe_id, key=_ID)
         return self.probes[at] if at < len(self.probes) and self.probes[at].id == probe_id else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import blake2s
 from struct import Struct
 
@@ -44,6 +45,7 @@ class UserData:
         return _WIRE.pack(USERDATA_VERSION, self.kind.value, self.probe_id, self.meter_id)
 
     @staticmethod
+    @lru_cache(maxsize=4096)  # a few probes send many copies
     def of(userdata: bytes) -> "UserData | None":
         """What these bytes say, or None when they are not ours or of another version."""
         if len(userdata) != _WIRE.size:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from vtrace_ovs.instrumentation.plan import BridgePlan, Probe
 from vtrace_ovs.instrumentation.probes import UserData
 from vtrace_ovs.instrumentation.state import State
+from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.oxm import IN_PORT
 from vtrace_ovs.model.records import PacketIn
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class LogReading:
     """One copy, read.

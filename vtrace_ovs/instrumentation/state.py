@@ -6,8 +6,10 @@ every output.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vtrace_ovs.model.actions import Move, SetField
+from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.match import MaskedField
 from vtrace_ovs.model.oxm import IP_DSCP, PKT_MARK, Field, SubField
 
@@ -45,6 +47,7 @@ SIGNED = 0b10 << 30
 MAX_SLOT = (1 << SLOT.width) - 1
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class State:
     """What the state field says about a packet. ``code`` equals ``dscp`` when no mark is left for the next hop."""
@@ -70,6 +73,7 @@ class State:
         )
 
     @staticmethod
+    @lru_cache(maxsize=4096)  # a few words are in many copies
     def of(word: int) -> "State | None":
         """The state in a field's value, or None when we never looked at the packet."""
         if not GUARD.of(word):

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from ipaddress import IPv4Address, IPv6Address
 
+from vtrace_ovs.model.construction import quickly_built
+
 IPAddress = IPv4Address | IPv6Address
 
 
@@ -43,6 +45,7 @@ class Fragment(Enum):
     LATER = "later"
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class FiveTuple:
     """Source and destination addresses and ports, and protocol. Ports are None where the protocol has none.
@@ -85,6 +88,7 @@ class NeighbourQuestion:
     asker: IPAddress
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Headers:
     """The headers of one captured frame, as far as they could be read. Unreadable parts are None.
@@ -122,6 +126,7 @@ class Headers:
     inner_vlan_tci: int | None = None
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Tunnel:
     """The tunnel of a packet: VNI (``tun_id``) and the outer addresses (paper, Table 2: out_sip, out_dip).

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.oxm import Field
 from vtrace_ovs.model.packet import FiveTuple, Headers, IPAddress, Tunnel
@@ -31,6 +32,7 @@ class RecordMsg(StrEnum):
     ASIDE = "other tables still follow"
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class PacketIn:
     """A packet-in as decoded from bytes: nothing interpreted yet.
@@ -50,6 +52,7 @@ class PacketIn:
     received_at: float
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class PacketInRecord:
     """One log line of the VDG (paper, Table 2), with what OVS lets us add.

@@ -63,6 +63,7 @@ class NearMiss:
     differences: tuple[tuple[str, str, str], ...]
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Step:
     """One table lookup. ``flow`` None means nothing matched. ``actions`` is in OVS's own words."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.cost import ServerCost
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.topology import BridgeId
@@ -106,6 +107,7 @@ class Culprit:
     meter_id: int | None = None
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One fact a verdict rests on, as a sentence; ``observed`` tells it from an inference."""
@@ -114,6 +116,7 @@ class Evidence:
     observed: bool
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer for one packet, or for a whole task.

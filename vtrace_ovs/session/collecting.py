@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
@@ -26,6 +27,11 @@ MOST_ALIKE = 256
 
 CT_REPLY = 0x08
 """``rpl`` of ``ct_state`` (ovs-fields(7))."""
+# Looking up an enum member costs 0.15 µs on Python 3.11, and this is done for every packet-in.
+_IN, _OUT, _ERROR = Loc.IN, Loc.OUT, Loc.ERROR
+_KIND_ASIDE, _KIND_TUNNEL = ProbeKind.ASIDE, PortKind.TUNNEL
+_MSG_NONE = RecordMsg.NONE
+_ipv4_address = lru_cache(maxsize=4096)(IPv4Address)
 
 
 def place_of(record: PacketInRecord) -> Place:
@@ -96,7 +102,7 @@ def record_of(event: PacketInReceived, reading: LogReading, bridge: Bridge, topo
     in_port = metadata.get(oxm.IN_PORT, 0)
     probe = reading.probe
     name, seen = packet_id(event.headers), event.headers.five_tuple
-    before = seen if probe.loc is Loc.IN else _original(metadata, event.headers) or seen
+    before = seen if probe.loc is _IN else _original(metadata, event.headers) or seen
     return PacketInRecord(
         sequence=0,
         task_id=0,
@@ -124,7 +130,7 @@ def record_of(event: PacketInReceived, reading: LogReading, bridge: Bridge, topo
 def of_task(record: PacketInRecord, task_id: int, sequence: int, group: PacketGroup | None) -> PacketInRecord:
     """The record as one of a task's, where ``group`` has those of the same packet so far."""
     seen, before = record.headers.five_tuple, record.five_tuple
-    if record.loc is not Loc.IN:
+    if record.loc is not _IN:
         before = _came_in_as(group, (record.bridge, record.dscp_mark, record.in_port)) or before
     nat_key = seen if before != seen else None
     return replace(record, task_id=task_id, sequence=sequence, five_tuple=before, nat_key=nat_key)
@@ -132,34 +138,37 @@ def of_task(record: PacketInRecord, task_id: int, sequence: int, group: PacketGr
 
 def _msg(reading: LogReading) -> RecordMsg:
     """What the copy itself says about an output or a drop."""
-    if reading.probe.kind is ProbeKind.ASIDE:
+    if reading.probe.kind is _KIND_ASIDE:
         return RecordMsg.ASIDE
-    if reading.probe.loc is not Loc.OUT:
-        return RecordMsg.NONE
+    if reading.probe.loc is not _OUT:
+        return _MSG_NONE
     if reading.suppressed:
         return RecordMsg.SUPPRESSED
-    return RecordMsg.NONE if reading.marked else RecordMsg.UNMARKED
+    return _MSG_NONE if reading.marked else RecordMsg.UNMARKED
 
 
 def _vtep(topology: Topology, bridge: Bridge, other_end: IPAddress | None) -> IPAddress | None:
     """The bridge's own end of a tunnel to ``other_end``, of its family; the server's first when that is unknown."""
     node = topology.node(bridge.id.node)
-    vteps = () if node is None else node.vteps
-    return next((vtep for vtep in vteps if other_end is None or vtep.version == other_end.version), None)
+    if node is None or not node.vteps:
+        return None
+    if other_end is None:
+        return node.vteps[0]
+    return next((vtep for vtep in node.vteps if vtep.version == other_end.version), None)
 
 
 def _tunnel(
     metadata: dict[oxm.Field, int], bridge: Bridge, topology: Topology, loc: Loc, in_port: int, out_port: int | None
 ) -> Tunnel | None:
     """The tunnel a packet came by (in) or is leaving by (out); None where no tunnel is involved."""
-    through = out_port if loc is Loc.OUT else in_port
+    through = out_port if loc is _OUT else in_port
     port = bridge.port(through) if through is not None else None
-    if port is None or port.kind is not PortKind.TUNNEL or loc is Loc.ERROR:
+    if port is None or port.kind is not _KIND_TUNNEL or loc is _ERROR:
         return None
     vni = port.key if port.key is not None else metadata.get(oxm.TUN_ID, 0)
     source = _address(metadata, oxm.TUN_SRC, oxm.TUN_IPV6_SRC)
     destination = _address(metadata, oxm.TUN_DST, oxm.TUN_IPV6_DST)
-    if loc is Loc.IN:
+    if loc is _IN:
         source = source or port.remote
         return Tunnel(vni, source, destination or _vtep(topology, bridge, source))
     destination = destination or port.remote
@@ -169,7 +178,7 @@ def _tunnel(
 def _address(metadata: dict[oxm.Field, int], v4: oxm.Field, v6: oxm.Field) -> IPAddress | None:
     """Whichever of the two fields is there; all zeros is no address (T21)."""
     if value := metadata.get(v4, 0):
-        return IPv4Address(value)
+        return _ipv4_address(value)
     value = metadata.get(v6, 0)
     return IPv6Address(value) if value else None
 

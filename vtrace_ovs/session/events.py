@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.cost import Moment, ServerReading
 from vtrace_ovs.model.flow import BridgeTables, MeterCounters
 from vtrace_ovs.model.packet import Headers
@@ -101,6 +102,7 @@ class ServerObserved:
     reading: ServerReading | None
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class PacketInReceived:
     """A copy arrived from a bridge; ``headers`` are those of its frame."""

@@ -2,7 +2,7 @@
 
 from enum import Enum
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from typing import TypeVar
 
 from sqlalchemy import BigInteger, Dialect, Integer, String
@@ -20,9 +20,26 @@ _MODULUS = 1 << 64
 ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
 
 
-# A few endpoints are in many records.
-_text = lru_cache(maxsize=4096)(str)
+# A few endpoints are in many records. IPv4 by number: to hash an address costs as much as to print it.
+_ipv4_text = lru_cache(maxsize=4096)(lambda number: str(IPv4Address(number)))
+_ipv6_text = lru_cache(maxsize=4096)(str)
 _address = lru_cache(maxsize=4096)(ip_address)
+
+
+def signed64(value: int | None) -> int | None:
+    """The signed number of an unsigned one. Raises StorageError when it needs more than 64 bits."""
+    if value is None or 0 <= value < _SIGN:
+        return value
+    if 0 <= value < _MODULUS:
+        return value - _MODULUS
+    raise StorageError(f"{value} does not fit into 64 unsigned bits: it is no cookie, dpid, VNI or counter")
+
+
+def address_text(value: IPAddress | None) -> str | None:
+    """An address as text."""
+    if type(value) is IPv4Address:
+        return _ipv4_text(int(value))
+    return None if value is None else _ipv6_text(value)
 
 
 class Unsigned64(TypeDecorator[int]):
@@ -33,11 +50,7 @@ class Unsigned64(TypeDecorator[int]):
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's hook
         """The number to store. Raises StorageError when it needs more than 64 bits."""
-        if value is None or 0 <= value < _SIGN:
-            return value
-        if 0 <= value < _MODULUS:
-            return value - _MODULUS
-        raise StorageError(f"{value} does not fit into 64 unsigned bits: it is no cookie, dpid, VNI or counter")
+        return signed64(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's hook
         """The number that was stored."""
@@ -78,7 +91,7 @@ class AddressText(TypeDecorator[IPAddress]):
 
     def process_bind_param(self, value: IPAddress | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's hook
         """The address as text."""
-        return None if value is None else _text(value)
+        return address_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> IPAddress | None:  # noqa: ARG002 - SQLAlchemy's hook
         """The address."""

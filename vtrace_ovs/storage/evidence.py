@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Table, insert, select
+from sqlalchemy import Row, Table, TypeDecorator, column, insert, select, table
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
 from vtrace_ovs.codecs.documents import from_json, to_json
@@ -12,24 +13,44 @@ from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.packet import FiveTuple, Headers, Tunnel
 from vtrace_ovs.model.records import CounterSample, PacketInRecord
 from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.storage.columns import address_text, signed64
 from vtrace_ovs.storage.schema import Base, RecordRow, SampleRow
 
 Columns = dict[str, object]
+RecordColumns = tuple[object, ...]
+"""The values of a record's columns in the order of the table, as the driver takes them."""
 
 # Plain tables, not mapped classes: a record is written once and never changed, and there are many.
 _RECORDS: Table = Base.metadata.tables[RecordRow.__tablename__]
 _SAMPLES: Table = Base.metadata.tables[SampleRow.__tablename__]
+_RECORD_COLUMNS = tuple(each for each in _RECORDS.columns if not each.primary_key)
+# Our own column types convert each value by a call of its own; here they are converted a row at a time.
+_CONVERTED = table(
+    _RECORDS.name,
+    *(
+        column(each.name, each.type.impl_instance if isinstance(each.type, TypeDecorator) else each.type)
+        for each in _RECORD_COLUMNS
+    ),
+)
+_NO_FIVE_TUPLE: RecordColumns = (None,) * 5
+_INSERTION = str(insert(_CONVERTED).compile(dialect=sqlite.dialect(paramstyle="qmark")))
+_NAMES = tuple(each.name for each in _RECORD_COLUMNS)
 
 
-def record_rows(records: Iterable[PacketInRecord]) -> list[Columns]:
+def record_rows(records: Iterable[PacketInRecord]) -> list[RecordColumns]:
     """Records as columns, made before the database is locked."""
     return [_record_columns(record) for record in records]
 
 
-def insert_records(session: Session, rows: list[Columns]) -> None:
+def insert_records(session: Session, rows: list[RecordColumns]) -> None:
     """Add records, in one statement."""
-    if rows:
-        session.execute(insert(_RECORDS), rows)
+    if not rows:
+        return
+    connection = session.connection()
+    if connection.dialect.paramstyle == "qmark":  # SQLite takes the rows as they are: nothing looks at each again
+        connection.exec_driver_sql(_INSERTION, rows)
+    else:
+        session.execute(insert(_CONVERTED), [dict(zip(_NAMES, row, strict=True)) for row in rows])
 
 
 def select_records(session: Session, task_id: int) -> tuple[PacketInRecord, ...]:
@@ -61,33 +82,32 @@ def select_samples(session: Session, task_id: int) -> tuple[CounterSample, ...]:
     )
 
 
-def _record_columns(record: PacketInRecord) -> Columns:
-    tunnel = record.tunnel
-    return {
-        "task_id": record.task_id,
-        "sequence": record.sequence,
-        "node": record.bridge.node,
-        "bridge": record.bridge.name,
-        "node_ip": record.node_ip,
-        "loc": record.loc,
-        "packet_id": record.packet_id,
-        **_five_tuple_columns("", record.five_tuple),
-        "out_sip": None if tunnel is None else tunnel.source,
-        "out_dip": None if tunnel is None else tunnel.destination,
-        "vni": None if tunnel is None else tunnel.vni,
-        **_five_tuple_columns("nat_", record.nat_key),
-        "dscp_mark": record.dscp_mark,
-        "msg": record.msg,
-        "timestamp": record.timestamp,
-        "in_port": record.in_port,
-        "out_port": record.out_port,
-        "table_id": record.table_id,
-        "cookie": record.cookie,
-        "flow": None if record.flow is None else _flow_text(record.flow),
-        "ct_state": record.ct_state,
-        "headers": _headers_text(record.headers),
-        "frame": record.frame,
-    }
+def _record_columns(record: PacketInRecord) -> RecordColumns:
+    """The values of ``_RECORD_COLUMNS``."""
+    bridge, tunnel, flow = record.bridge, record.tunnel, record.flow
+    return (
+        record.task_id,
+        record.sequence,
+        bridge.node,
+        bridge.name,
+        address_text(record.node_ip),
+        record.loc.value,
+        record.packet_id,
+        *_five_tuple_columns(record.five_tuple),
+        *((None, None, None) if tunnel is None else _tunnel_columns(tunnel)),
+        *_five_tuple_columns(record.nat_key),
+        record.dscp_mark,
+        str(record.msg),
+        record.timestamp,
+        record.in_port,
+        record.out_port,
+        record.table_id,
+        signed64(record.cookie),
+        None if flow is None else _flow_text(flow),
+        record.ct_state,
+        _headers_text(record.headers),
+        record.frame,
+    )
 
 
 def _record(row: Row[Any]) -> PacketInRecord:
@@ -128,14 +148,15 @@ def _sample_columns(sample: CounterSample) -> Columns:
     }
 
 
-def _five_tuple_columns(prefix: str, value: FiveTuple | None) -> Columns:
-    return {
-        f"{prefix}protocol": None if value is None else int(value.protocol),
-        f"{prefix}source": None if value is None else value.source,
-        f"{prefix}destination": None if value is None else value.destination,
-        f"{prefix}source_port": None if value is None else value.source_port,
-        f"{prefix}destination_port": None if value is None else value.destination_port,
-    }
+def _five_tuple_columns(value: FiveTuple | None) -> RecordColumns:
+    if value is None:
+        return _NO_FIVE_TUPLE
+    source, destination = address_text(value.source), address_text(value.destination)
+    return int(value.protocol), source, destination, value.source_port, value.destination_port
+
+
+def _tunnel_columns(tunnel: Tunnel) -> RecordColumns:
+    return address_text(tunnel.source), address_text(tunnel.destination), signed64(tunnel.vni)
 
 
 def _five_tuple(row: Row[Any], prefix: str) -> FiveTuple | None:

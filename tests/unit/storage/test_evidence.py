@@ -5,12 +5,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
 from vtrace_ovs.errors import StorageError
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.records import CounterKind, CounterSample, Loc, PacketInRecord
 from vtrace_ovs.model.task import Task
 from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.storage.evidence import insert_records, record_rows, select_records
+from vtrace_ovs.storage.schema import Base
 from vtrace_ovs.storage.store import Store
 
 Values = Callable[[object], st.SearchStrategy[Any]]
@@ -27,6 +31,19 @@ def test_a_record_comes_back_with_every_field(data: st.DataObject, store: Store,
     record = data.draw(values_of(PacketInRecord).map(lambda drawn: replace(drawn, task_id=task.id)))
     store.save_records([record])
     assert store.records(task.id)[-1] == record
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_a_driver_that_names_its_parameters_keeps_the_same(data: st.DataObject, values_of: Values) -> None:
+    """As those of PostgreSQL do: rows then take SQLAlchemy's own way."""
+    record = data.draw(values_of(PacketInRecord).map(lambda drawn: replace(drawn, task_id=1)))
+    engine = create_engine("sqlite://", paramstyle="named")
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        insert_records(session, record_rows([record, record]))
+        assert select_records(session, 1) == (record, record)
+    engine.dispose()
 
 
 def test_records_come_back_in_the_order_they_were_saved(store: Store, task: Task) -> None:

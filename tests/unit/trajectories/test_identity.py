@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtrace_ovs.model.packet import FiveTuple, Headers
+from vtrace_ovs.model.packet import FiveTuple, Fragment, Headers
 from vtrace_ovs.trajectories.identity import packet_id
 
 BASE = Headers(
@@ -20,6 +20,8 @@ BASE = Headers(
     udp_length=1480,
     payload=bytes(range(200)),
 )
+
+EARLIER = ["384e7357920db109", "c36a61b9b82e9038", "3f3c22eb11cb6784", "80b28b37408ec232", "2d2c2ebc03f6f459"]
 
 
 @given(
@@ -89,3 +91,11 @@ def test_equal_ipv6_packets_look_the_same_unless_their_flow_label_differs() -> N
     routed = replace(six, ttl=BASE.ttl - 1 if BASE.ttl else None, dscp=46, eth_src="02:00:00:00:00:09")
     assert packet_id(routed) == packet_id(six)
     assert packet_id(replace(six, flow_label=8)) != packet_id(six)
+
+
+def test_identities_are_those_that_earlier_versions_stored() -> None:
+    fragment = replace(BASE, fragment=Fragment.LATER, fragment_offset=185, udp_length=None)
+    echo = replace(BASE, ip_id=None, flow_label=7, udp_length=None, icmp_type=128, icmp_code=0, icmp_id=5, icmp_seq=1)
+    tcp = replace(BASE, udp_length=None, tcp_seq=1, tcp_ack=2, tcp_flags=0x18, vlan_tci=0x1064)
+    arp = Headers("02:00:00:00:00:01", "ff:ff:ff:ff:ff:ff", 0x0806, 42)
+    assert [packet_id(headers) for headers in (BASE, fragment, echo, tcp, arp)] == EARLIER
