@@ -65,6 +65,9 @@ def test_tcpdump_reads_the_copies_of_a_task(environment: dict[str, str], tmp_pat
     assert b"hop 1, out, cs1/br-int, in port 3, out port 10; " in place.read_bytes()
 
 
-def test_graphs_and_files_go_beside_the_screen_of_a_task_without_result(environment: dict[str, str]) -> None:
-    done = result(environment, "-o", "dot")
+def test_a_report_and_a_graph_are_written_of_a_task_without_result(environment: dict[str, str], tmp_path: Path) -> None:
+    place = tmp_path / "report.html"
+    done = result(environment, "-o", "dot", "--html", str(place))
     assert (done.returncode, done.stdout.splitlines()[0]) == (3, "digraph vtrace {")
+    assert place.read_text(encoding="utf-8").endswith("</html>\n")
+    assert place.stat().st_mode & 0o777 == 0o600

@@ -26,6 +26,7 @@ from vtrace_ovs.cli.options import (
     VniOption,
 )
 from vtrace_ovs.cli.reporting import report, report_exchange
+from vtrace_ovs.cli.reports import write_report
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.model.task import DEFAULT_PACKET_COUNT, DEFAULT_TRACE_TIME, Task
 from vtrace_ovs.rendering.document import task_document, tasks_document
@@ -120,12 +121,15 @@ def result(
     capture: Annotated[
         Path | None, typer.Option("--pcapng", metavar="FILE", help="Write every copy, each with a comment.")
     ] = None,
+    page: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a report, one page.")] = None,
 ) -> None:
     """Print what a task found out."""
     with open_store() as store:
         task = find_task(store, reference)
         if capture is not None:
             write_capture(store, _directions(store, task), capture)
+        if page is not None:
+            write_report(store, _directions(store, task), page)
         code = _report(store, task, output, verbose)
     raise typer.Exit(code)
 

@@ -4,7 +4,7 @@ from vtrace_ovs.model.records import Loc, PacketInRecord
 from vtrace_ovs.model.verdict import Verdict
 from vtrace_ovs.model.wording import flow_text
 from vtrace_ovs.rendering.lines import Span
-from vtrace_ovs.rendering.phrases import port_phrase, table_phrase, tunnel_phrase
+from vtrace_ovs.rendering.phrases import NO_VERDICT, port_phrase, table_phrase, tunnel_phrase
 from vtrace_ovs.rendering.screen import verdict_line
 
 
@@ -20,6 +20,6 @@ def record_comment(record: PacketInRecord, verdict: Verdict | None) -> str:
     where = ", ".join(place)
     if record.flow is not None:
         where += f": {flow_text(record.flow, record.cookie)}"
-    found = "no verdict on this packet alone" if verdict is None else verdict_line(verdict).shown
+    found = NO_VERDICT if verdict is None else verdict_line(verdict).shown
     parts = (where, *((record.msg,) if record.msg else ()), found, f"task {record.task_id}, packet {record.packet_id}")
     return Span("; ".join(parts)).shown

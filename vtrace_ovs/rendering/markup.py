@@ -25,10 +25,10 @@ def escaped(text: object) -> str:
 
 
 def svg(width: float, height: float, title: str, *parts: str) -> str:
-    """One drawing, sized in pixels, that scales down with the page."""
+    """One drawing, sized in pixels."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width:g} {height:g}" '
-        f'width="{width:g}" height="{height:g}" style="max-width:100%;height:auto" font-family="{FONT}" '
+        f'width="{width:g}" height="{height:g}" font-family="{FONT}" '
         f'font-size="12">\n<title>{escaped(title)}</title>\n{"".join(parts)}</svg>\n'
     )
 

@@ -107,7 +107,7 @@ def _detour(trajectory: Trajectory, number: int, hop: Hop) -> list[Branch]:
 
 
 def _lookups(view: _View, number: int, hop: Hop) -> list[Branch]:
-    walked = _as_predicted(view, hop)
+    walked = as_predicted(hop, view.prediction)
     if not walked.steps:
         return []
     mark = hop_mark(view.trajectory, view.verdict, number)
@@ -125,12 +125,12 @@ def _lookups(view: _View, number: int, hop: Hop) -> list[Branch]:
     ]
 
 
-def _as_predicted(view: _View, hop: Hop) -> Hop:
+def as_predicted(hop: Hop, prediction: Trajectory | None) -> Hop:
     """The predicted visit that looks just like this one and ends in the same flow; the visit itself without one."""
-    if view.prediction is None or not hop.steps:
+    if prediction is None or not hop.steps:
         return hop
     place, seen = (hop.bridge, hop.in_port, hop.dscp_mark), (hop.steps[-1].table_id, hop.steps[-1].flow)
-    for other in view.prediction.hops:
+    for other in prediction.hops:
         if (other.bridge, other.in_port, other.dscp_mark) == place and len(other.steps) > 1:
             last = other.steps[-1 if other.deciding is None else other.deciding]
             if (last.table_id, last.flow) == seen:
@@ -160,8 +160,12 @@ def _step(view: _View, hop: Hop, step: Step, stopped: Span) -> Branch:
 
 def near_miss_line(near: NearMiss) -> Line:
     """``near miss: <flow>, but tcp_dst is 443, not 80``."""
-    reasons = ", ".join(f"{field} is {had}, not {wanted}" for field, wanted, had in near.differences)
-    return line(Span(f"near miss: {flow_text(near.flow, near.cookie)}, but {reasons}", Style.FAINT))
+    return line(Span(f"near miss: {flow_text(near.flow, near.cookie)}, but {difference_phrase(near)}", Style.FAINT))
+
+
+def difference_phrase(near: NearMiss) -> str:
+    """``tcp_dst is 443, not 80``."""
+    return ", ".join(f"{field} is {had}, not {wanted}" for field, wanted, had in near.differences)
 
 
 def _change(change: HeaderChange) -> Line:

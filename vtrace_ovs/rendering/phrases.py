@@ -5,6 +5,9 @@ from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.verdict import Confidence, Culprit, Disposition, Verdict
 from vtrace_ovs.rendering.lines import Span, Style
 
+NO_VERDICT = "no verdict on this packet alone"
+"""Of a packet that is not judged yet, or is equal to one that met another verdict on the same path."""
+
 _RESERVED_PORTS = {
     OFPP_IN_PORT: "IN_PORT",
     OFPP_NORMAL: "NORMAL",

@@ -16,6 +16,8 @@ from vtrace_ovs.rendering.phrases import (
     place_phrase,
 )
 
+BEFORE_THE_LAST = "The last table of each hop was seen; those before it are by the stored flow tables."
+
 _BLANK = Line()
 
 
@@ -107,9 +109,7 @@ def _group(result: TaskResult, group: PathGroup, detail: int) -> Iterator[Line]:
         yield verdict_line(group.verdict)
     yield from tree(path_branches(group.example, group.verdict, detail, group.prediction))
     if group.prediction is not None and group.example.hops:
-        yield line(
-            Span("The last table of each hop was seen; those before it are by the stored flow tables.", Style.FAINT)
-        )
+        yield line(Span(BEFORE_THE_LAST, Style.FAINT))
     if detail > 1 and group.prediction is not None:
         yield line(Span("The stored flow tables say:", Style.STRONG))
         yield from tree(path_branches(group.prediction, group.verdict, detail))
