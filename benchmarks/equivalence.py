@@ -30,13 +30,14 @@ ALLOWED = {
     Kind.ELSEWHERE: "conntrack fields of the megaflow",
     Kind.OTHER: "the megaflow",
     Kind.WATCHED: "the megaflow, our copies",
-    Kind.TRACED: "the megaflow, our copies, DSCP inside a tunnel toward an armed VFD, isolation",
-    Kind.FORGED: "the megaflow, our copies, DSCP, isolation",
+    Kind.TRACED: "the megaflow, our copies, DSCP inside a tunnel toward an armed VFD",
+    Kind.FORGED: "the megaflow, our copies, DSCP",
 }
 REASONS = {
     "no register is unused": "`pkt_mark` would leave through a flow that cannot be instrumented",
     "production flows use every": "no register is unused, nor is `pkt_mark`",
     "a production flow writes the DSCP": "a flow writes the DSCP of traced packets",
+    "a production flow of the first table that packets of a patch port": "it is unclear which packets to keep apart",
     "only ": "too few DSCP code points are unused",
 }
 
@@ -99,7 +100,6 @@ def _section(tally: Tally, cases: int, number: int, silences: list[str]) -> Sect
             f"Refused: {told}. {named} of {n_refused} name a flow or group in the way.",
             f"{tally.copies:,} copies; {marked}, {recirculated}.",
             "The last kind: a tenant's own use of a code point may be taken for a mark (see limitations.md).",
-            "Isolation: a drop or translation beyond a patch port may be kept from later outputs where it was not.",
             f"{len(silences)} pairs on which ovs-vswitchd hung or died could not be compared.",
         ),
     )

@@ -205,8 +205,6 @@ def _allowed(arms: Arms, kind: Kind, then: Departure, now: Departure) -> bool:
         return True  # a meter counts the packet, whatever has been written into it by then
     if kind in {Kind.ELSEWHERE, Kind.OTHER}:
         return False
-    if set(now.passed) < set(then.passed):  # kept apart where production's own first flow may not have been
-        then = replace(then, passed=now.passed)
     if not then.leaves and arms.in_packet_mark:
         then, now = then.without("skb_mark"), now.without("skb_mark")
     if kind is Kind.FORGED:

@@ -68,6 +68,24 @@ def test_what_the_next_vfd_cannot_undo_stays_away_from_later_outputs(court: Benc
     assert [(trial.kind, trial.difference) for trial in trials] == [(Kind.TRACED, None)]
 
 
+def test_packets_are_kept_apart_exactly_where_productions_own_first_flow_keeps_them(court: Bench) -> None:
+    """A translation beyond the patch port stays beyond it for UDP, and goes on to the next output for TCP."""
+    translating = Line(1, 5, {"ip": "", "ct_state": "-trk"}, "ct(commit,nat(dst=10.0.0.3)),output:2")
+    far = (
+        Line(0, 9, {"udp": ""}, "meter:7,resubmit(,1)"),
+        Line(0, 8, {"tcp": "", "tp_dst": "443"}, "resubmit(,1)"),
+        Line(0, 7, {"tcp": ""}, "meter:7,resubmit(,1)"),
+        Line(0, 1, {}, "resubmit(,1)"),
+        translating,
+    )
+    near = Line(0, 5, {"ip": ""}, "output:2,output:3")
+    https, http = (replace(TENANT, protocol="tcp", destination_port=port) for port in (443, 80))
+    packets = (TENANT, https, http, replace(TENANT, protocol="icmp"), replace(https, tos=12))
+    trials, refusal = court.try_out(world(near, far=far, packets=packets))
+    assert refusal is None
+    assert [trial.difference for trial in trials] == [None] * 5
+
+
 @pytest.mark.parametrize("rest", ["output:3", "resubmit(,1)", "goto_table:1"])
 def test_production_controllers_know_packets_by_the_cookie_they_gave(court: Bench, rest: str) -> None:
     near = (Line(0, 5, {"ip": ""}, f"controller(max_len=60),{rest}"), Line(1, 5, {"udp": ""}, "output:3"))

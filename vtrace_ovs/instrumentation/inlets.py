@@ -6,6 +6,7 @@ from itertools import product
 from vtrace_ovs.instrumentation.cookies import CookieKind
 from vtrace_ovs.instrumentation.entrance import BELOW_TOP, ENTRY_TABLE, TOP
 from vtrace_ovs.instrumentation.fragments import source_fragments, source_matches, task_matches
+from vtrace_ovs.instrumentation.isolation import isolating
 from vtrace_ovs.instrumentation.marks import Mark
 from vtrace_ovs.instrumentation.outlets import leads_to_armed_vtep, peer_is_armed, tunnel_keys
 from vtrace_ovs.instrumentation.plan import ArmedTask, ProbeKind
@@ -137,40 +138,47 @@ def inlet_flows(site: Site) -> Iterator[FlowMod]:
         for mark in site.scene.marks.marks():
             yield from _arrivals(site, ports, mark)
         return
+    look_up = Resubmit(None, site.tables.classify)
     for port in ports:
         for family, mark in product(site.families, site.scene.marks.marks()):
-            match = Match.of(
+            marked = Match.of(
                 exactly(IN_PORT, port.ofport), exactly(ETH_TYPE, family), exactly(IP_DSCP, mark.code)
             ).with_fields(site.state.unseen())
-            look_up = Resubmit(None, site.tables.classify)
-            actions = apply(*_isolation(site, port), site.state.load(_arrived(site, mark)), look_up)
-            yield site.flow((ENTRY_TABLE, TOP), match, CookieKind.MARK, actions)
+            for place, match, first in _layered(site, port, mark, marked):
+                actions = apply(*first, site.state.load(_arrived(site, mark)), look_up)
+                yield site.flow(place, match, CookieKind.MARK, actions)
     yield from _arrivals(site, ports, None)
     foreign = site.book.arrival(ProbeKind.FOREIGN, site.tables.classify, None)
     yield site.flow((site.tables.classify, NO_TASK), Match(), CookieKind.CLASSIFY, apply(foreign, AGAIN))
 
 
+def _layered(
+    site: Site, port: Port, mark: Mark, marked: Match
+) -> Iterator[tuple[tuple[int, int], Match, tuple[Action, ...]]]:
+    """Where in the first table such packets of a port are met, and what begins there: isolation if production's has."""
+    for layer in site.entrance.layers(port, mark.dscp):
+        match = marked.meet(layer.match)
+        if match is not None:
+            yield (ENTRY_TABLE, TOP - layer.depth), match, (isolating(port.ofport),) if layer.isolated else ()
+
+
 def _arrivals(site: Site, ports: tuple[Port, ...], mark: Mark | None) -> Iterator[FlowMod]:
     """One flow per port, task, five-tuple and VNI; in the private table, or in table 0 for one mark."""
-    place = (site.tables.classify, TASK) if mark is None else (ENTRY_TABLE, TOP)
+    table_id = site.tables.classify if mark is None else ENTRY_TABLE
     for port in ports:
-        log = site.book.arrival(ProbeKind.ARRIVED, place[0], port.ofport)
+        log = site.book.arrival(ProbeKind.ARRIVED, table_id, port.ofport)
         for task in site.tasks:
-            adopt = site.state.adopt(task.slot)
-            here = Match.of(exactly(IN_PORT, port.ofport))
-            if mark is not None:
+            for match, key in product(task_matches(task), tunnel_keys(port, task)):
+                whole = match.with_fields(exactly(IN_PORT, port.ofport), *key)
+                if mark is None:
+                    actions = apply(site.state.adopt(task.slot), site.state.restore_dscp(), log, AGAIN)
+                    yield site.flow((table_id, TASK), whole, CookieKind.CLASSIFY, actions, task.slot)
+                    continue
+                marked = whole.with_fields(exactly(IP_DSCP, mark.code), site.state.unseen())
                 adopt = site.state.load(_arrived(site, mark, task.slot))
-                here = here.with_fields(exactly(IP_DSCP, mark.code), site.state.unseen())
-            for match in task_matches(task):
-                for key in tunnel_keys(port, task):
-                    whole = match.with_fields(*here.fields, *key)
-                    isolation = () if mark is None else _isolation(site, port)
-                    actions = apply(*isolation, adopt, site.state.restore_dscp(), log, AGAIN)
-                    yield site.flow(place, whole, CookieKind.CLASSIFY, actions, task.slot)
-
-
-def _isolation(site: Site, port: Port) -> tuple[Action, ...]:
-    return site.entrance.isolation(port.ofport) if port.kind is PortKind.PATCH else ()
+                for place, layered, first in _layered(site, port, mark, marked):
+                    actions = apply(*first, adopt, site.state.restore_dscp(), log, AGAIN)
+                    yield site.flow(place, layered, CookieKind.CLASSIFY, actions, task.slot)
 
 
 def _arrived(site: Site, mark: Mark, slot: int | None = None) -> State:

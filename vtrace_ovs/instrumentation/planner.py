@@ -6,9 +6,9 @@ from math import ceil
 
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.clones import Clones, clones
-from vtrace_ovs.instrumentation.cookies import is_ours
+from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind, is_ours
 from vtrace_ovs.instrumentation.destinations import tunnel_destinations
-from vtrace_ovs.instrumentation.entrance import BELOW_TOP, ENTRY_TABLE, entrance
+from vtrace_ovs.instrumentation.entrance import BELOW_TOP, ENTRY_TABLE, TOP, entrance
 from vtrace_ovs.instrumentation.fragments import task_matches
 from vtrace_ovs.instrumentation.inlets import enter_flows, inlet_flows, inlet_ports, listening_flows, source_flows
 from vtrace_ovs.instrumentation.outlets import outlet_flows, told_apart
@@ -152,12 +152,19 @@ def _refuse_leaks(site: Site, cloned: Clones) -> None:
 
 
 def _refuse_too_high(production: tuple[Flow, ...], ours: Iterable[FlowMod]) -> None:
-    high = tuple(flow for flow in production if flow.table_id == ENTRY_TABLE and flow.priority >= BELOW_TOP)
-    for mod in ours if high else ():
+    """Nothing of production may stand above what must meet packets first: inlets may need several priorities."""
+    entry = tuple(mod for mod in ours if mod.table_id == ENTRY_TABLE and (mod.priority >= BELOW_TOP or _takes_off(mod)))
+    lowest = min((mod.priority for mod in entry), default=TOP)
+    high = tuple(flow for flow in production if flow.table_id == ENTRY_TABLE and flow.priority >= lowest)
+    for mod in entry if high else ():
         for flow in high:
-            entry = mod.table_id == ENTRY_TABLE and mod.priority >= BELOW_TOP
-            if entry and flow.priority >= mod.priority and flow.match.overlaps(mod.match):
+            if flow.priority >= mod.priority and flow.match.overlaps(mod.match):
                 raise RefusedError(
                     f"a production flow is in the way at the highest priority of table 0: "
                     f"{flow_text(flow.key, flow.cookie)}; lower its priority"
                 )
+
+
+def _takes_off(mod: FlowMod) -> bool:
+    cookie = Cookie.of(mod.cookie)
+    return cookie is not None and cookie.kind in {CookieKind.MARK, CookieKind.CLASSIFY}

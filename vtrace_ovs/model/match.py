@@ -58,6 +58,16 @@ class Match:
         """Whether a packet with these field values matches. A field absent from ``values`` counts as zero."""
         return all(values.get(masked.field, 0) & masked.mask == masked.value for masked in self.fields)
 
+    def meet(self, other: "Match") -> "Match | None":
+        """What both accept; None where no packet can match both (prerequisites aside)."""
+        if not self.overlaps(other):
+            return None
+        met = {masked.field: masked for masked in self.fields}
+        for theirs in other.fields:
+            mine = met.get(theirs.field, theirs)
+            met[theirs.field] = MaskedField(theirs.field, mine.value | theirs.value, mine.mask | theirs.mask)
+        return Match.of(*met.values())
+
     def overlaps(self, other: "Match") -> bool:
         """Whether some packet could match both (prerequisites aside)."""
         for mine in self.fields:

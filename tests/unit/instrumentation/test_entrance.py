@@ -1,21 +1,13 @@
 import pytest
 
-from vtrace_ovs.instrumentation.entrance import Entrance, entrance
+from vtrace_ovs.instrumentation.entrance import entrance
+from vtrace_ovs.instrumentation.isolation import PLAIN
 from vtrace_ovs.instrumentation.state import StateField
-from vtrace_ovs.model.actions import (
-    Action,
-    ApplyActions,
-    Conntrack,
-    DecTtl,
-    GotoTable,
-    Instruction,
-    Meter,
-    Output,
-    UnknownAction,
-)
+from vtrace_ovs.model.actions import ApplyActions, Instruction, Meter, Output
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import IN_PORT, IPV4_SRC, PKT_MARK, REGISTERS, TCP_DST
+from vtrace_ovs.model.topology import Port, PortKind
 
 REGISTER = StateField(REGISTERS[15])
 FROM_2 = Match.of(MaskedField(IN_PORT, 2, IN_PORT.full_mask))
@@ -44,22 +36,10 @@ def test_five_tuples_are_looked_up_aside_where_production_matches_addresses_or_p
     assert entrance((production,), state).aside is aside
 
 
-@pytest.mark.parametrize(
-    "instruction",
-    [
-        Meter(7),
-        ApplyActions((Conntrack(True, False, 1, None),)),
-        ApplyActions((Output(3, 60),)),
-        ApplyActions((UnknownAction("encap", b""),)),
-    ],
-)
-def test_a_first_flow_that_cannot_be_undone_is_isolated_at_the_ports_it_matches(instruction: Instruction) -> None:
-    found = entrance((flow(FROM_2, instruction),), REGISTER)
-    assert found.isolation(2) == (Output(2, 64),)
-    assert found.isolation(3) == ()
-
-
-@pytest.mark.parametrize("action", [Output(3), DecTtl()])
-def test_what_can_be_undone_needs_no_isolation(action: Action) -> None:
-    production = (flow(FROM_2, ApplyActions((action,)), GotoTable(1)), flow(Match(), Meter(7), table_id=1))
-    assert entrance(production, REGISTER) == Entrance()
+def test_only_first_flows_that_isolate_matter_and_only_at_patch_ports() -> None:
+    metered, plain = flow(FROM_2, Meter(7), priority=2), flow(PREFIX, ApplyActions((Output(3),)))
+    found = entrance((metered, plain, flow(Match(), Meter(7), table_id=1)), REGISTER)
+    assert found.first == (metered, plain)
+    assert [layer.isolated for layer in found.layers(Port(2, "p", PortKind.PATCH), 0)] == [True, False]
+    assert found.layers(Port(2, "t", PortKind.TUNNEL), 0) == PLAIN
+    assert entrance((plain, flow(Match(), Meter(7), table_id=1)), REGISTER).first == ()

@@ -7,9 +7,9 @@ from vtrace_ovs.instrumentation.inlets import enter_flows, inlet_flows, inlet_po
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.site import Site
 from vtrace_ovs.instrumentation.state import State, StateField
-from vtrace_ovs.model.actions import Action, ApplyActions, Controller, Output, Resubmit
+from vtrace_ovs.model.actions import Action, ApplyActions, Controller, Meter, Output, Resubmit
 from vtrace_ovs.model.filter import Filter
-from vtrace_ovs.model.flow import FlowMod
+from vtrace_ovs.model.flow import Flow, FlowMod
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import (
     ARP_OP,
@@ -158,8 +158,14 @@ def test_five_tuples_looked_up_aside_leave_no_address_in_the_first_table(site: S
 
 
 def test_marked_packets_of_a_patch_port_stay_isolated_where_productions_are(site: Site) -> None:
-    isolating = replace(site, entrance=Entrance(final=(Match(),)))
+    web = Match.of(MaskedField(TCP_DST, 80, TCP_DST.full_mask))
+    metered, plain = Flow(0, 7, web, (Meter(7),)), Flow(0, 1, Match(), (ApplyActions((Output(1),)),))
+    isolating = replace(site, entrance=Entrance(first=(metered, plain)))
     marking = [mod for mod in inlet_flows(isolating) if kind(mod) is CookieKind.MARK]
-    first = {value(mod, mod.match.get(IN_PORT)): actions(mod)[0] for mod in marking}
-    assert first[2] == Output(2, 64)
-    assert not any(isinstance(first[port], Output) for port in (3, 4))
+    per_port = {port: [mod for mod in marking if value(mod, mod.match.get(IN_PORT)) == port] for port in (2, 3, 4)}
+    assert not any(isinstance(actions(mod)[0], Output) for port in (3, 4) for mod in per_port[port])
+    layers = {(mod.priority, mod.match.get(TCP_DST) is not None, actions(mod)[0]) for mod in per_port[2]}
+    load = {actions(mod)[0] for mod in per_port[2] if mod.priority == 65534}
+    assert layers == {(65535, True, Output(2, 64)), *((65534, False, each) for each in load)}
+    assert len(per_port[2]) == 2 * len(per_port[3])
+    assert tuple(inlet_flows(replace(site, entrance=Entrance(first=(plain,))))) == tuple(inlet_flows(site))

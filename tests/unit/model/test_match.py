@@ -49,6 +49,12 @@ def test_matches_that_overlap_accept_one_packet(one: Match, other: Match) -> Non
         assert other.accepts(packet)
 
 
+@given(SMALL, SMALL, st.dictionaries(st.sampled_from(REGISTERS[:3]), st.integers(0, 0xF)))
+def test_where_two_matches_meet_is_what_both_accept(one: Match, other: Match, packet: dict[Field, int]) -> None:
+    met = one.meet(other)
+    assert (met is not None and met.accepts(packet)) == (one.accepts(packet) and other.accepts(packet))
+
+
 def test_a_match_without_overlapping_fields_stays_itself() -> None:
     match = Match.of(MaskedField(TCP_DST, 1, 0xFFFF))
     assert match.taken_apart() is match
