@@ -201,8 +201,12 @@ def _differences(arms: Arms, kind: Kind, before: list[Pass], after: list[Pass]) 
 
 
 def _allowed(arms: Arms, kind: Kind, then: Departure, now: Departure) -> bool:
-    if then == now or (then.action == now.action and then.action.startswith("meter(")):
-        return True  # a meter counts the packet, whatever has been written into it by then
+    if then == now:
+        return True
+    if then.action == now.action and then.action.startswith(
+        "meter("
+    ):  # our copy before it: what was pending is written
+        return kind not in {Kind.ELSEWHERE, Kind.OTHER} and (then.passed, then.inside) == (now.passed, now.inside)
     if kind in {Kind.ELSEWHERE, Kind.OTHER}:
         return False
     if not then.leaves and arms.in_packet_mark:
