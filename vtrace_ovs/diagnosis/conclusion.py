@@ -131,6 +131,10 @@ def unseen(request: TraceRequest, scene: Scene) -> Verdict:
         finding = _source_dead(dark)
     elif dark or unwatched:
         finding = _not_watched({**dark, **unwatched})
+    elif scene.uncolored:
+        finding = _inconclusive(
+            f"of {counted(scene.uncolored, 'marked packet')}, no copy tells who marked it, and they may be forged"
+        )
     elif scene.unanswered:
         finding = _unresolved(request.filter, scene.unanswered)
     else:
@@ -155,6 +159,10 @@ def _sources(request: TraceRequest, scene: Scene) -> tuple[BridgeId, ...]:
 
 def _copies_lost(copies: int) -> Finding:
     fact = f"traced packets were counted, but {'its copy' if copies == 1 else f'none of {copies} copies'} arrived"
+    return _inconclusive(fact)
+
+
+def _inconclusive(fact: str) -> Finding:
     return Finding(
         disposition=Disposition.INCONCLUSIVE,
         code=CauseCode.EVIDENCE_LOST,

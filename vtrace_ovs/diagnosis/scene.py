@@ -44,6 +44,7 @@ class Scene:
     leave without a copy. ``copies_lost``: packet-in copies known to be lost per VFD; ``overflowed``: those lost
     in full queues per server, of any of its VFDs.
     ``unanswered``: addresses that the traced senders asked for again and again (ARP, ND), and how often.
+    ``uncolored``: packets that carried a mark and that nobody was seen to give it to: forged, or copies were lost.
     ``unsettled``: when (from, until; Unix seconds) a VFD's production tables were not those our flows were made from.
     ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
     ``crowded``: the packet_ids of which more equal packets came than are told apart, so that copies were left out.
@@ -59,6 +60,7 @@ class Scene:
     overflowed: Mapping[str, int] = field(default_factory=dict)
     traced: tuple[TracedCount, ...] = ()
     unanswered: Mapping[IPAddress, int] = field(default_factory=dict)
+    uncolored: int = 0
     hop_limit: int | None = None
     unsettled: Mapping[BridgeId, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     crowded: frozenset[str] = frozenset()

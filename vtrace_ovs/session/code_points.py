@@ -19,7 +19,6 @@ def make_room_for(dscp: int | None, runs: Iterable[TaskRun], deployment: Deploym
     wider = None if yielded is None else yielded.with_series(dscp)
     for run in whose:
         if marks.mark(dscp) is not None:
-            run.mistakable = True
             run.note(f"tenants send DSCP {dscp}, a code point of ours: packets may have lost it until we gave it back")
         if wider is None:
             run.note(f"packets with DSCP {dscp} were not traced: no code points are left to carry their marks")

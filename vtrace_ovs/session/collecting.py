@@ -43,17 +43,18 @@ def place_of(record: PacketInRecord) -> Place:
 class PacketGroup:
     """All records of one packet_id: one packet, or several that look the same. ``decisions`` by occurrence.
 
-    ``entered`` counts the packets seen entering, ``beyond`` those of them over the number asked for. ``fresh`` tells
-    that records came since the last look (``looked_at``); ``waiting`` are the ways that look left undecided, and
-    ``weighed`` tells that they were judged once without being sure. ``taken`` counts the records of each place. A
-    ``crowded`` group has left out some, and ``untold`` are the packets asked for whose entering was. ``came_as`` tells
-    with which five-tuples packets came in.
+    ``colored``: a copy is of the VFD that colors, which nobody can forge. ``entered`` counts the packets seen entering,
+    ``beyond`` those of them over the number asked for. ``fresh`` tells that records came since the last look
+    (``looked_at``); ``waiting`` are the ways that look left undecided, and ``weighed`` tells that they were judged once
+    without being sure. ``taken`` counts the records of each place. A ``crowded`` group has left out some, and
+    ``untold`` are the packets asked for whose entering was. ``came_as`` tells with which five-tuples packets came in.
     """
 
     first_at: float
     last_at: float = 0.0
     records: list[PacketInRecord] = field(default_factory=list)
     decisions: dict[int, DiagnosedPacket] = field(default_factory=dict)
+    colored: bool = False
     entered: int = 0
     beyond: int = 0
     fresh: bool = False
@@ -77,6 +78,7 @@ class PacketGroup:
             return False
         self.taken[place] += 1
         self.records.append(record)
+        self.colored = self.colored or record.dscp_mark == 1
         self.entered += enters
         self.beyond += beyond
         self.last_at, self.fresh = at, True
@@ -87,8 +89,8 @@ class PacketGroup:
 
     @property
     def packets(self) -> int:
-        """How many packets of those asked for were seen, at least."""
-        return max(1, self.entered - self.beyond) + self.untold
+        """How many packets of those asked for were seen, at least; none where no copy is of the VFD that colors."""
+        return max(1, self.entered - self.beyond) + self.untold if self.colored else 0
 
     @property
     def undecided(self) -> bool:

@@ -310,6 +310,10 @@ class Collection:
         if untold:
             notes = (*notes, f"{untold} more packets came that equal others of the trace: too many to be told apart")
         scene = self._scene(run)
+        if run.uncolored:
+            packets = "packet" if run.uncolored == 1 else "packets"
+            notes = (*notes, f"left out: {run.uncolored} {packets} with a mark that nobody was seen to give them")
+            scene = replace(scene, uncolored=run.uncolored)
         if run.unanswered:
             scene = replace(scene, unanswered=run.unanswered)
         run.result = conclude(run.task.id, run.task.request, run.decisions, scene, notes)

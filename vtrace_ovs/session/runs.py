@@ -1,6 +1,6 @@
 """What a session knows of each running task: its stage, its packets, and what was decided about them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -19,6 +19,9 @@ from vtrace_ovs.session.observing import Observation
 from vtrace_ovs.session.overlaps import HeldCopies
 from vtrace_ovs.session.questions import Questions
 from vtrace_ovs.walker.network import Network
+
+MOST_UNCLAIMED = 1024
+"""So many packets nobody was seen to color are remembered; their first copy may still come."""
 
 
 class Stage(Enum):
@@ -46,11 +49,12 @@ class TaskRun:
     flow tables its packets are judged by, and ``meters_before`` what meters had counted when it was armed.
     ``promised_until`` is the deadline its flows are told (they expire a margin later), fixed when its transition
     begins. ``open`` are the groups with an undecided packet; ``concluded`` tells that the final result has everything;
-    ``mistakable`` that a tenant sends one of our marks itself; ``aliased`` that ``armed_traffic`` names its aliases;
-    ``touched`` that a copy came since it last went on. ``request_ended_at`` is when the task whose replies these are
-    was found to have ended. ``faults`` are errors of this tool's own that are not logged yet. ``partners`` are the
-    slots under which packets of this task may travel besides its own, as other tasks' filters overlap; ``held`` are
-    their copies until one shows that the packet is this task's too.
+    ``unclaimed`` names the groups of which no copy shows the packet being colored, and ``forgotten`` counts those given
+    up for want of room; ``aliased`` tells that ``armed_traffic`` names its aliases, ``touched`` that a copy came since
+    it last went on. ``request_ended_at`` is when the task whose replies these are was found to have ended. ``faults``
+    are errors of this tool's own that are not logged yet. ``partners`` are the slots under which packets of this task
+    may travel besides its own, as other tasks' filters overlap; ``held`` are their copies until one shows that the
+    packet is this task's too.
     """
 
     task: Task
@@ -87,7 +91,8 @@ class TaskRun:
     saved_at: float = 0.0
     dirty: bool = False
     concluded: bool = False
-    mistakable: bool = False
+    unclaimed: dict[str, None] = field(default_factory=dict)
+    forgotten: int = 0
     aliased: bool = False
     request_ended_at: float | None = None
     observation: Observation = field(default_factory=Observation)
@@ -121,8 +126,8 @@ class TaskRun:
 
     @property
     def undecided(self) -> bool:
-        """Whether some packet's fate is still open."""
-        return bool(self.open)
+        """Whether some packet's fate is still open; of packets nobody was seen to color none is."""
+        return len(self.open) > sum(name in self.open for name in self.unclaimed)
 
     @property
     def full(self) -> bool:
@@ -136,15 +141,16 @@ class TaskRun:
         ``enters``: a packet of this task comes in; ``late``: after its coloring ended, so that only another colored it.
         """
         group = self.groups.get(record.packet_id)
-        beyond = enters and (late or (self.full and (group is None or group.entered > 0)))
+        new = group is None or not group.colored
+        beyond = enters and (late or (self.full and (group is None or new or group.entered > 0)))
         if beyond and not late:
             self.extra_packets, self.concluded = self.extra_packets + 1, False
+        if new and (self.full or late):
+            self._forget(record.packet_id)
+            return False
         if group is None:
-            if self.full or late:
-                return False
             group = self.groups[record.packet_id] = PacketGroup(at)
-        else:
-            self.packets -= group.packets
+        self.packets -= group.packets
         first_left_out = not group.crowded
         kept = group.add(record, at, enters=enters, beyond=beyond)
         self.packets += group.packets
@@ -154,6 +160,7 @@ class TaskRun:
             self.scene, self.concluded = None, False
         if group.undecided:
             self.open[record.packet_id] = group
+        self._claim(record.packet_id, group)
         return kept
 
     @property
@@ -161,16 +168,37 @@ class TaskRun:
         """The packet_ids of which records were left out."""
         return frozenset(name for name, group in self.groups.items() if group.crowded)
 
+    def _claim(self, name: str, group: PacketGroup) -> None:
+        """Note whether a packet was seen to be colored. Forged marks fill no memory and take nobody's place."""
+        if group.colored:
+            self.unclaimed.pop(name, None)
+            return
+        self.unclaimed[name] = None
+        if len(self.unclaimed) > MOST_UNCLAIMED:
+            self._forget(next(iter(self.unclaimed)))
+            self.forgotten += 1
+
+    def _forget(self, name: str) -> None:
+        self.groups.pop(name, None)
+        self.open.pop(name, None)
+        self.unclaimed.pop(name, None)
+
     @property
     def decisions(self) -> tuple[DiagnosedPacket, ...]:
         """Everything decided so far, in the order packets were first seen.
 
-        While tenants send one of our marks themselves (``mistakable``), a packet nobody was seen to color may be theirs
-        and no packet of the trace: it is left out.
+        A packet nobody was seen to color is left out: anybody can send marks from a port that is not traced.
         """
-        groups = sorted(self.groups.values(), key=lambda group: group.first_at)
-        decided = (group.decisions[number] for group in groups for number in sorted(group.decisions))
-        return tuple(packet for packet in decided if not (self.mistakable and _uncolored(packet)))
+        return tuple(packet for packet in self._decided() if not _uncolored(packet))
+
+    @property
+    def uncolored(self) -> int:
+        """How many packets are left out because nobody was seen to color them."""
+        return sum(map(_uncolored, self._decided())) + self.forgotten
+
+    def _decided(self) -> Iterator[DiagnosedPacket]:
+        for group in sorted(self.groups.values(), key=lambda group: group.first_at):
+            yield from (group.decisions[number] for number in sorted(group.decisions))
 
     @property
     def final_state(self) -> TaskState:

@@ -122,6 +122,12 @@ def test_packets_counted_but_not_logged_are_not_unsent(scene: Scene) -> None:
         assert (verdict.disposition, verdict.code) == (Disposition.INCONCLUSIVE, CauseCode.EVIDENCE_LOST)
 
 
+def test_marked_packets_that_nobody_was_seen_to_mark_leave_it_open_whether_any_was_sent(scene: Scene) -> None:
+    verdict = unseen(REQUEST, replace(scene, uncolored=2))
+    assert (verdict.disposition, verdict.code) == (Disposition.INCONCLUSIVE, CauseCode.EVIDENCE_LOST)
+    assert "2 marked packets" in verdict.operator_sentence
+
+
 def test_a_dead_source_is_why_nothing_was_seen(scene: Scene) -> None:
     dead = replace(scene, unreachable={CS1: DEAD})
     verdict = unseen(FROM_CS1, dead)

@@ -27,4 +27,3 @@ def test_a_code_point_of_ours_is_given_back_for_good(armed: World) -> None:
     make_room_for(code, armed.session.runs.values(), deployment)
     assert deployment.marks.mark(code) is None
     assert code in deployment.sent_by_tenants
-    assert armed.session.runs[1].mistakable

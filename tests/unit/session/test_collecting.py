@@ -145,7 +145,7 @@ def test_a_group_knows_how_many_packets_it_holds() -> None:
     group = PacketGroup(START)
     record = PacketInRecord(0, 1, BridgeId("s", "b"), None, Loc.IN, "p", None, headers(), 1, 1, START)
     group.add(replace(record, dscp_mark=2), START, enters=False, beyond=False)
-    assert (group.packets, group.undecided) == (1, True)
+    assert (group.packets, group.undecided) == (0, True)
     for beyond in (False, False, True):
         group.add(record, START + 1, enters=True, beyond=beyond)
     assert (group.packets, group.entered, group.last_at) == (2, 3, START + 1)

@@ -72,6 +72,29 @@ def test_a_packet_colored_at_a_port_that_is_not_the_tasks_is_not_its(armed: Worl
     assert armed.told(SaveRecords) == []
 
 
+@pytest.mark.parametrize("ending", ["delivered", "nowhere"])
+def test_a_mark_that_nobody_was_seen_to_give_is_no_evidence_of_the_traced_traffic(world: World, ending: str) -> None:
+    """Anybody may send the traced five-tuple with a mark from a port that is not traced."""
+    world.claim(tcp_to_db(packet_count=2))
+    forged = headers(ip_id=99)
+    world.feed_all(world.whole_way(forged)[2 : 4 if ending == "delivered" else 3])
+    world.wait(10)
+    world.feed_all(world.whole_way(headers()))
+    world.wait(60)
+    assert world.result.packets == 1
+    assert world.result.verdict.disposition is Disposition.DELIVERED
+    assert [group.verdict.disposition for group in world.result.groups] == [Disposition.DELIVERED]
+    assert any("1 packet with a mark that nobody" in note for note in world.result.notes)
+
+
+def test_marks_that_nobody_was_seen_to_give_alone_decide_nothing(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=2))
+    world.feed_all(world.whole_way(headers())[2:])
+    world.wait(60)
+    assert world.states()[-1] is TaskState.DONE
+    assert (world.result.verdict.disposition, world.result.groups) == (Disposition.INCONCLUSIVE, ())
+
+
 def test_copies_of_the_plan_before_are_read_while_the_next_is_rolled_out(armed: World) -> None:
     drop = armed.dropped(headers())
     armed.mute.add(CS1)

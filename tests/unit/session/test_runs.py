@@ -8,7 +8,7 @@ from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Ending, Hop, Origin, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition, Verdict
-from vtrace_ovs.session.runs import Stage, TaskRun
+from vtrace_ovs.session.runs import MOST_UNCLAIMED, Stage, TaskRun
 
 
 def keep(one: TaskRun, copy: PacketInRecord, at: float) -> bool:
@@ -57,7 +57,7 @@ def test_a_twin_beyond_the_number_asked_for_is_kept_but_not_counted() -> None:
 def test_a_packet_first_seen_at_its_second_hop_is_no_twin_when_its_first_comes() -> None:
     one = run(1)
     keep(one, record("a", mark=2), 1.0)
-    assert one.full
+    assert not one.full
     assert keep(one, record("a"), 1.1)
     assert (one.packets, one.extra_packets) == (1, 0)
 
@@ -105,6 +105,24 @@ def test_what_a_tenant_may_have_marked_itself_is_no_packet_of_the_trace() -> Non
         way = Trajectory(1, name, 0, Origin.OBSERVED, None, (hop,), Ending.OPEN)
         verdict = Verdict(Disposition.DELIVERED, CauseCategory.NONE, CauseCode.NONE, Confidence.OBSERVED, "", "")
         one.groups[name].decisions[0] = DiagnosedPacket(way, None, verdict)
-    assert [packet.observed.packet_id for packet in one.decisions] == ["a", "b"]
-    one.mistakable = True
     assert [packet.observed.packet_id for packet in one.decisions] == ["a"]
+    assert one.uncolored == 1
+
+
+def test_forged_marks_take_no_place_and_little_memory_and_nobody_waits_for_them() -> None:
+    one = run()
+    for number in range(MOST_UNCLAIMED + 5):
+        keep(one, record(f"forged {number}", mark=2), 1.0)
+    assert (len(one.groups), one.packets, one.undecided, one.uncolored) == (MOST_UNCLAIMED, 0, False, 5)
+    keep(one, record("a"), 2.0)
+    keep(one, record("b"), 2.0)
+    assert (one.packets, one.full, one.undecided) == (2, True, True)
+    assert not keep(one, record("late", mark=2), 2.0)
+
+
+def test_a_packet_that_enters_beyond_the_number_asked_for_is_forgotten_with_its_later_copies() -> None:
+    one = run(1)
+    keep(one, record("b", mark=2), 1.0)
+    keep(one, record("a"), 1.0)
+    assert not keep(one, record("b"), 1.1)
+    assert (list(one.groups), one.packets, one.extra_packets) == (["a"], 1, 1)
