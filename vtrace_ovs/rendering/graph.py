@@ -97,9 +97,10 @@ def _end(trajectory: Trajectory, verdict: Verdict, number: int) -> tuple[str, ..
 
 
 def _deciding(verdict: Verdict, hop: Hop) -> tuple[str, ...]:
-    if not hop.steps:
+    deciding = len(hop.steps) - 1 if hop.deciding is None else hop.deciding
+    decisive = hop.steps[deciding : deciding + 1]
+    if not decisive:
         return ()
-    table_id = hop.steps[-1 if hop.deciding is None else hop.deciding].table_id
-    culprit = verdict.culprit
-    named = culprit is not None and (culprit.bridge, culprit.table_id) == (hop.bridge, table_id)
-    return (table_phrase(table_id, culprit.table_name if culprit is not None and named else None),)
+    (step,), culprit = decisive, verdict.culprit
+    named = culprit is not None and (culprit.bridge, culprit.table_id) == (hop.bridge, step.table_id)
+    return (table_phrase(step.table_id, culprit.table_name if culprit is not None and named else None),)

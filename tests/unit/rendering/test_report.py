@@ -144,7 +144,7 @@ def test_both_directions_are_one_page_with_the_verdict_on_the_two(report: Report
 
 def test_every_result_has_a_page(any_result: st.SearchStrategy[TaskResult]) -> None:
     @given(any_result)
-    @settings(max_examples=20, deadline=None, phases=[Phase.generate])
+    @settings(max_examples=10, deadline=None, phases=[Phase.generate])
     def pages(result: TaskResult) -> None:
         packets = tuple((group.example, group) for group in result.groups)
         reader = Reader(report_page([Report(TASK, result, packets)]))
