@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from vtrace_ovs.model.trajectory import Ending, Hop, Trajectory
 from vtrace_ovs.model.verdict import PathGroup, Verdict
 from vtrace_ovs.rendering.lines import Style
-from vtrace_ovs.rendering.path import ending_of, hop_mark, last_words
+from vtrace_ovs.rendering.path import decisive, ending_of, hop_mark, last_words
 from vtrace_ovs.rendering.phrases import port_phrase, table_phrase, tunnel_phrase
 
 Visit = tuple[int | None, object]
@@ -97,10 +97,8 @@ def _end(trajectory: Trajectory, verdict: Verdict, number: int) -> tuple[str, ..
 
 
 def _deciding(verdict: Verdict, hop: Hop) -> tuple[str, ...]:
-    deciding = len(hop.steps) - 1 if hop.deciding is None else hop.deciding
-    decisive = hop.steps[deciding : deciding + 1]
-    if not decisive:
+    step, culprit = decisive(hop), verdict.culprit
+    if step is None:
         return ()
-    (step,), culprit = decisive, verdict.culprit
     named = culprit is not None and (culprit.bridge, culprit.table_id) == (hop.bridge, step.table_id)
     return (table_phrase(step.table_id, culprit.table_name if culprit is not None and named else None),)

@@ -125,6 +125,12 @@ def _lookups(view: _View, number: int, hop: Hop) -> list[Branch]:
     ]
 
 
+def decisive(hop: Hop) -> Step | None:
+    """The lookup whose flow (or lack of one) sent or stopped the packet; None where none is known."""
+    at = len(hop.steps) - 1 if hop.deciding is None else hop.deciding
+    return hop.steps[at] if 0 <= at < len(hop.steps) else None
+
+
 def as_predicted(hop: Hop, prediction: Trajectory | None) -> Hop:
     """The predicted visit that looks just like this one and ends in the same flow; the visit itself without one."""
     if prediction is None or not hop.steps:
@@ -132,8 +138,8 @@ def as_predicted(hop: Hop, prediction: Trajectory | None) -> Hop:
     place, seen = (hop.bridge, hop.in_port, hop.dscp_mark), (hop.steps[-1].table_id, hop.steps[-1].flow)
     for other in prediction.hops:
         if (other.bridge, other.in_port, other.dscp_mark) == place and len(other.steps) > 1:
-            last = other.steps[-1 if other.deciding is None else other.deciding]
-            if (last.table_id, last.flow) == seen:
+            last = decisive(other)
+            if last is not None and (last.table_id, last.flow) == seen:
                 return other
     return hop
 

@@ -17,7 +17,7 @@ from vtrace_ovs.model.trajectory import (
 )
 from vtrace_ovs.model.verdict import Culprit, Disposition, Verdict
 from vtrace_ovs.rendering.lines import plain_text, tree
-from vtrace_ovs.rendering.path import origin_phrase, path_branches, route_phrase
+from vtrace_ovs.rendering.path import decisive, origin_phrase, path_branches, route_phrase
 
 MakeHop = Callable[..., Hop]
 MakeWay = Callable[..., Trajectory]
@@ -151,3 +151,10 @@ def test_a_way_without_hops_is_seen_nowhere(way: MakeWay) -> None:
 def test_predictions_are_named_as_such(way: MakeWay) -> None:
     assert origin_phrase(way()) == "observed"
     assert origin_phrase(way(origin=Origin.PREDICTED)) == "predicted from the flow tables"
+
+
+def test_the_decisive_lookup_is_the_last_one_unless_another_is_named(hop: MakeHop) -> None:
+    assert decisive(hop(steps=STEPS)) == STEPS[1]
+    assert decisive(hop(steps=STEPS, deciding=0)) == STEPS[0]
+    assert decisive(hop(steps=STEPS, deciding=2)) is None
+    assert decisive(hop()) is None
