@@ -12,19 +12,21 @@ from vtrace_ovs.model.flow import Flow
 
 TABLE_SETS = 150
 WIRE_TABLE_SETS = 100
+LEAST_MEGAFLOWS = 500
 
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
     with judging(tmp_path_factory.mktemp("judge") / "ovs") as found:
         yield found
+        assert found.megaflows >= LEAST_MEGAFLOWS
 
 
 @settings(
     max_examples=TABLE_SETS,
     deadline=None,
     derandomize=True,
-    phases=[Phase.generate, Phase.shrink],
+    phases=[Phase.generate],  # shrinking asks Open vSwitch for minutes; a failure shows all its flows as they are
     suppress_health_check=list(HealthCheck),
 )
 @given(generated=tables(), packets=PACKETS)
@@ -38,7 +40,7 @@ def test_open_vswitch_and_the_walker_agree_on_generated_tables_and_packets(
     max_examples=WIRE_TABLE_SETS,
     deadline=None,
     derandomize=True,
-    phases=[Phase.generate, Phase.shrink],
+    phases=[Phase.generate],  # shrinking asks Open vSwitch for minutes; a failure shows all its flows as they are
     suppress_health_check=list(HealthCheck),
 )
 @given(case=wire_cases())

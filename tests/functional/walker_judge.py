@@ -1,15 +1,17 @@
 """Turns tables and packets into two answers, ``ofproto/trace`` on a real ovs-vswitchd and the walker, and compares."""
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Protocol
 
 from openflow_peer import OpenFlowPeer
+from walker_megaflows import NOT_COMPARABLE, unseen
 
 from vtrace_ovs.codecs import openflow
 from vtrace_ovs.lab.daemons import OvsInstance
@@ -27,7 +29,7 @@ from vtrace_ovs.model.flow import (
 from vtrace_ovs.model.mac_table import MacEntry, MacTable, SwitchPort, VlanMode
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.oxm import field as oxm_field
-from vtrace_ovs.model.packet import FiveTuple, Headers
+from vtrace_ovs.model.packet import FiveTuple, Headers, Tunnel
 from vtrace_ovs.model.wording import actions_text, flow_text, instructions_text
 from vtrace_ovs.ovsdb.unixctl import ControlSocket, control_socket
 from vtrace_ovs.walker import layout
@@ -45,6 +47,7 @@ LENGTH = 118
 LOCAL_IN_DATAPATH = 100
 ANY = act.OFPP_ANY
 ANSWER_DEADLINE = 10.0
+RECLAIMED_WITHIN = 3.0
 GROUPS = (
     GroupEntry(1, GroupType.ALL, (
         Bucket(0, ANY, ANY, (act.Output(2), act.DecTtl())),
@@ -115,6 +118,10 @@ class Packet:
         return Headers(*macs, 0x0800, LENGTH, self.vlan, five_tuple, 0, 0, self.ttl, tcp_flags=0)
 
     @property
+    def tunnel(self) -> None:
+        return None
+
+    @property
     def state(self) -> PacketState:
         state = packed_state(self.headers, self.in_port, None)
         if self.tracked:
@@ -130,6 +137,10 @@ class Traced(Protocol):
     @property
     def state(self) -> PacketState:
         """As the walker takes it."""
+
+    @property
+    def tunnel(self) -> Tunnel | None:
+        """What it came in."""
 
     @property
     def trace_words(self) -> tuple[str, ...]:
@@ -237,11 +248,15 @@ def compared(view: BridgeView, packet: Traced, text: str) -> Comparison:
 
 @dataclass
 class Judge:
-    """One bridge of a real OVS; the dummy datapath numbers its ports like OpenFlow, and LOCAL 100."""
+    """One bridge of a real OVS; the dummy datapath numbers its ports like OpenFlow, and LOCAL 100.
+
+    ``megaflows`` is how many had their fields compared with what the walk looked at.
+    """
 
     ovs: OvsInstance
     peer: OpenFlowPeer
     control: ControlSocket
+    megaflows: int = 0
 
     def install(self, flows: Sequence[Flow]) -> BridgeView:
         """Install exactly these flows, and read the tables back as the product does."""
@@ -260,8 +275,29 @@ class Judge:
         return BridgeView(BridgeTables(1, 0.0, stored, GROUPS, (), ports), mac_table=LEARNED)
 
     def compare(self, view: BridgeView, packets: Sequence[Traced]) -> list[Comparison]:
-        texts = self.control.run(*(("ofproto/trace", "br0", *packet.trace_words) for packet in packets))
-        return [compared(view, packet, text) for packet, text in zip(packets, texts, strict=True)]
+        texts = self.trace(packets)
+        found = [compared(view, packet, text) for packet, text in zip(packets, texts, strict=True)]
+        return [
+            self._with_megaflow(view, packet, text, one)
+            for packet, text, one in zip(packets, texts, found, strict=True)
+        ]
+
+    def trace(self, packets: Sequence[Traced]) -> Sequence[str]:
+        """What ``ofproto/trace`` prints of each packet."""
+        return self.control.run(*(("ofproto/trace", "br0", *packet.trace_words) for packet in packets))
+
+    def _with_megaflow(self, view: BridgeView, packet: Traced, text: str, found: Comparison) -> Comparison:
+        """A decided walk looks at all that the megaflow matches on. Removed flows still count there for a moment."""
+        if found.disagreement is not None or found.open or found.ambiguous or any(w in text for w in NOT_COMPARABLE):
+            return found
+        visit, deadline = walked(view, packet), time.monotonic() + RECLAIMED_WITHIN
+        while fields := unseen(view, packet.tunnel, visit, TUNNEL_PORT, text):
+            if time.monotonic() > deadline:
+                told = f"{packet}\nits megaflow matches on {', '.join(sorted(fields))}, which nothing looks at\n{text}"
+                return replace(found, disagreement=told)
+            (text,) = self.trace([packet])
+        self.megaflows += 1
+        return found
 
     def agree(self, flows: Sequence[Flow], packets: Sequence[Traced]) -> list[Comparison]:
         """Compare, and fail with the flows and both answers where they differ."""

@@ -38,10 +38,9 @@ class OvsTrace:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What the lookups of a packet at one bridge looked at: these bits of it, with the values it came in with.
+    """What lookups and actions looked at for a packet at one bridge: these bits, with the values it came in with.
 
-    Every packet that equals it there takes the same way through these tables; its megaflow matches on no more of them,
-    beside what the actions read.
+    Every packet that equals it there takes the same way through these tables; its megaflow matches on no more of them.
     """
 
     bridge: BridgeId

@@ -3,7 +3,8 @@
 Reading order: ``walk`` (bridge after bridge), ``evaluation`` (one bridge: ``translation`` is a pass, ``execution`` one
 action of it, ``outputs``, ``groups``, ``conntrack`` and ``learning_switch`` the larger ones), ``state`` and ``layout``
 (the packet as one integer), ``index`` (tuple-space search), ``network`` (what a walk may know), ``guidance`` (what of
-the rest may be known from how a packet was seen to leave), ``hops``, ``near_miss`` and ``examined`` (what it tells).
+the rest may be known from how a packet was seen to leave), ``hops``, ``near_miss``,
+``examined`` and ``reading`` (what it tells).
 
 ``Network.build(topology, tables, ignore)`` once per reading of the tables, then ``walk(network, start, settings)`` per
 packet. One bridge on its own: ``evaluate(BridgeView(tables), frame.packed_state(headers, in_port, tunnel), …)``. What

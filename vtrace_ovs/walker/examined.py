@@ -2,14 +2,27 @@
 
 Source: ``lib/classifier.c`` of Open vSwitch 3.1 un-wildcards the mask of each subtable it searches, and stops at the
 first whose flows all have a lower priority than the one found. Its tries may spare some of those bits, so this is a
-superset of what the lookups un-wildcard; actions un-wildcard what they read besides.
+superset of what the lookups un-wildcard; what actions un-wildcard besides is in ``reading``.
 """
 
 from typing import NamedTuple
 
 from vtrace_ovs.model.agreement import Examined
 from vtrace_ovs.model.match import MaskedField, Match
-from vtrace_ovs.model.oxm import CONJ_ID, ETH_TYPE, IN_PORT, METADATA, REGISTERS, Field
+from vtrace_ovs.model.oxm import (
+    CONJ_ID,
+    ETH_TYPE,
+    IN_PORT,
+    IP_ECN,
+    METADATA,
+    REGISTERS,
+    TUN_DST,
+    TUN_ID,
+    TUN_IPV6_DST,
+    TUN_IPV6_SRC,
+    TUN_SRC,
+    Field,
+)
 from vtrace_ovs.model.packet import Headers, Tunnel
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Hop, Step, Trajectory
@@ -17,6 +30,7 @@ from vtrace_ovs.walker import layout
 from vtrace_ovs.walker.conjunctions import ConjunctiveIndex
 from vtrace_ovs.walker.frame import packed_state
 from vtrace_ovs.walker.network import BridgeView, Network
+from vtrace_ovs.walker.reading import read_by
 
 _INTERNAL = frozenset({*REGISTERS, METADATA, CONJ_ID})
 """Fields that are zero when a packet arrives: no megaflow ever matches on them."""
@@ -42,7 +56,7 @@ def _with_values(visit: "_Visit", masks: dict[Field, int]) -> Match:
     for field, mask in masks.items():
         lowest = layout.offset_of(field)
         known = 0 if lowest is None else mask & layout.tracked(field) & ~(state.unknown >> lowest)
-        if lowest is not None and known:
+        if lowest is not None and known and state.has(field):
             fields.append(MaskedField(field, state.packed >> lowest & known, known))
     return Match.of(*fields).taken_apart()
 
@@ -57,16 +71,27 @@ class _Visit(NamedTuple):
 
 
 def examined(view: BridgeView, hop: Hop) -> tuple[MaskedField, ...]:
-    """The fields all lookups of a hop looked at, ordered by name; only their masks mean something, values are zero."""
+    """The fields all lookups and flows of a hop looked at, by name; only masks mean something, values are zero."""
     masks: dict[Field, int] = {}
-    for step in hop.steps:
-        for masked in _consulted(view, step):
+    for masked in (masked for step in hop.steps for masked in _consulted(view, step)):
+        masks[masked.field] = masks.get(masked.field, 0) | masked.mask
+    found = {step.flow for step in hop.steps}
+    for flow in (flow for flow in view.tables.flows if flow.key in found):
+        for masked in read_by(view, flow.instructions):
             masks[masked.field] = masks.get(masked.field, 0) | masked.mask
+    masks.update((field, field.full_mask) for field in _at_tunnels(hop))
     return tuple(
         MaskedField(field, 0, masks[field])
         for field in sorted(masks, key=lambda each: each.name)
         if field not in _INTERNAL
     )
+
+
+def _at_tunnels(hop: Hop) -> tuple[Field, ...]:
+    """What a tunnel makes Open vSwitch look at: all of it when a packet arrives, congestion marks at both ends."""
+    if hop.arrived_by is not None:
+        return (TUN_ID, TUN_SRC, TUN_DST, TUN_IPV6_SRC, TUN_IPV6_DST, IP_ECN)
+    return () if hop.left_by is None else (IP_ECN,)
 
 
 def _consulted(view: BridgeView, step: Step) -> list[MaskedField]:
