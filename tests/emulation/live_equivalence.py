@@ -17,7 +17,7 @@ from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.ovsdb.unixctl import control_socket
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 ADDRESSES = {"ipv4_src": "nw_src", "ipv4_dst": "nw_dst"}
 NUMBERS = {"in_port", "tun_id", "tcp_src", "tcp_dst", "udp_src", "udp_dst"}
 LAYERS = {6: "tcp", 17: "udp"}

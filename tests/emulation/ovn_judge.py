@@ -20,7 +20,7 @@ from vtrace_ovs.walker.network import BridgeView
 from vtrace_ovs.walker.state import CT_NEW, PacketState
 from vtrace_ovs.walker.visit import Stop, Visit
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 OPEN = frozenset({None, DropShape.UNSUPPORTED})
 
 

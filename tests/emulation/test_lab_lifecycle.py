@@ -16,7 +16,7 @@ from vtrace_ovs.lab.server import LabServer
 from vtrace_ovs.lab.topologies import load_topology
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 def until(condition: Callable[[], bool], what: str) -> None:

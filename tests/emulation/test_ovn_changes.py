@@ -26,7 +26,7 @@ from vtrace_ovs.storage.store import Store
 WEB1, WEB2, DATA1, DATA2 = VMS
 ELSEWHERE = "203.0.113.9"
 COLORING = re.compile(r"cookie=0x5654[0-9a-f]{2}81.* n_packets=[1-9]")
-SYNC = ("--timeout=20", "--wait=hv")
+SYNC = ("--timeout=60", "--wait=hv")
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +80,14 @@ def test_a_spoofed_source_is_dropped_by_port_security(cloud: OvnLab, tracer: Tra
 def test_a_destination_that_no_chassis_has_is_unknown(cloud: OvnLab, tracer: Tracer) -> None:
     ovs = cloud.chassis[WEB2.chassis].ovs
     ovs.vsctl("remove", "interface", WEB2.name, "external_ids", "iface-id")
-    cloud.central.nbctl("--timeout=20", "wait-until", "logical_switch_port", WEB2.name, "up=false")
+    cloud.central.nbctl("--timeout=60", "wait-until", "logical_switch_port", WEB2.name, "up=false")
     cloud.central.nbctl(*SYNC, "sync")
     try:
         with pinging(cloud, WEB1, WEB2.address):
             result = tracer.trace(icmp(WEB1, WEB2), packet_count=3)
     finally:
         ovs.vsctl("set", "interface", WEB2.name, f"external_ids:iface-id={WEB2.name}")
-        cloud.central.nbctl("--timeout=20", "wait-until", "logical_switch_port", WEB2.name, "up=true")
+        cloud.central.nbctl("--timeout=60", "wait-until", "logical_switch_port", WEB2.name, "up=true")
         cloud.central.nbctl(*SYNC, "sync")
     assert blamed(result) == (Disposition.DROPPED, CauseCode.UNKNOWN_DESTINATION, "local-output")
 

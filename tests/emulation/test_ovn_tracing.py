@@ -20,7 +20,7 @@ from vtrace_ovs.pytest_plugin import Tracer
 
 pytest_plugins = ("ovn_fixtures",)
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 WEB1, WEB2, DATA1, DATA2 = VMS
 DELIVERED = {
     "on one chassis, across the router": (WEB1, DATA1),

@@ -74,7 +74,7 @@ def received(lab: Lab) -> int:
 def await_end(program: Vtrace, *tasks: int) -> None:
     """The switch is busy with the flood, so arming and ending take their time."""
     with program.store() as store:
-        deadline = time.monotonic() + 3 * DEADLINE
+        deadline = time.monotonic() + 2 * DEADLINE
         for now in pauses(0.1):
             if not store.unfinished() or now > deadline:
                 break

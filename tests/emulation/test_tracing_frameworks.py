@@ -1,12 +1,11 @@
-"""Ryu and os-ken carry the same controller: same verdicts, same exit codes, and an end soon after SIGTERM."""
+"""Ryu and os-ken carry the same controller: same verdicts, same exit codes, and an end at SIGTERM."""
 
 import json
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from vtrace_program import TCP, UDP, Json, Vtrace, await_that, our_flows, sending
+from vtrace_program import DEADLINE, TCP, UDP, Json, Vtrace, await_that, our_flows, sending
 
 from vtrace_ovs.lab.faults import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
@@ -14,7 +13,6 @@ from vtrace_ovs.lab.traffic import TrafficProtocol
 
 FRAMEWORKS = ("ryu", "os-ken")
 SCOPE = ("--from", "blue-web1", "-n", "5", "-t", "10")
-END_DEADLINE = 4.0  # half of it is Python ending; a busy machine takes twice as long
 OBSERVER = """
 from pathlib import Path
 
@@ -102,23 +100,21 @@ def test_a_controller_serves_the_database_beside_another_app_that_sees_nothing_o
     assert not (apps / "seen").exists()
 
 
-def test_a_controller_ends_soon_after_sigterm_in_the_middle_of_a_trace(
+def test_a_controller_ends_at_sigterm_and_does_not_wait_for_a_trace_to_end(
     lab: Lab, program: Vtrace, framework: str
 ) -> None:
     with program.controller("--framework", framework) as controller:
-        task = program.add(UDP, 5, 60, source_vm="blue-web1")
+        task = program.add(UDP, 5, int(10 * DEADLINE), source_vm="blue-web1")
         await_that(lambda: program.state(task) == "armed")
-        began = time.monotonic()
         controller.terminate()
         code, error = ended(controller)
-        assert time.monotonic() - began < END_DEADLINE
     assert (code, error) == (0, "")
     assert our_flows(lab) == 0
     assert program.state(task) == "cancelled"
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, error = process.communicate(timeout=10)
+    _, error = process.communicate(timeout=DEADLINE)
     return process.returncode, error
 
 

@@ -108,7 +108,7 @@ def test_sixty_four_tasks_with_overlapping_filters_all_find_their_own_packets(la
 def _await_all(program: Vtrace, controller: subprocess.Popen[str]) -> None:
     """Sixty-four tasks are judged by one processor that others use as well."""
     with program.store() as store:
-        deadline = time.monotonic() + 4 * DEADLINE
+        deadline = time.monotonic() + 3 * DEADLINE
         for now in pauses(0.1):
             if not store.unfinished() or controller.poll() is not None or now > deadline:
                 return

@@ -17,7 +17,7 @@ from vtrace_ovs.lab.wiring import UPLINK
 
 RATE = 300
 PORT = UDP.rpartition("=")[2]
-DEADLINE = 20.0
+DEADLINE = 60.0
 SENDER, RECEIVER = "blue-web1", "blue-db2"
 
 

@@ -20,7 +20,7 @@ from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.ovsdb.fingerprint import Fingerprint, difference, fingerprint
 from vtrace_ovs.storage.store import Store
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 UDP = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=5000"
 TCP = "tcp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=443"
 NEVER_SENT = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=9"

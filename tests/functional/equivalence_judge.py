@@ -27,7 +27,7 @@ from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
 from vtrace_ovs.ovsdb.unixctl import ControlSocket, control_socket
 
-ANSWER_DEADLINE = 10.0
+ANSWER_DEADLINE = 60.0
 PORTS = {
     "near": (
         Port(1, "n1", PortKind.EDGE, tenant="red", vni=VNI),

@@ -10,7 +10,7 @@ from vtrace_ovs.codecs.openflow import Message, MessageType, Part, Refusal
 from vtrace_ovs.model.flow import Flow, FlowMod
 from vtrace_ovs.model.records import PacketIn
 
-DEADLINE = 5.0
+DEADLINE = 60.0
 
 
 class BridgeRefusalError(AssertionError):

@@ -24,7 +24,7 @@ from vtrace_ovs.model.task import Intent, Task, TaskState
 from vtrace_ovs.ovsdb.fingerprint import Fingerprint, fingerprint
 from vtrace_ovs.storage.store import Store
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 BRIDGES = ("sw1", "sw2")
 PRODUCTION = {
     "sw1": "table=0,priority=10,ip actions=resubmit(,5)\ntable=5,priority=7,ip,nw_dst=10.0.0.0/24 actions=output:2",

@@ -18,7 +18,7 @@ from vtrace_ovs.ovsdb.fingerprint import Fingerprint, difference, fingerprint
 from vtrace_ovs.ovsdb.inventory import read_inventory
 from vtrace_ovs.ovsdb.service_rows import add_service_controllers, remove_service_controllers
 
-TIMEOUT = 5.0
+TIMEOUT = 60.0
 
 
 class OpenFlowPeer:

@@ -21,7 +21,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def vtrace(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vtrace_ovs", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_a_task_goes_from_add_to_list(environment: dict[str, str]) -> None:
@@ -62,7 +62,7 @@ def test_a_reader_that_leaves_early_does_not_change_the_exit_code(environment: d
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "vtrace_ovs", "list"]
-    done = subprocess.run(command, env=environment, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=30)
+    done = subprocess.run(command, env=environment, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
 

@@ -39,7 +39,7 @@ PIPELINES = {
 }
 PORTS = {"sw": ("vm1", "sw-rt", "vm3"), "rt": ("rt-sw", "out")}
 PEERS = {"sw-rt": "rt-sw", "rt-sw": "sw-rt"}
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 MACS = "dl_src=00:00:00:00:00:01,dl_dst=00:00:00:00:00:02"
 ALWAYS = {"recirc_id", "eth", "ip", "tcp", "nw_frag", "dl_type"}
 """What a megaflow of IP has anyway."""

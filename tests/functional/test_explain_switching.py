@@ -25,7 +25,7 @@ from vtrace_ovs.walker.frame import packed_state
 from vtrace_ovs.walker.network import BridgeView
 from vtrace_ovs.walker.state import VLAN_PRESENT
 
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 SETTINGS = {
     1: (),
     2: (),

@@ -9,7 +9,7 @@ import pytest
 
 from vtrace_ovs.ovsdb.client import OvsdbClient
 
-TIMEOUT = 5.0
+TIMEOUT = 60.0
 RECEIVE_SIZE = 4096
 
 

@@ -9,7 +9,7 @@ from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, ServiceController
 from vtrace_ovs.ovsdb.liveness import probe
 
-TIMEOUT = 5.0
+TIMEOUT = 60.0
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, ServiceController
 from vtrace_ovs.ovsdb.observation import observe
 
-TIMEOUT = 5.0
+TIMEOUT = 60.0
 SHORT = 0.2
-DEADLINE = 30.0
+DEADLINE = 60.0
 FRAMES = [f"in_port(1),eth(src=02:00:00:00:00:01,dst=02:00:00:00:00:{last}),eth_type(0x0800)" for last in ("02", "03")]
 
 
@@ -105,13 +105,15 @@ def test_packet_ins_that_find_a_full_queue_are_counted(ovs: OvsInstance, bridge:
     before = observe(bridge, TIMEOUT)
     assert before is not None
     assert before.copies_dropped == 0
-    monitor = ["ovs-ofctl", "monitor", str(ovs.management_socket("br0")), "65534"]
-    with subprocess.Popen(monitor, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as deaf:
+    control = ovs.directory / "deaf.ctl"  # it is there once the monitor has asked for packet-ins
+    monitor = ["ovs-ofctl", f"--unixctl={control}", "monitor", str(ovs.management_socket("br0")), "65534"]
+    with subprocess.Popen(monitor, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as deaf:
         frames = ["020000000002" + "020000000001" + "0800" + "00" * 1400] * 40
         try:
             deadline = time.monotonic() + DEADLINE
-            assert deaf.stderr is not None
-            deaf.stderr.readline()
+            while not control.exists():
+                assert deaf.poll() is None
+                assert time.monotonic() < deadline
             os.kill(deaf.pid, signal.SIGSTOP)
             while (now := observe(bridge, TIMEOUT)) is not None and not now.copies_dropped:
                 assert time.monotonic() < deadline

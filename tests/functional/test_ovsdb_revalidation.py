@@ -7,7 +7,7 @@ from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, ServiceController
 from vtrace_ovs.ovsdb.revalidation import wait_round
 
-TIMEOUT = 5.0
+TIMEOUT = 60.0
 
 
 def bridge_of(ovs: OvsInstance) -> Bridge:

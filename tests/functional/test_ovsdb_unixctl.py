@@ -11,7 +11,7 @@ from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.ovsdb.ofproto_trace import ofproto_trace
 from vtrace_ovs.ovsdb.unixctl import control_socket
 
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 SHORT = 0.1
 MANY = 500
 

@@ -14,7 +14,7 @@ from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.storage.store import Store
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 TASKS = 200
 PACKAGE = Path(vtrace_ovs.__file__).resolve().parent
 

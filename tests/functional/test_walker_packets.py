@@ -17,7 +17,7 @@ from vtrace_ovs.model import actions as act
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.oxm import SubField, field
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 PIPELINES: dict[str, list[Flow]] = {
     "a select group with one live bucket has no choice": [
         flow(0, 1, match(**IP), apply(act.Group(6), act.Output(4))),

@@ -46,7 +46,7 @@ TRACKED_NEW = 0x21  # what ofproto/trace assumes at every recirculation
 LENGTH = 118
 LOCAL_IN_DATAPATH = 100
 ANY = act.OFPP_ANY
-ANSWER_DEADLINE = 10.0
+ANSWER_DEADLINE = 60.0
 RECLAIMED_WITHIN = 3.0
 GROUPS = (
     GroupEntry(1, GroupType.ALL, (

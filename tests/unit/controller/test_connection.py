@@ -8,7 +8,7 @@ from vtrace_ovs.codecs import openflow
 from vtrace_ovs.codecs.framing import Message, MessageType
 from vtrace_ovs.controller.connection import Connection
 
-DEADLINE = 5.0
+DEADLINE = 60.0
 
 
 class Side:

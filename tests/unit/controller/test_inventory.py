@@ -5,7 +5,7 @@ from vtrace_ovs.controller.inventory import InventoryWatch
 from vtrace_ovs.errors import OvsdbError, StorageError
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Topology
 
-DEADLINE = 5.0
+DEADLINE = 60.0
 Reading = tuple[Topology, tuple[str, ...]]
 
 

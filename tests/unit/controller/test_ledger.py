@@ -16,7 +16,7 @@ from vtrace_ovs.session.commands import EraseIntents, SaveRecords, SaveTaskState
 from vtrace_ovs.session.events import CancelRequested, Event, IntentsWritten, TaskClaimed
 from vtrace_ovs.storage.store import Store
 
-DEADLINE = 5.0
+DEADLINE = 60.0
 HERE, THERE = BridgeId("cs1", "br"), BridgeId("cs2", "br")
 REQUEST = TraceRequest(Filter("tcp", protocol=6))
 

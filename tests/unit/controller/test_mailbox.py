@@ -2,7 +2,7 @@ import threading
 
 from vtrace_ovs.controller.mailbox import Mailbox
 
-DEADLINE = 5.0
+DEADLINE = 60.0
 
 
 class Receiver:

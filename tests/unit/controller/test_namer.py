@@ -8,7 +8,7 @@ from vtrace_ovs.session.commands import NameFlows
 if TYPE_CHECKING:
     from vtrace_ovs.session.events import FlowsNamed
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 def test_a_question_becomes_one_event_with_what_was_asked_and_what_is_known() -> None:

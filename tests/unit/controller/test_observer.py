@@ -6,7 +6,7 @@ from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSo
 from vtrace_ovs.session.commands import ObserveServers
 from vtrace_ovs.session.events import ServerObserved
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 def test_every_server_is_answered_for_while_the_caller_goes_on() -> None:

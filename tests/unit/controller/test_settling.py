@@ -5,7 +5,7 @@ from vtrace_ovs.controller.settling import ROUNDS, Settler
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket
 
 BRIDGE = Bridge(BridgeId("s1", "br-int"), 1, BridgeRole.VSWITCH, (), ManagementSocket("/run/br-int.mgmt"))
-DEADLINE = 5.0
+DEADLINE = 60.0
 
 
 def settled(wait_round: Callable[[Bridge, Callable[[], None]], bool]) -> list[str]:
