@@ -13,7 +13,7 @@ from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
-from vtrace_program import VFDS
+from vtrace_program import vfds
 
 from vtrace_ovs.codecs.framing import Message, MessageType, messages
 from vtrace_ovs.instrumentation.cookies import colors
@@ -61,13 +61,13 @@ class Gate:
         self._history: list[Sent] = []
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
-        self.servers = sorted({server for server, _ in VFDS})
+        self.servers = sorted({server for server, _ in vfds(lab)})
         self.place = place
         for server in self.servers:
             (place / server).mkdir(parents=True)
             for name in GATED_FILES:
                 (place / server / name).symlink_to(lab.directory / server / name)
-        for server, bridge in VFDS:
+        for server, bridge in vfds(lab):
             self._listen(place / server / f"{bridge}.mgmt", lab.directory / server / f"{bridge}.mgmt")
 
     @property
