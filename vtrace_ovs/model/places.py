@@ -39,7 +39,7 @@ class Places:
         self._vtep_nodes = {address: node.name for node in topology.nodes for address in node.vteps}
         self._arrivals: dict[str, list[tuple[BridgeId, Port]]] = {}
         self._vni_tenant: dict[int, str] = {}
-        self._onward: dict[tuple[BridgeId, int, Tunnel | None], Onward] = {}
+        self._onward: dict[tuple[BridgeId, int, tuple[int, IPAddress | None] | None], Onward] = {}
         self._tenants: dict[tuple[BridgeId, int | None], str | None] = {}
         for (bridge_id, _), port in self._ports.items():
             if port.kind is PortKind.TUNNEL:
@@ -64,9 +64,11 @@ class Places:
         if tunnel is not None:
             return self._vni_tenant.get(tunnel.vni)
         key = (bridge_id, ofport)
-        if key not in self._tenants:
-            self._tenants[key] = self._find_tenant(bridge_id, ofport)
-        return self._tenants[key]
+        try:
+            return self._tenants[key]
+        except KeyError:
+            tenant = self._tenants[key] = self._find_tenant(bridge_id, ofport)
+            return tenant
 
     def _find_tenant(self, bridge_id: BridgeId, ofport: int | None) -> str | None:
         port = self.port(bridge_id, ofport)
@@ -111,7 +113,8 @@ class Places:
 
     def onward(self, bridge_id: BridgeId, out_port: int, tunnel: Tunnel | None) -> Onward:
         """Where an output of a VFD leads. ``tunnel`` is the tunnel it leaves by, as far as it is known."""
-        key = (bridge_id, out_port, tunnel)
+        # Nothing else of the tunnel decides it, and to hash an address takes its time.
+        key = (bridge_id, out_port, None if tunnel is None else (tunnel.vni, tunnel.destination))
         found = self._onward.get(key)
         if found is None:
             found = self._onward[key] = self._find_onward(bridge_id, out_port, tunnel)

@@ -114,12 +114,12 @@ def _record(row: Row[Any]) -> PacketInRecord:
     return PacketInRecord(
         sequence=row.sequence,
         task_id=row.task_id,
-        bridge=BridgeId(row.node, row.bridge),
+        bridge=_bridge(row.node, row.bridge),
         node_ip=row.node_ip,
         loc=row.loc,
         packet_id=row.packet_id,
         five_tuple=_five_tuple(row, ""),
-        headers=from_json(Headers, row.headers),
+        headers=_headers(row.headers),
         dscp_mark=row.dscp_mark,
         in_port=row.in_port,
         timestamp=row.timestamp,
@@ -182,6 +182,15 @@ def _flow_text(flow: FlowKey) -> str:
 def _headers_text(headers: Headers) -> str:
     """A packet is logged about ten times on its way, and only the router changes its headers."""
     return to_json(headers)
+
+
+@lru_cache(maxsize=4096)
+def _headers(text: str) -> Headers:
+    """As above: the records of a packet share them."""
+    return from_json(Headers, text)
+
+
+_bridge = lru_cache(maxsize=4096)(BridgeId)
 
 
 @lru_cache(maxsize=4096)

@@ -201,6 +201,8 @@ def _shape(branch: Branch) -> DropShape | None:
 
 def changes(before: Headers, after: Headers) -> tuple[HeaderChange, ...]:
     """The header fields one VFD rewrote. DSCP is left out: between VFDs it carries our mark."""
+    if before is after:
+        return ()
     found: list[HeaderChange] = []
     if before.eth_src != after.eth_src:
         found.append(HeaderChange("eth_src", before.eth_src, after.eth_src))
@@ -211,7 +213,7 @@ def changes(before: Headers, after: Headers) -> tuple[HeaderChange, ...]:
     if before.ttl != after.ttl:
         found.append(HeaderChange("nw_ttl", _text(before.ttl), _text(after.ttl)))
     mine, theirs = before.five_tuple, after.five_tuple
-    if mine is not None and theirs is not None and mine != theirs:
+    if mine is not theirs and mine is not None and theirs is not None and mine != theirs:
         source, destination = ADDRESS_FIELDS[mine.family]
         for name, old, new in (
             (source, mine.source, theirs.source),

@@ -72,10 +72,10 @@ def _leads_to(visit: Visit, branch: Branch, places: Places) -> bool:
             return False
         if branch.onward.destination is None:
             return True
-    return any(
-        bridge == visit.bridge and (in_port == visit.in_port or visit.in_port is None)
-        for bridge, in_port in branch.onward.arrivals
-    )
+    for bridge, in_port in branch.onward.arrivals:
+        if (in_port == visit.in_port or visit.in_port is None) and bridge == visit.bridge:
+            return True
+    return False
 
 
 def _same_tunnel(tunnel: Tunnel, branch: Branch, places: Places) -> bool:

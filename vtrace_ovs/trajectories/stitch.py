@@ -32,9 +32,7 @@ class Stitcher:
         """
         packets: dict[tuple[int, str], dict[int, PacketInRecord]] = {}
         for record in records:
-            of_packet = packets.get((record.task_id, record.packet_id))
-            if of_packet is None:
-                of_packet = packets[record.task_id, record.packet_id] = {}
+            of_packet = packets.setdefault((record.task_id, record.packet_id), {})
             known = of_packet.setdefault(record.sequence, record)
             if known is not record and known != record:
                 of_packet[-len(of_packet) - 1] = record  # a sequence number used twice: keep both
@@ -44,12 +42,13 @@ class Stitcher:
         return tuple(found)
 
     def _join(self, task_id: int, packet_id: str, group: dict[int, PacketInRecord]) -> list[Trajectory]:
+        places = self.places
         levels: Levels = {}
         endings: dict[int, list[PacketInRecord]] = {}
         asides: dict[int, list[PacketInRecord]] = {}
         for record in sorted(group.values(), key=_ORDER):
             if record.loc is _IN:
-                levels.setdefault(record.dscp_mark, []).append(arrived(record, self.places))
+                levels.setdefault(record.dscp_mark, []).append(arrived(record, places))
             elif record.msg == _ASIDE:
                 asides.setdefault(record.dscp_mark, []).append(record)
             else:
@@ -124,14 +123,17 @@ def _gather(visit: Visit, records: list[PacketInRecord]) -> bool:
 
 def _translated(hops: Sequence[Hop]) -> FiveTuple | None:
     """The five-tuple at the end of the branch that counts most, if it is not the one at its beginning."""
-    seen: list[FiveTuple] = []
+    first: FiveTuple | None = None
+    last: FiveTuple | None = None
     at: int | None = len(hops) - 1
     while at is not None:
         hop = hops[at]
-        known = (headers for headers in (hop.headers_out, hop.headers_in) if headers is not None)
-        seen += (headers.five_tuple for headers in known if headers.five_tuple is not None)
+        for headers in (hop.headers_out, hop.headers_in):
+            if headers is not None and headers.five_tuple is not None:
+                first = headers.five_tuple
+                last = last or first
         at = hop.parent
-    return seen[0] if seen and seen[0] != seen[-1] else None
+    return last if last != first else None
 
 
 def _first_seen(trajectory: Trajectory) -> float:

@@ -93,7 +93,7 @@ def settle(visits: list[Visit], endings: Sequence[PacketInRecord], places: Place
     aligned = len(visits) <= 1 or _all_alike(visits, endings)
     for record in endings:
         branch = departed(record, places)
-        if len(visits) == 1 and _plainly(visits[0], record):
+        if len(visits) == 1 and _plainly(visits[0], record, branch, places):
             visits[0].branches.append(branch)
             continue
         fitting = _candidates(visits, record, branch, places)
@@ -127,15 +127,13 @@ def settle_asides(visits: list[Visit], asides: Sequence[PacketInRecord], places:
             visit.ambiguous = visit.ambiguous or len(here) > 1
 
 
-def _plainly(visit: Visit, record: PacketInRecord) -> bool:
-    """Whether a record belongs to the only visit there is: came by a port of its own, and not ended before."""
-    return (
-        visit.in_port == record.in_port
-        and visit.tunnel is None
-        and visit.arrival is not None
-        and not visit.branches
-        and visit.bridge == record.bridge
-    )
+def _plainly(visit: Visit, record: PacketInRecord, branch: Branch, places: Places) -> bool:
+    """Whether a record belongs to the only visit there is: not ended before, and nothing tells their tenants apart."""
+    if visit.in_port != record.in_port or visit.arrival is None or visit.branches:
+        return False
+    if visit.bridge is not record.bridge and visit.bridge != record.bridge:
+        return False
+    return visit.tunnel is None or visit.tenant is None or _owner(record, branch, places) in {None, visit.tenant}
 
 
 def departed(record: PacketInRecord, places: Places) -> Branch:
