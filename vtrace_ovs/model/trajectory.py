@@ -76,6 +76,7 @@ class Step:
     near_misses: tuple[NearMiss, ...] = ()
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class HeaderChange:
     """A header field one hop rewrote."""

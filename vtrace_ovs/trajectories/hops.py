@@ -187,11 +187,14 @@ def _actions(record: PacketInRecord) -> str:
 
 
 def _shape(branch: Branch) -> DropShape | None:
+    record = branch.record
+    if record is None:
+        return None
     if branch.is_suppressed:
         return DropShape.OUTPUT_TO_INGRESS
-    if branch.record is None or not branch.is_drop:
+    if record.loc is not _LOC_ERROR:
         return None
-    flow = branch.record.flow
+    flow = record.flow
     if flow is None:
         return DropShape.NO_MATCH
     if flow.priority == 0 and not flow.match.fields:

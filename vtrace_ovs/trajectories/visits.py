@@ -42,7 +42,7 @@ class Branch:
     @property
     def is_suppressed(self) -> bool:
         """Whether Open vSwitch was about to output to the ingress port, which it does not do."""
-        return self.record is not None and self.record.msg == _SUPPRESSED and not self.children
+        return not self.children and self.record is not None and self.record.msg == _SUPPRESSED
 
 
 class Visit:
