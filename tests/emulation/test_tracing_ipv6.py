@@ -20,6 +20,8 @@ from vtrace_ovs.lab.faults import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.traffic import RunningTraffic, TrafficProtocol, TrafficRequest
 from vtrace_ovs.model.packet import Fragment, IpFamily
+from vtrace_ovs.model.verdict import CauseCode, Disposition
+from vtrace_ovs.pytest_plugin import Tracer
 
 SOURCE, DESTINATION = "fd00:0:0:1::11", "fd00:0:0:2::22"
 PORTS = {TrafficProtocol.ICMP: None, TrafficProtocol.TCP: 443, TrafficProtocol.UDP: 5000}
@@ -93,14 +95,14 @@ EXPECTED = (
 
 
 @pytest.mark.parametrize("expected", EXPECTED, ids=lambda expected: expected.fault.name.value)
-def test_a_fault_in_the_way_of_ipv6_is_named(lab: Lab, program: Vtrace, expected: Expected) -> None:
+def test_a_fault_in_the_way_of_ipv6_is_named(lab: Lab, vtrace: Tracer, expected: Expected) -> None:
     with lab.faults.injected(expected.fault), sending(lab, TrafficProtocol.TCP):
-        document = traced(program, TrafficProtocol.TCP)
-    verdict = document["verdict"]
-    assert verdict["code"] == expected.code
-    assert verdict["disposition"] == "DROPPED"
-    assert (verdict["culprit"]["bridge"], verdict["culprit"]["table_id"]) == (expected.place, expected.table)
-    assert not any(word in verdict["tenant_sentence"] for word in ("br-int", "vr-blue", "table"))
+        verdict = vtrace.trace(wanted(TrafficProtocol.TCP), source_vm="blue-web1", packet_count=4).verdict
+    assert verdict.code.value == expected.code
+    assert verdict.disposition is Disposition.DROPPED
+    assert verdict.culprit is not None
+    assert (str(verdict.culprit.bridge), verdict.culprit.table_id) == (expected.place, expected.table)
+    assert not any(word in verdict.tenant_sentence for word in ("br-int", "vr-blue", "table"))
 
 
 @contextmanager
@@ -126,11 +128,12 @@ def repeating(lab: Lab, packet: IPv6, seconds: float) -> Iterator[None]:
             over.set()
 
 
-def test_a_hop_limit_of_one_ends_at_the_router(lab: Lab, program: Vtrace) -> None:
+def test_a_hop_limit_of_one_ends_at_the_router(lab: Lab, vtrace: Tracer) -> None:
     with repeating(lab, IPv6(src=SOURCE, dst=DESTINATION, hlim=1) / UDP(sport=4000, dport=5000), 0.04):
-        document = traced(program, TrafficProtocol.UDP)
-    assert document["verdict"]["code"] == "ttl-expired"
-    assert document["verdict"]["culprit"]["bridge"] == "gw1/vr-blue"
+        verdict = vtrace.trace(wanted(TrafficProtocol.UDP), source_vm="blue-web1", packet_count=4).verdict
+    assert verdict.code is CauseCode.TTL_EXPIRED
+    assert verdict.culprit is not None
+    assert str(verdict.culprit.bridge) == "gw1/vr-blue"
 
 
 def test_two_tenants_with_the_same_ipv6_packets_are_never_taken_for_one_another(lab: Lab, program: Vtrace) -> None:
@@ -200,10 +203,9 @@ def test_fragments_of_ipv6_are_colored_once_one_is_seen_and_a_rule_they_fail_is_
     assert kinds == {Fragment.FIRST, Fragment.LATER}
 
 
-def test_a_next_hop_that_answers_no_solicitation_is_named_as_what_may_be_the_cause(lab: Lab, program: Vtrace) -> None:
+def test_a_next_hop_that_answers_no_solicitation_is_named_as_what_may_be_the_cause(lab: Lab, vtrace: Tracer) -> None:
     question = IPv6(src=SOURCE, dst="ff02::1:ff00:99") / ICMPv6ND_NS(tgt="fd00:0:0:1::99")
-    with repeating(lab, question, 0.5):
-        done = program("run", wanted(TrafficProtocol.UDP), "--from", "blue-web1", "-t", "4", "-o", "json")
-    verdict = json.loads(done.stdout)["verdict"]
-    assert (verdict["disposition"], verdict["code"]) == ("UNSEEN", "neighbour-unresolved")
-    assert "who has fd00:0:0:1::99" in verdict["operator_sentence"]
+    with repeating(lab, question, 0.2):
+        verdict = vtrace.trace(wanted(TrafficProtocol.UDP), source_vm="blue-web1", trace_time=3).verdict
+    assert (verdict.disposition, verdict.code) == (Disposition.UNSEEN, CauseCode.NEIGHBOUR_UNRESOLVED)
+    assert "who has fd00:0:0:1::99" in verdict.operator_sentence
