@@ -15,7 +15,7 @@ def record_comment(record: PacketInRecord, verdict: Verdict | None) -> str:
         place.append(f"out {port_phrase(record.out_port)}")
     if record.tunnel is not None:
         place.append(tunnel_phrase(record.tunnel, leaving=record.loc is Loc.OUT))
-    if record.table_id is not None:
+    if record.table_id is not None and record.loc is not Loc.IN:  # an arrival is logged by a table of ours
         place.append(table_phrase(record.table_id))
     where = ", ".join(place)
     if record.flow is not None:

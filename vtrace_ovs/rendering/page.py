@@ -12,13 +12,14 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = f"""
 * {{ {AS_WRITTEN} }}
 body {{ font: 14px/1.5 system-ui, sans-serif; color: {COLOURS[Style.PLAIN]} }}
-body {{ max-width: 78em; margin: 2em auto; padding: 0 1em }}
+body {{ max-width: 96em; margin: 2em auto; padding: 0 1em }}
 h1 {{ font-size: 1.4em }}
 h2 {{ font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ccc }}
 h3 {{ font-size: 1em }}
 h1, h2, h3, p {{ overflow-wrap: anywhere }}
 table {{ display: block; overflow-x: auto; border-collapse: collapse; font: 12px/1.5 {FONT}; margin: .5em 0 }}
 td, th {{ border: 1px solid #ddd; padding: .2em .6em; text-align: left; vertical-align: top }}
+th, td:first-child {{ white-space: nowrap }}
 th {{ background: #f3f3f3 }}
 figure {{ overflow-x: auto; margin: .5em 0 }}
 @media print {{ figure {{ overflow: visible }} svg {{ max-width: 100%; height: auto }} }}

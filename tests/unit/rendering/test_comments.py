@@ -28,7 +28,7 @@ def test_a_comment_says_where_which_flow_and_what_became_of_the_packet(verdict: 
 
 
 def test_the_tunnel_is_the_one_it_came_or_goes_by() -> None:
-    came = replace(ERROR, loc=Loc.IN, tunnel=TUNNEL, table_id=None, flow=None)
+    came = replace(ERROR, loc=Loc.IN, tunnel=TUNNEL, table_id=253, flow=None)
     goes = replace(ERROR, loc=Loc.OUT, tunnel=TUNNEL, out_port=10, msg="leaves without a mark")
     assert record_comment(came, None) == (
         "hop 2, in, cs3/br-int, in port 1, VNI 7 from 192.0.2.1; no verdict on this packet alone; task 9, packet 8f14"
