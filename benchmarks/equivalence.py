@@ -100,6 +100,7 @@ def _section(tally: Tally, cases: int, number: int, silences: list[str]) -> Sect
             f"Refused: {told}. {named} of {n_refused} name a flow or group in the way.",
             f"{tally.copies:,} copies; {marked}, {recirculated}.",
             "A meter behind a copy may see headers that production writes behind the meter (see limitations.md).",
+            "Packets that production itself sends in circles are left out.",
             "The last kind: a tenant's own use of a code point may be taken for a mark (see limitations.md).",
             f"{len(silences)} pairs on which ovs-vswitchd hung or died could not be compared.",
         ),

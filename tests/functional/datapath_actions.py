@@ -9,7 +9,7 @@ with the packet, so that it shows too when a ``clone`` that kept it from later a
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 TOS = "tos"
 """The TOS byte of IPv4 and the traffic class of IPv6."""
@@ -20,6 +20,7 @@ CONTROLLER_COPY = re.compile(
 NUMBERED = re.compile(r"recirc(\(0x[0-9a-f]+\)|_id=\d+)")
 EXPIRED = re.compile(r"(controller\(reason=2,.*rule_cookie=)0x[0-9a-f]+")
 FINAL = ("meter(", "ct(", "trunc(")
+ETHERNET = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 TUNNEL = re.compile(r"ipv4\([^)]*dst=([0-9.]+),.*vni=(0x[0-9a-f]+)")
 CONTAINERS = {"clone", "check_pkt_len", "gt", "le", "sample", "actions"}
 STACKED = {"push_vlan", "push_mpls", "push_eth"}
@@ -112,7 +113,7 @@ def _followed(line: str, packet: _Packet, inside: tuple[str, ...]) -> Iterator[D
         elif name in UNSTACKED:
             popped = bool(packet.tags) and packet.tags[-1].startswith(name.replace("pop", "push"))
             packet.tags = packet.tags[:-1] if popped else (*packet.tags, part)
-        elif name in CONTAINERS and not inner.startswith("tnl_push"):
+        elif name in CONTAINERS and not (name == "clone" and inner.startswith("tnl_push")):
             yield from _followed(inner[:-1], packet.copy(), inside if name == "clone" else (*inside, name))
         else:
             action = EXPIRED.sub(r"\1", NUMBERED.sub("recirc", part))
@@ -159,10 +160,12 @@ def _written(value: int | None, text: str) -> str:
 
 
 def number(text: str) -> int | None:
-    """The value of a field as the datapath or OpenFlow writes it: a number, an IPv4 address, an Ethernet address."""
+    """The value of a field as the datapath or OpenFlow writes it: a number, an IP address, an Ethernet address."""
     try:
-        if text.count(":") == 5:
+        if ETHERNET.fullmatch(text):
             return int(text.replace(":", ""), 16)
+        if ":" in text:
+            return int(IPv6Address(text))
         return int(IPv4Address(text)) if text.count(".") == 3 else int(text, 0)
     except ValueError:
         return None

@@ -3,10 +3,12 @@
 Kept apart by ``Shape``, because ovs-vswitchd 3.1 aborts when ``ct`` recirculates an action set.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from equivalence_packets import Packet, in_six
 from hypothesis import strategies as st
 
 LAST_TABLE = 4
@@ -58,54 +60,33 @@ class Line:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A task: its filter as match fields, the source ports on the first VFD, and its tenant's VNIs if known."""
+    """A task: its filter as match fields, the source ports on the first VFD, and its tenant's VNIs if known.
+
+    ``six``: the filter is of IPv6. ``fragments``: they are colored as well, as once some were seen.
+    """
 
     protocol: str
     addresses: Mapping[str, str]
     destination_port: int | None
     sources: tuple[int, ...]
     vnis: tuple[int, ...] | None
-
-
-@dataclass(frozen=True)
-class Packet:
-    """A packet as it comes to a port of the first VFD."""
-
-    in_port: int
-    protocol: str
-    source: str = "10.0.0.1"
-    destination: str = "10.0.0.2"
-    destination_port: int = 80
-    tos: int = 0
-    ttl: int = 64
-    vlan: int | None = None
-    eth_dst: int = 2
-    vni: int | None = None
-
-    @property
-    def text(self) -> str:
-        """As ``ofproto/trace`` takes it."""
-        tag = "" if self.vlan is None else f",dl_vlan={self.vlan},dl_vlan_pcp=0"
-        tunnel = "" if self.vni is None else f",tun_id={self.vni},tun_src=198.18.7.2,tun_dst=198.18.7.1"
-        link = f"in_port={self.in_port}{tunnel}{tag},dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:{self.eth_dst:02x}"
-        if self.protocol == "arp":
-            return f"arp,{link},arp_op=1,arp_spa={self.source},arp_tpa={self.destination}"
-        ip = f"nw_src={self.source},nw_dst={self.destination},nw_ttl={self.ttl}"
-        ports = (
-            "" if self.protocol == "icmp" else f",{self.protocol}_src=4000,{self.protocol}_dst={self.destination_port}"
-        )
-        return f"{self.protocol},{link},{ip},nw_tos={self.tos & 0xFC},nw_ecn={self.tos & 3}{ports}"
+    six: bool = False
+    fragments: bool = False
 
 
 @dataclass(frozen=True)
 class World:
-    """Everything one comparison needs; ``far`` is the VFD behind the first one's patch port."""
+    """Everything one comparison needs; ``far`` is the VFD behind the first one's patch port.
+
+    ``aliased``: the tasks look for their packets behind NAT as well.
+    """
 
     near: tuple[Line, ...]
     far: tuple[Line, ...]
     tasks: tuple[Wanted, ...]
     packets: tuple[Packet, ...]
     series: tuple[int, ...] = ()
+    aliased: bool = False
 
     def __str__(self) -> str:
         parts = (("near", self.near), ("far", self.far), ("task", self.tasks), ("packet", self.packets))
@@ -327,6 +308,35 @@ def _aimed(packet: Packet, line: Line) -> Packet:
     )
 
 
+_SIX = {"ip": "ipv6", "tcp": "tcp6", "udp": "udp6", "icmp": "icmp6", "nw_src": "ipv6_src", "nw_dst": "ipv6_dst"}
+
+
+def _line_in_six(line: Line) -> Line:
+    """An IPv4 flow as one of IPv6."""
+    addresses = {"nw_src", "nw_dst"}
+    match = {_SIX.get(key, key): in_six(value) if key in addresses else value for key, value in line.match.items()}
+    actions = re.sub(
+        r"mod_nw_(src|dst):([0-9.]+)", lambda found: f"set_field:{in_six(found[2])}->ipv6_{found[1]}", line.actions
+    )
+    actions = re.sub(r"nat\((src|dst)=([0-9.]+)\)", lambda found: f"nat({found[1]}={in_six(found[2])})", actions)
+    return replace(line, match=match, actions=actions.replace("NXM_OF_IP_DST", "NXM_NX_IPV6_DST"))
+
+
+def _dual(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """The flows, those of IPv4 for IPv6 as well."""
+    conjunctive = {"conj_id"}
+    six = (_line_in_six(line) for line in lines if set(line.match) & IPV4 and not set(line.match) & conjunctive)
+    return (*lines, *(line for line in six if "conjunction" not in line.actions))
+
+
+def _seldom(draw: st.DrawFn, packet: Packet, *, dual: bool) -> Packet:
+    """A few packets are fragments; about half of those on a dual-stack VFD are of IPv6."""
+    if packet.protocol == "arp":
+        return packet
+    packet = replace(packet, six=dual and draw(st.booleans()))
+    return replace(packet, fragment=_one_of(draw, ("first", "later"))) if draw(RARE) else packet
+
+
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     """Two VFDs, a task or two, and a packet for every production flow of the first VFD beside some others."""
@@ -335,11 +345,15 @@ def worlds(draw: st.DrawFn) -> World:
     shape = draw(st.sampled_from(shapes))
     near, far = draw(pipelines(room, shape, far=False)), draw(pipelines(room, shape, far=True))
     tasks = (draw(wanted(0)),) if draw(st.integers(0, 4)) else (draw(wanted(0)), draw(wanted(1)))
+    dual, aliased = draw(SOMETIMES), draw(SOMETIMES)
+    tasks = tuple(replace(task, six=dual and draw(st.booleans()), fragments=draw(RARE)) for task in tasks)
     packets = [_aimed(draw(PACKETS), line) for line in near if line.table_id <= LAST_TABLE]
     packets += draw(st.lists(PACKETS, min_size=3, max_size=3))
-    through = [_through(draw, packet) for packet in packets]
+    through = [_seldom(draw, _through(draw, packet), dual=dual) for packet in packets]
+    if dual:
+        near, far = _dual(near), _dual(far)
     series = draw(st.sampled_from(((), (), (46,))))
-    return World(near, far, tasks, tuple(dict.fromkeys(through)), series)
+    return World(near, far, tasks, tuple(dict.fromkeys(through)), series, aliased)
 
 
 def _through(draw: st.DrawFn, packet: Packet) -> Packet:

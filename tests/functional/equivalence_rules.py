@@ -8,21 +8,23 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
 from datapath_actions import Departure, copies, departures, number
-from equivalence_generator import Packet
+from equivalence_packets import Packet, in_six
 from vfd_chain import VTEP_2, bridge_id
 
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan
+from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.oxm import PKT_MARK
+from vtrace_ovs.model.packet import IpFamily
 
 TUNNEL_PORT = 4
 NAMES = {
     "dl_src": "eth.src", "dl_dst": "eth.dst", "nw_src": "ipv4.src", "nw_dst": "ipv4.dst", "nw_ttl": "ipv4.ttl",
     "pkt_mark": "skb_mark", "arp_op": "arp.op", "arp_spa": "arp.sip", "arp_tpa": "arp.tip", "arp_sha": "arp.sha",
-    "arp_tha": "arp.tha",
+    "arp_tha": "arp.tha", "ipv6_src": "ipv6.src", "ipv6_dst": "ipv6.dst", "ipv6_label": "ipv6.label",
 }  # fmt: skip
 
 
@@ -51,8 +53,9 @@ class Pass:
         """The packet's fields in the datapath's names."""
         words = dict(word.partition("=")[::2] for word in self.flow.split(","))
         layer = self.flow.partition(",")[0] if "tp_src" in words else ""
-        layer = next((name for name in ("tcp", "udp") if re.search(rf"\b{name}\b", self.flow)), layer)
+        layer = next((name for name in ("tcp", "udp") if re.search(rf"\b{name}6?\b", self.flow)), layer)
         named = {**NAMES, "tp_src": f"{layer}.src", "tp_dst": f"{layer}.dst"}
+        named["nw_ttl"] = "ipv6.hlimit" if "ipv6_src" in words else NAMES["nw_ttl"]
         found = {named[name]: value for name, value in words.items() if name in named}
         return {name: value if (at := number(value)) is None else f"{at:#x}" for name, value in found.items()}
 
@@ -119,7 +122,10 @@ class Arms:
             if mark is None:
                 return Kind.OTHER
             return Kind.TRACED if known else Kind.FORGED if crosses else Kind.WATCHED
-        if packet.protocol == "arp" and any(packet.in_port in task.ofports(bridge_id("near")) for task in self.tasks):
+        beside = packet.protocol == "arp" or packet.asks or any(_heard(task, packet) for task in self.tasks)
+        mine = next((task for task in self.tasks if _enters(task, packet)), None)
+        at_source = any(packet.in_port in task.ofports(bridge_id("near")) for task in self.tasks)
+        if beside and at_source and mine is None and not (mark is not None and crosses):
             return Kind.WATCHED
         if mine is not None and packet.in_port in mine.ofports(bridge_id("near")):
             return (
@@ -144,16 +150,39 @@ class Arms:
 
 
 def _covers(task: ArmedTask, packet: Packet) -> bool:
-    wanted = task.filter
-    if packet.protocol == "arp" or (wanted.protocol is not None and wanted.protocol != _NUMBERS[packet.protocol]):
+    """Whether a packet may be of a task wherever it is met."""
+    return any(_fits(wanted, packet, fragments=task.fragments) for wanted in task.filters)
+
+
+def _enters(task: ArmedTask, packet: Packet) -> bool:
+    at_source = packet.in_port in task.ofports(bridge_id("near"))
+    return at_source and _fits(task.filter, packet, fragments=task.fragments)
+
+
+def _heard(task: ArmedTask, packet: Packet) -> bool:
+    """Whether this is a fragment that may be of a task."""
+    return bool(packet.fragment) and _fits(task.filter, packet, fragments=True)
+
+
+def _fits(wanted: Filter, packet: Packet, *, fragments: bool) -> bool:
+    if packet.protocol == "arp" or packet.six is not (wanted.family is IpFamily.IPV6):
         return False
-    if wanted.destination_port is not None and wanted.destination_port != packet.destination_port:
+    loose = bool(packet.fragment) and fragments
+    hidden = packet.six and packet.fragment == "later"
+    if wanted.protocol is not None and not (hidden and loose):
+        number = _IN_SIX[packet.protocol] if packet.six else _NUMBERS[packet.protocol]
+        if hidden or wanted.protocol != number:
+            return False
+    port = 0 if packet.fragment else packet.destination_port
+    if wanted.destination_port is not None and not loose and wanted.destination_port != port:
         return False
+    there = in_six if packet.six else str
     pairs = ((wanted.source, packet.source), (wanted.destination, packet.destination))
-    return all(network is None or IPv4Address(address) in network for network, address in pairs)
+    return all(network is None or ip_address(there(address)) in network for network, address in pairs)
 
 
 _NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1}
+_IN_SIX = {**_NUMBERS, "icmp": 58}
 LOOSE = ("pkt_mark", "nw_src", "nw_dst", "tp_dst", "ip", *_NUMBERS)
 CONNTRACK = ("ct_state", "ct_zone", "ct_mark")
 

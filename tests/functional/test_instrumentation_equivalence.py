@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from equivalence_generator import Line, Packet, Wanted, World, worlds
+from equivalence_generator import Line, Wanted, World, worlds
 from equivalence_judge import Bench, Tally, bench
+from equivalence_packets import Packet
 from equivalence_rules import Kind
 from hypothesis import HealthCheck, Phase, given, settings
 
