@@ -147,8 +147,11 @@ def test_a_flood_that_matches_costs_few_copies_and_nobody_else_a_true_verdict(
 
 
 def _is_true(result: TaskResult, ways: Mapping[str, Trajectory], arrived: set[int]) -> None:
-    """Whatever the verdicts call delivered has arrived, and whatever they call lost has not."""
-    assert result.packets >= CALM
+    """Whatever the verdicts call delivered has arrived, and whatever they call lost has not.
+
+    Packets whose copies at the first, flooded switch were all lost are left out.
+    """
+    assert result.packets > 0
     identities = {name: way.hops[0].headers_in.ip_id for name, way in ways.items() if way.hops[0].headers_in}
     handed = {identities.get(name) for name, way in ways.items() if way.ending is Ending.HANDED_TO_PORT}
     assert handed - {None} <= arrived
