@@ -183,7 +183,7 @@ def _fits(wanted: Filter, packet: Packet, *, fragments: bool) -> bool:
 
 _NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1}
 _IN_SIX = {**_NUMBERS, "icmp": 58}
-LOOSE = ("pkt_mark", "nw_src", "nw_dst", "tp_dst", "ip", *_NUMBERS)
+LOOSE = ("pkt_mark", "nw_ttl", "nw_tos", "nw_src", "nw_dst", "tp_dst", "ip", *_NUMBERS)
 CONNTRACK = ("ct_state", "ct_zone", "ct_mark")
 
 
@@ -249,7 +249,7 @@ def _megaflow(arms: Arms, megaflow: str) -> str:
     """What of a megaflow must be the same.
 
     A clone is searched before its flow, so a megaflow may come to look at conntrack fields of flows as high as the one
-    that was hit. With pkt_mark for state, all megaflows look at it, and at more bits of addresses that table 0 matches.
+    that was hit. With pkt_mark for state, all megaflows look at it, and at more of what table 0 matches.
     """
     loose = {*CONNTRACK, *(LOOSE if arms.in_packet_mark else ())}
     return ",".join(word for word in megaflow.split(",") if word.partition("=")[0] not in loose)
