@@ -38,6 +38,7 @@ REASONS = {
     "production flows use every": "no register is unused, nor is `pkt_mark`",
     "a production flow writes the DSCP": "a flow writes the DSCP of traced packets",
     "a production flow of the first table that packets of a patch port": "it is unclear which packets to keep apart",
+    "a production flow is in the way": "a flow of table 0 has a priority that ours need",
     "only ": "too few DSCP code points are unused",
 }
 
