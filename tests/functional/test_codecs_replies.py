@@ -79,6 +79,13 @@ def test_ports_come_with_names_and_states(bridge: OvsInstance, peer: Callable[[s
     assert found[OFPP_LOCAL].name == "br0"
 
 
+def test_ports_that_carry_nothing_say_so(bridge: OvsInstance, peer: Callable[[str], OpenFlowPeer]) -> None:
+    bridge.ofctl("mod-port", "br0", "p1", "no-receive")
+    bridge.ofctl("mod-port", "br0", "p2", "no-forward")
+    found = {port.ofport: port for port in openflow.ports(peer("br0").multipart(openflow.port_desc_request).body)}
+    assert [(found[port].no_receive, found[port].no_forward) for port in (1, 2)] == [(True, False), (False, True)]
+
+
 def test_port_counters_count_what_a_port_received(bridge: OvsInstance, peer: Callable[[str], OpenFlowPeer]) -> None:
     bridge.appctl("netdev-dummy/receive", "p1", "0e" * 12 + "0800" + "00" * 46)
     connection = peer("br0")

@@ -31,7 +31,7 @@ _PORT = struct.Struct("!I4x6s2x16sII24x")
 _PORT_STATS = struct.Struct("!I4x12QII")
 _PACKETS_PER_SECOND = 2
 _DROP_BAND = 1
-_DOWN = 1
+_DOWN, _NO_RECEIVE, _NO_FORWARD = 1, 1 << 2, 1 << 5  # enum ofp_port_config, OpenFlow 1.3.5 section 7.2.1
 
 
 def flows(body: bytes) -> tuple[Flow, ...]:
@@ -156,6 +156,8 @@ def ports(body: bytes) -> tuple[PortDescription, ...]:
             hardware_address=address.hex(":"),
             link_down=bool(state & _DOWN),
             admin_down=bool(config & _DOWN),
+            no_receive=bool(config & _NO_RECEIVE),
+            no_forward=bool(config & _NO_FORWARD),
         )
         for number, address, name, config, state in _PORT.iter_unpack(_whole(body, _PORT.size, "port description"))
     )

@@ -91,13 +91,15 @@ class MeterCounters:
 
 @dataclass(frozen=True, slots=True)
 class PortDescription:
-    """A port as OpenFlow describes it."""
+    """A port as OpenFlow describes it. ``no_receive``, ``no_forward``: packets are dropped that come, or go, by it."""
 
     ofport: int
     name: str
     hardware_address: str
     link_down: bool
     admin_down: bool
+    no_receive: bool = False
+    no_forward: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from vtrace_ovs.model.actions import OFPP_ANY, OFPP_LOCAL, Action, ApplyActions, Clone, Exit
-from vtrace_ovs.model.flow import BridgeTables, Flow, GroupEntry
+from vtrace_ovs.model.flow import BridgeTables, Flow, GroupEntry, PortDescription
 from vtrace_ovs.model.mac_table import MacTable
 from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.topology import Bridge, BridgeId, PortKind, Topology
@@ -22,7 +22,14 @@ class PortState(Enum):
 
     UP = "up"
     DOWN = "down"
+    NO_FORWARD = "no-forward"
     GONE = "gone"
+
+
+def _state_of(port: PortDescription) -> PortState:
+    if port.link_down or port.admin_down:
+        return PortState.DOWN
+    return PortState.NO_FORWARD if port.no_forward else PortState.UP
 
 
 def keep_all(_flow: Flow) -> bool:
@@ -52,7 +59,7 @@ class BridgeView:
     ``mac_table`` is what it has learned, None when nobody asked: then output to NORMAL is not predicted.
     """
 
-    __slots__ = ("_exits", "_groups", "_patches", "_ports", "indexes", "mac_table", "tables")
+    __slots__ = ("_deaf", "_exits", "_groups", "_patches", "_ports", "indexes", "mac_table", "tables")
 
     def __init__(
         self,
@@ -75,10 +82,8 @@ class BridgeView:
             for port in (() if bridge is None else bridge.ports)
             if port.kind is PortKind.PATCH
         )
-        self._ports = {
-            canonical_port(port.ofport): PortState.DOWN if port.link_down or port.admin_down else PortState.UP
-            for port in tables.ports
-        }
+        self._ports = {canonical_port(port.ofport): _state_of(port) for port in tables.ports}
+        self._deaf = frozenset(canonical_port(port.ofport) for port in tables.ports if port.no_receive)
         if not tables.ports and bridge is not None:
             self._ports = {canonical_port(port.ofport): PortState.UP for port in bridge.ports}
 
@@ -101,6 +106,10 @@ class BridgeView:
         if not self._ports or (port == OFPP_LOCAL and port not in self._ports):
             return PortState.UP
         return self._ports.get(port) or PortState.GONE
+
+    def receives(self, port: int) -> bool:
+        """Whether packets that come by a port are looked at."""
+        return port not in self._deaf
 
     def is_patch(self, port: int) -> bool:
         """Whether a port leads into another bridge of the same server, as far as the inventory tells."""

@@ -113,5 +113,9 @@ def _emit(run: Translation, port: int, frame: Frame, max_len: int = 0) -> None:
             run.emissions.append(Emission(port, run.state.copy(), found, frame.step, meters, max_len))
         case PortState.DOWN:
             run.stop(DropShape.PORT_DOWN, step=frame.step, port=port)
+        case PortState.NO_FORWARD:
+            run.leave_open(
+                Unknown(f"port {port} is set to no-forward, and Open vSwitch skips such outputs"), frame.step
+            )
         case PortState.GONE:
             run.stop(DropShape.PORT_GONE, step=frame.step, port=port)

@@ -117,6 +117,9 @@ class _Journey:
             return (self._ended(entering, Ending.UNKNOWN, f"more than {self.settings.max_branches} bridge visits"),)
         if view is None:
             return (self._ended(entering, Ending.UNKNOWN, f"the tables of {entering.bridge} are not known"),)
+        if not view.receives(entering.state.in_port):
+            why = f"port {entering.state.in_port} is set to no-receive, and Open vSwitch drops what comes by it"
+            return (self._ended(entering, Ending.UNKNOWN, why),)
         return self._through(entering, view)
 
     def _through(self, entering: _Entering, view: BridgeView) -> tuple[Branch, ...]:

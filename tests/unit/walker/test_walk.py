@@ -185,3 +185,23 @@ def test_an_assumed_mark_is_that_of_older_connections(
     assert go(flows, older).ending is Ending.UNKNOWN
     assert go(flows, replace(older, assumed_ct_mark=2)).ending is Ending.HANDED_TO_PORT
     assert go(flows, replace(older, assumed_ct_mark=1)).ending is Ending.DROPPED
+
+
+@pytest.mark.parametrize(
+    ("flags", "note"),
+    [({1: "no_receive"}, "port 1 is set to no-receive"), ({4: "no_forward"}, "port 4 is set to no-forward")],
+    ids=["where it comes in", "where it goes out"],
+)
+def test_ports_that_are_set_to_carry_nothing_end_the_way_as_not_known(
+    topology: Topology,
+    tables: Callable[..., BridgeTables],
+    headers: Callable[..., Headers],
+    to: Callable[..., Flow],
+    flags: dict[int, str],
+    note: str,
+) -> None:
+    plain = tables(to(4))
+    ports = tuple(replace(port, **{flags[port.ofport]: True}) if port.ofport in flags else port for port in plain.ports)
+    way = walk(Network.build(topology, {SW: replace(plain, ports=ports)}), WalkStart(7, "p", 2, SW, 1, headers()))
+    assert way.ending is Ending.UNKNOWN
+    assert note in (way.hops[-1].note or "")
