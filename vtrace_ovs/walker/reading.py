@@ -17,9 +17,14 @@ _NETWORK = tuple(map(field, ("ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "ip
 _PORTS = tuple(map(field, ("tcp_src", "tcp_dst", "udp_src", "udp_dst", "sctp_src", "sctp_dst")))
 _ICMP = tuple(map(field, ("icmp_type", "icmp_code", "icmpv6_type", "icmpv6_code")))
 _SWITCHED = (field("eth_src"), field("eth_dst"), VLAN_TCI)
+_ANNOUNCED = (ARP_OP, field("arp_spa"), field("arp_tpa"))
+"""What tells an announcement of one's own address, which NORMAL learns from in a way of its own."""
 _HASHED = (*_SWITCHED, *_NETWORK, *_PORTS, *_ICMP)
 _BEGUN_WITH = tuple(
     map(field, ("ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst", "ct_nw_proto", "ct_tp_src", "ct_tp_dst"))
+)
+_IN_IP_HEADER = frozenset(
+    {"ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "ipv6_label", "nw_tos", "ip_dscp", "ip_ecn", "nw_ttl"}
 )
 _MOST_NESTED = 32
 
@@ -68,7 +73,7 @@ def _fields(action: act.Action) -> Iterator[MaskedField]:  # noqa: C901, PLR0912
         case act.Conntrack(zone=SubField() as zone):
             yield from _part(zone)
         case act.DecTtl():
-            yield from _whole(field("nw_ttl"))
+            yield from _whole(field("nw_ttl"), field("ip_proto"))
         case act.PushVlan() | act.PopVlan():
             yield from _whole(VLAN_TCI)
         case act.PushMpls():
@@ -78,7 +83,7 @@ def _fields(action: act.Action) -> Iterator[MaskedField]:  # noqa: C901, PLR0912
         case act.SetTunnelId():
             yield from _whole(field("tun_id"))
         case act.Output(port=act.OFPP_NORMAL):
-            yield from _whole(*_SWITCHED)
+            yield from _whole(*_SWITCHED, *_ANNOUNCED)
         case act.Multipath() | act.Bundle():
             yield from _whole(*_HASHED)
             if action.destination is not None:
@@ -107,5 +112,7 @@ def _required(entry: Field) -> Iterator[MaskedField]:
         yield from _whole(field("ip_proto"))
         if entry.name.startswith("nd_"):
             yield from _whole(field("icmpv6_type"), field("icmpv6_code"))
+    elif entry.name in _IN_IP_HEADER:  # the datapath sets a header whole, and is told its protocol
+        yield from _whole(field("ip_proto"))
     elif entry.name.startswith("arp_"):
         yield from _whole(ARP_OP)

@@ -16,14 +16,14 @@ def part(name: str, width: int = 8) -> SubField:
 @pytest.mark.parametrize(
     ("action", "wanted"),
     [
-        (act.SetField(field("ipv4_dst"), 0, 0xFF), {"ipv4_dst": 0xFF}),
+        (act.SetField(field("ipv4_dst"), 0, 0xFF), {"ipv4_dst": 0xFF, "ip_proto": 0xFF}),
         (act.SetField(field("tcp_dst"), 0, 0xFFFF), {"tcp_dst": 0xFFFF, "ip_proto": 0xFF}),
         (act.SetField(field("arp_sha"), 0, 1), {"arp_sha": 1, "arp_op": 0xFFFF}),
         (act.Move(part("eth_src"), part("reg1")), {"eth_src": 0xFF, "reg1": 0xFF}),
         (act.OutputSubField(part("tun_id")), {"tun_id": 0xFF}),
-        (act.DecTtl(), {"nw_ttl": 0xFF}),
+        (act.DecTtl(), {"nw_ttl": 0xFF, "ip_proto": 0xFF}),
         (act.Conntrack(commit=True, force=False, zone=part("vlan_tci"), table_id=1), {"vlan_tci": 0xFF}),
-        (act.Clone((act.Push(part("nw_ttl")),)), {"nw_ttl": 0xFF}),
+        (act.Clone((act.Push(part("nw_ttl")),)), {"nw_ttl": 0xFF, "ip_proto": 0xFF}),
         (act.Group(5), {"tun_id": (1 << 64) - 1}),
         (act.Group(6), {}),
         (act.Output(2), {}),
