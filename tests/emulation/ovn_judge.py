@@ -75,6 +75,7 @@ class OvnBridge:
         visit = self.evaluate(state, packet.ct_state)
         theirs, answer = self.trace(text, packet.ct_state)
         ours, outputs = searches(visit), [emission.port for emission in visit.emissions]
+        _take_their_choice(visit, ours, theirs.searches)
         undecided = [stop for stop in visit.stops if stop.shape in OPEN]
         tally.packets += 1
         tally.open.update(stop.detail or "" for stop in undecided)
@@ -94,6 +95,13 @@ class OvnBridge:
             same = (ours, outputs) == (theirs.searches, theirs.outputs)
         assert same, f"{packet}\n{ours} {outputs}\n{theirs}\n{answer}"
         return visit
+
+
+def _take_their_choice(visit: Visit, ours: list[Search], theirs: list[Search]) -> None:
+    """Of flows of equal priority that all match, OpenFlow lets a switch take any: the walker says so, and takes one."""
+    for at, (found, our, their) in enumerate(zip(visit.searches, ours, theirs, strict=False)):
+        if found.step.ambiguous and our[:2] == their[:2]:
+            ours[at] = their
 
 
 def searches(visit: Visit) -> list[Search]:

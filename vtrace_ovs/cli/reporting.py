@@ -13,8 +13,10 @@ from vtrace_ovs.rendering.dot import results_dot
 from vtrace_ovs.rendering.screen import exchange_lines, result_lines
 
 
-def report(task: Task, found: TaskResult | None, output: ResultFormat, verbose: int) -> ExitCode:
-    """Print one task's result, or why there is none."""
+def report(
+    task: Task, found: TaskResult | None, output: ResultFormat, verbose: int, *, finished: bool = True
+) -> ExitCode:
+    """Print one task's result, or why there is none; who interrupted the task (not ``finished``) knows."""
     match output:
         case ResultFormat.JSON:
             emit_text(task_document(task) if found is None else result_document(found, task))
@@ -26,16 +28,21 @@ def report(task: Task, found: TaskResult | None, output: ResultFormat, verbose: 
             assert_never(output)
     if found is not None:
         return code_of_verdict(found.verdict)
-    return _without_result(task, f"task {task.id}")
+    return _without_result(task, f"task {task.id}") if finished else ExitCode.INTERRUPTED
 
 
 def report_exchange(
-    tasks: tuple[Task, Task], results: tuple[TaskResult | None, TaskResult | None], output: ResultFormat, verbose: int
+    tasks: tuple[Task, Task],
+    results: tuple[TaskResult | None, TaskResult | None],
+    output: ResultFormat,
+    verbose: int,
+    *,
+    finished: bool = True,
 ) -> ExitCode:
     """Print both directions and the verdict on the two; without a result for the request, what ``report`` prints."""
     (there, back), (request, reply) = tasks, results
     if request is None:
-        return report(there, None, output, verbose)
+        return report(there, None, output, verbose, finished=finished)
     both = exchange(request, reply)
     match output:
         case ResultFormat.JSON:
@@ -48,10 +55,10 @@ def report_exchange(
             assert_never(output)
     if reply is not None:
         return code_of_verdict(both.verdict)
-    return _without_result(back, f"task {back.id}, for the replies,")
+    return _without_result(back, f"task {back.id}, for the replies,") if finished else ExitCode.INTERRUPTED
 
 
 def _without_result(task: Task, what: str) -> ExitCode:
     why = task.reason or ("it ended without one" if task.state.final else "is vtrace controller running?")
-    talk(f"{what} is {task.state.value} and has no result: {why}")
+    talk(f"vtrace: {what} is {task.state.value} and has no result: {why}")
     return code_without_result(task.state)

@@ -83,7 +83,7 @@ def trace(
     from vtrace_ovs.cli.running import run_task  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
 
     task, result, finished = run_task(request, settings, connections, framework)
-    code = report(task, result, output, verbose)
+    code = report(task, result, output, verbose, finished=finished)
     return code if finished else ExitCode.INTERRUPTED
 
 
@@ -100,7 +100,7 @@ def trace_both(
     from vtrace_ovs.cli.running import run_exchange  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
 
     tasks, results, finished = run_exchange(request, settings, connections, framework)
-    code = report_exchange(tasks, results, output, verbose)
+    code = report_exchange(tasks, results, output, verbose, finished=finished)
     return code if finished else ExitCode.INTERRUPTED
 
 

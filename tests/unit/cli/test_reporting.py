@@ -2,8 +2,14 @@ import json
 import time
 from collections.abc import Callable
 
+import pytest
+
 from vtrace_ovs.cli.api import add_vtrace, get_vtrace_exchange, open_store
-from vtrace_ovs.model.task import TaskState
+from vtrace_ovs.cli.exit_codes import ExitCode
+from vtrace_ovs.cli.options import ResultFormat
+from vtrace_ovs.cli.reporting import report
+from vtrace_ovs.model.filter import Filter
+from vtrace_ovs.model.task import Task, TaskState, TraceRequest
 from vtrace_ovs.model.verdict import Disposition, TaskResult
 
 Vtrace = Callable[..., tuple[int, str, str]]
@@ -52,7 +58,7 @@ def test_without_a_result_for_the_replies_the_request_is_shown_and_nothing_is_kn
     end(1, result_of(1, Disposition.DELIVERED))
     end(2, None)
     code, out, err = vtrace("result", "1")
-    assert (code, err) == (3, "task 2, for the replies, is done and has no result: it ended without one\n")
+    assert (code, err) == (3, "vtrace: task 2, for the replies, is done and has no result: it ended without one\n")
     assert "DELIVERED" in out
     assert json.loads(vtrace("result", "1", "-o", "json")[1])["reply"] is None
 
@@ -62,3 +68,9 @@ def test_a_filter_that_fits_both_directions_is_refused(vtrace: Vtrace) -> None:
     assert code == 2
     assert "name both ends" in err
     assert vtrace("list")[1] == "no tasks\n"
+
+
+def test_who_interrupted_a_task_is_not_told_why_it_has_no_result(capsys: pytest.CaptureFixture[str]) -> None:
+    task = Task(1, TraceRequest(Filter("tcp", protocol=6)), TaskState.CANCELLED, 1.0)
+    assert report(task, None, ResultFormat.TREE, 0, finished=False) is ExitCode.INTERRUPTED
+    assert capsys.readouterr() == ("", "")

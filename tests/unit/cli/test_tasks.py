@@ -92,7 +92,7 @@ def test_a_task_without_result_is_not_known(vtrace: Vtrace) -> None:
     vtrace("add", "tcp")
     code, out, err = vtrace("result")
     assert (code, out) == (3, "")
-    assert err == "task 1 is new and has no result: is vtrace controller running?\n"
+    assert err == "vtrace: task 1 is new and has no result: is vtrace controller running?\n"
     assert json.loads(vtrace("result", "-o", "json")[1])["verdict"] is None
 
 
@@ -101,7 +101,7 @@ def test_a_failed_task_is_infrastructure_with_its_reason(vtrace: Vtrace) -> None
     end(1, TaskState.FAILED, reason="server2: no OVSDB")
     code, _, err = vtrace("watch")
     assert code == 4
-    assert err == "task 1 is failed and has no result: server2: no OVSDB\n"
+    assert err == "vtrace: task 1 is failed and has no result: server2: no OVSDB\n"
 
 
 def test_watch_gives_up_after_the_time_it_was_given(vtrace: Vtrace) -> None:
