@@ -352,7 +352,7 @@ class Collection:
         topology, known, network = self._indexed
         same = topology is self._fleet.topology and known.keys() == tables.keys()
         if not (same and all(known[bridge] is tables[bridge] for bridge in tables)):
-            network = Network.build(self._fleet.topology, tables)
+            network = Network.build(self._fleet.topology, tables, before=network)
             self._indexed = self._fleet.topology, tables, network
         return network
 

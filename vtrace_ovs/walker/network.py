@@ -38,14 +38,25 @@ def keep_all(_flow: Flow) -> bool:
 
 
 class TableIndexes(dict[int, TableIndex]):
-    """Table ids to their indexes, each made when it is first asked for; a table without flows matches nothing."""
+    """Table ids to their indexes, each made when it is first asked for; a table without flows matches nothing.
 
-    def __init__(self, flows: Mapping[int, Sequence[Flow]]) -> None:
+    Indexes of ``before`` whose tables have the same flows, but for counters, are taken over: a changed flow costs the
+    index of its table.
+    """
+
+    def __init__(self, flows: Mapping[int, Sequence[Flow]], before: "TableIndexes | None" = None) -> None:
         super().__init__()
         self._flows = flows
+        for table_id, index in () if before is None else before.items():
+            if before is not None and before.flows(table_id) == self.flows(table_id):
+                self[table_id] = index
+
+    def flows(self, table_id: int) -> Sequence[Flow]:
+        """The flows of a table, in the order they were read."""
+        return self._flows.get(table_id, ())
 
     def __missing__(self, table_id: int) -> TableIndex:
-        index = self[table_id] = indexed(table_id, self._flows.get(table_id, ()))
+        index = self[table_id] = indexed(table_id, self.flows(table_id))
         return index
 
 
@@ -56,7 +67,8 @@ def _runs_exit(actions: tuple[Action, ...]) -> bool:
 class BridgeView:
     """One bridge's tables, ready to be searched.
 
-    ``mac_table`` is what it has learned, None when nobody asked: then output to NORMAL is not predicted.
+    ``mac_table`` is what it has learned, None when nobody asked: then output to NORMAL is not predicted. ``before`` is
+    the view of an earlier reading.
     """
 
     __slots__ = ("_deaf", "_exits", "_groups", "_patches", "_ports", "indexes", "mac_table", "tables")
@@ -67,6 +79,7 @@ class BridgeView:
         bridge: Bridge | None = None,
         ignore: Callable[[Flow], bool] = keep_all,
         mac_table: MacTable | None = None,
+        before: "BridgeView | None" = None,
     ) -> None:
         self.tables = tables
         self.mac_table = mac_table
@@ -74,7 +87,7 @@ class BridgeView:
         for flow in tables.flows:
             if not ignore(flow):
                 flows.setdefault(flow.table_id, []).append(flow)
-        self.indexes = TableIndexes(flows)
+        self.indexes: TableIndexes = TableIndexes(flows, None if before is None else before.indexes)
         self._exits: bool | None = None
         self._groups = {group.group_id: group for group in tables.groups}
         self._patches = frozenset(
@@ -147,13 +160,18 @@ class Network:
         tables: Mapping[BridgeId, BridgeTables],
         ignore: Callable[[Flow], bool] = keep_all,
         mac_tables: Mapping[BridgeId, MacTable] = MappingProxyType({}),
+        before: "Network | None" = None,
     ) -> "Network":
         """Index the stored tables. ``ignore`` tells which flows are our own instrumentation and left out.
 
-        ``mac_tables`` are what bridges that use NORMAL have learned, where somebody asked them.
+        ``mac_tables`` are what bridges that use NORMAL have learned, where somebody asked them. Of ``before``, made of
+        earlier readings, the indexes of tables that are still the same are kept.
         """
+        known: Mapping[BridgeId, BridgeView] = {} if before is None else before.views
         views = {
-            bridge_id: BridgeView(stored, topology.bridge(bridge_id), ignore, mac_tables.get(bridge_id))
+            bridge_id: BridgeView(
+                stored, topology.bridge(bridge_id), ignore, mac_tables.get(bridge_id), known.get(bridge_id)
+            )
             for bridge_id, stored in tables.items()
         }
         return Network(Places(topology), views)

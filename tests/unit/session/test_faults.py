@@ -1,12 +1,14 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from session_world import CS1, CS2, World, headers, tcp_to_db
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.diagnosis.scene import Scene
+from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.records import PacketInRecord
 from vtrace_ovs.model.task import Task, TaskState
+from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 from vtrace_ovs.session import collection, deployment
@@ -92,11 +94,11 @@ def test_a_task_that_breaks_when_bridges_are_read_anew_fails_alone(two: World, m
     built = Network.build
     calls: list[object] = []
 
-    def once_broken(*arguments: object) -> Network:
-        calls.append(arguments)
+    def once_broken(topology: Topology, tables: Mapping[BridgeId, BridgeTables], *, before: Network) -> Network:
+        calls.append(tables)
         if len(calls) == 1:
             raise PoisonedError
-        return built(*arguments)  # type: ignore[arg-type]
+        return built(topology, tables, before=before)
 
     monkeypatch.setattr(Network, "build", once_broken)
     two.rewrite(CS2, *two.production[CS2][1:])

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 from vtrace_ovs.model.actions import OFPP_ANY, OFPP_LOCAL, Output
 from vtrace_ovs.model.flow import BridgeTables, Bucket, Flow, GroupEntry, GroupType
@@ -48,3 +49,18 @@ def test_a_bucket_lives_by_its_port_or_its_group(tables: Make) -> None:
     assert view.bucket_live(OFPP_ANY, 2)
     assert not view.bucket_live(OFPP_ANY, 3)
     assert not view.bucket_live(OFPP_ANY, 9)
+
+
+def test_a_changed_flow_costs_the_index_of_its_own_table_only(
+    topology: Topology, tables: Make, flow: Callable[..., Flow], match: Callable[..., Match]
+) -> None:
+    here = BridgeId("a", "sw")
+    first, second = flow(0, 5, match(), Output(1)), flow(1, 5, match(), Output(2))
+    before = Network.build(topology, {here: tables(first, second)})
+    kept, made = before.views[here].indexes[0], before.views[here].indexes[1]
+    counted = replace(first, n_packets=9, duration=3.0)
+    after = Network.build(topology, {here: tables(counted, flow(1, 5, match(), Output(3)))}, before=before)
+    indexes = after.views[here].indexes
+    assert indexes[0] is kept
+    assert indexes[1] is not made
+    assert [entry.flow.instructions for entry in indexes[1].entries()] != [second.instructions]
