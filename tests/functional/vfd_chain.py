@@ -182,6 +182,8 @@ class Chain:
         plans = {name: self.plan(name, *tasks, marks=marks) for name in PORTS}
         for name, plan in plans.items():
             self.send(name, changes(self.plans.get(name), plan))
+        if self.plans:  # a barrier is not the datapath: megaflows of the plan before may still carry packets
+            self.ovs.appctl("revalidator/purge")
         self.plans = plans
 
     def disarm(self) -> None:
