@@ -9,12 +9,14 @@ from vtrace_ovs.lab.ovn import OvnLab
 from vtrace_ovs.lab.ovn_network import OvnVm
 
 CONNECT = """
-import socket, sys, time
+import signal, socket, sys
+signal.signal(signal.SIGALRM, lambda *_: None)
+signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
 while True:
     with socket.socket() as end:
         end.settimeout(1)
         end.connect_ex((sys.argv[1], int(sys.argv[2])))
-    time.sleep(0.05)
+    signal.pause()
 """
 
 

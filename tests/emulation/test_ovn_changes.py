@@ -101,8 +101,12 @@ def meanwhile(cloud: OvnLab, happens: Callable[[], object]) -> Iterator[None]:
     def colored() -> bool:
         return any(COLORING.search(line) for line in ovs.ofctl("dump-flows", socket, "table=0").splitlines())
 
+    def once_colored() -> None:
+        await_that(colored)
+        happens()
+
     with ThreadPoolExecutor(1) as other:
-        done = other.submit(lambda: (await_that(colored), happens()))
+        done = other.submit(once_colored)
         yield
         done.result()
 

@@ -2,17 +2,15 @@
 
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
-from vtrace_program import DEADLINE, FrameSender, Vtrace, captured, pauses
+from vtrace_program import DEADLINE, FrameSender, Vtrace, captured, pauses, repeating
 
 from vtrace_ovs.instrumentation.plan import Settings
 from vtrace_ovs.lab.network import VM_INTERFACE, Lab
@@ -29,15 +27,17 @@ TOS = 0x28
 VFDS = 6
 BURST = 1000
 FLOODER = (
-    "import socket,sys,time\n"
+    "import signal,socket,sys\n"
     "end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\n"
     "end.bind((sys.argv[1], 0))\n"
     "pause, frames = float(sys.argv[2]), [bytes.fromhex(frame) for frame in sys.argv[3:]]\n"
+    "signal.signal(signal.SIGALRM, lambda *_: None)\n"
+    "signal.setitimer(signal.ITIMER_REAL, pause, pause)\n"
     "print(flush=True)\n"
     "while True:\n"
     "    for frame in frames[:50]: end.send(frame)\n"
     "    frames = frames[50:] + frames[:50]\n"
-    "    if pause: time.sleep(pause)\n"
+    "    if pause: signal.pause()\n"
 )
 
 pytestmark = pytest.mark.usefixtures("unchanged")
@@ -47,7 +47,7 @@ pytestmark = pytest.mark.usefixtures("unchanged")
 def flood(lab: Lab, identities: Iterable[int], pause: float) -> Iterator[None]:
     """Packets from blue-web2, the other VM of the server, with these IP IDs in turn until the block ends.
 
-    Every 50 packets the sender pauses for so many seconds.
+    The sender sends 50 of them each so many seconds, or as fast as it can when ``pause`` is 0.
     """
     vm = lab.base.vm("blue-web2")
     ether = Ether(src=vm.mac, dst=lab.base.subnet_of(vm).gateway_mac)
@@ -84,25 +84,14 @@ def await_end(program: Vtrace, *tasks: int) -> None:
 @contextmanager
 def quiet_neighbour(lab: Lab) -> Iterator[None]:
     """Forty packets a second from blue-web1, each with an IP ID of its own, until the block ends."""
-    vm, over = lab.base.vm("blue-web1"), threading.Event()
-    ether = Ether(src=vm.mac, dst=lab.base.subnet_of(vm).gateway_mac)
+    with FrameSender(lab, "blue-web1") as sender:
 
-    def send() -> None:
-        sender = FrameSender(lab, "blue-web1")
-        for number, _ in enumerate(pauses(0.025), 1):
+        def send(number: int) -> None:
             packet = IP(src="10.0.1.11", dst="10.0.2.22", id=number, tos=TOS) / UDP(sport=4000, dport=5000) / b"quiet"
-            sender.send(bytes(ether / packet))
-            if over.is_set():
-                break
-        sender.end()
+            sender.send(packet)
 
-    with ThreadPoolExecutor(1) as pool:
-        sent = pool.submit(send)
-        try:
+        with repeating(send, 0.025):
             yield
-        finally:
-            over.set()
-    sent.result()
 
 
 @pytest.mark.parametrize(

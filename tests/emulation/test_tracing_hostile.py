@@ -1,8 +1,6 @@
 """Tenants that send whatever they like: forged marks, another's addresses, broken packets, floods of it."""
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import cycle
 
@@ -11,7 +9,7 @@ from scapy.layers.inet import IP, TCP, UDP, IPOption
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 from vtrace_program import UDP as TRAFFIC
-from vtrace_program import FrameSender, Vtrace, captured, pauses
+from vtrace_program import FrameSender, Vtrace, captured, repeating
 
 from vtrace_ovs.instrumentation.marks import MARKS_PER_SERIES, POOL_2
 from vtrace_ovs.lab.network import Lab
@@ -53,37 +51,28 @@ def honest(number: int, tos: int = 0, base: int = HONEST) -> Packet:
     return IP(**PAIR, id=base + number, tos=tos) / UDP(**PORTS) / Raw(bytes([tos]) * 24)
 
 
-def _send(lab: Lab, over: threading.Event) -> None:
-    """The honest tenant's packets, and everybody else's, in turn, until told to end."""
-    own, neighbour, stranger = (FrameSender(lab, vm) for vm in ("blue-web1", "blue-web2", "red-web1"))
-    web = lab.base.vm("blue-web1")
-    gateway = lab.base.subnet_of(web).gateway_mac
-    ether = Ether(src=web.mac, dst=gateway)
-    odd, tos = cycle(broken()), cycle(dscp << 2 for dscp in range(64))
-    red = lab.base.vm("red-web1")
-    for number, _ in enumerate(pauses(0.02)):
-        own.send(bytes(ether / honest(number % 0xFFF)))
-        own.send(bytes(ether / next(odd)))
-        forged = honest(number % 0xFFF, next(tos), SPOOFED)
-        neighbour.send(bytes(ether / forged))
-        neighbour.send(bytes(Ether(src=lab.base.vm("blue-web2").mac, dst=gateway) / forged))
-        stranger.send(bytes(Ether(src=red.mac, dst=lab.base.subnet_of(red).gateway_mac) / forged))
-        if over.is_set():
-            break
-    for sender in (own, neighbour, stranger):
-        sender.end()
-
-
 @contextmanager
 def hostile(lab: Lab) -> Iterator[None]:
-    over = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        sent = pool.submit(_send, lab, over)
-        try:
+    """The honest tenant's packets, and everybody else's, in turn, until the block ends."""
+    odd, tos = cycle(broken()), cycle(dscp << 2 for dscp in range(64))
+    web = lab.base.vm("blue-web1")
+    disguise = Ether(src=web.mac, dst=lab.base.subnet_of(web).gateway_mac)
+    with (
+        FrameSender(lab, "blue-web1") as own,
+        FrameSender(lab, "blue-web2") as neighbour,
+        FrameSender(lab, "red-web1") as stranger,
+    ):
+
+        def send(number: int) -> None:
+            own.send(honest(number % 0xFFF))
+            own.send(next(odd))
+            forged = honest(number % 0xFFF, next(tos), SPOOFED)
+            neighbour.send_frame(bytes(disguise / forged))
+            neighbour.send(forged)
+            stranger.send(forged)
+
+        with repeating(send, 0.02):
             yield
-        finally:
-            over.set()
-    sent.result()
 
 
 def test_every_packet_fares_as_the_trace_says_whatever_is_sent_around_it(lab: Lab, program: Vtrace) -> None:
@@ -120,28 +109,16 @@ def test_all_code_points_in_the_traced_traffic_neither_blind_the_trace_nor_make_
     lab: Lab, program: Vtrace
 ) -> None:
     """The honest packets are judged right; those that carry a mark of ours may lose it until it is given back."""
-    over = threading.Event()
+    tos = cycle(dscp << 2 for dscp in range(1, 64))
+    with captured(lab, "blue-db2") as frames, FrameSender(lab, "blue-web1") as own:
 
-    def send() -> None:
-        own, web = FrameSender(lab, "blue-web1"), lab.base.vm("blue-web1")
-        ether = Ether(src=web.mac, dst=lab.base.subnet_of(web).gateway_mac)
-        tos = cycle(dscp << 2 for dscp in range(1, 64))
-        for number, _ in enumerate(pauses(0.02)):
-            own.send(bytes(ether / honest(number % 0xFFF)))
-            own.send(bytes(ether / honest(number % 0xFFF, next(tos), FORGED)))
-            if over.is_set():
-                break
-        own.end()
+        def send(number: int) -> None:
+            own.send(honest(number % 0xFFF))
+            own.send(honest(number % 0xFFF, next(tos), FORGED))
 
-    with captured(lab, "blue-db2") as frames, ThreadPoolExecutor(1) as pool:
-        sent = pool.submit(send)
-        try:
-            with program.controller() as controller:
-                result = program.result(program.add(TRAFFIC, 60, 15, source_vm="blue-web1"))
-                assert controller.poll() is None
-        finally:
-            over.set()
-        sent.result()
+        with repeating(send, 0.02), program.controller() as controller:
+            result = program.result(program.add(TRAFFIC, 60, 15, source_vm="blue-web1"))
+            assert controller.poll() is None
     assert result.verdict.disposition is Disposition.DELIVERED
     assert {group.verdict.disposition for group in result.groups} == {Disposition.DELIVERED}
     assert any("code point" in note for note in result.notes)

@@ -2,19 +2,15 @@
 
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Network
-from itertools import count
 
 import pytest
 from scapy.layers.inet import UDP
 from scapy.layers.inet6 import ICMPv6ND_NS, IPv6
-from scapy.layers.l2 import Ether
-from vtrace_program import FrameSender, Json, Vtrace, pauses
+from vtrace_program import FrameSender, Json, Vtrace, repeating
 
 from vtrace_ovs.lab.faults import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
@@ -106,30 +102,14 @@ def test_a_fault_in_the_way_of_ipv6_is_named(lab: Lab, vtrace: Tracer, expected:
 
 
 @contextmanager
-def repeating(lab: Lab, packet: IPv6, seconds: float) -> Iterator[None]:
+def sent_again(lab: Lab, packet: IPv6, every: float) -> Iterator[None]:
     """The same packet from blue-web1 to its gateway, again and again."""
-    vm = lab.base.vm("blue-web1")
-    frame = bytes(Ether(src=vm.mac, dst=lab.base.subnet_of(vm).gateway_mac) / packet)
-    over = threading.Event()
-
-    def send() -> None:
-        sender = FrameSender(lab, "blue-web1")
-        for _ in pauses(seconds):
-            sender.send(frame)
-            if over.is_set():
-                break
-        sender.end()
-
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(send)
-        try:
-            yield
-        finally:
-            over.set()
+    with FrameSender(lab, "blue-web1") as sender, repeating(lambda _: sender.send(packet), every):
+        yield
 
 
 def test_a_hop_limit_of_one_ends_at_the_router(lab: Lab, vtrace: Tracer) -> None:
-    with repeating(lab, IPv6(src=SOURCE, dst=DESTINATION, hlim=1) / UDP(sport=4000, dport=5000), 0.04):
+    with sent_again(lab, IPv6(src=SOURCE, dst=DESTINATION, hlim=1) / UDP(sport=4000, dport=5000), 0.04):
         verdict = vtrace.trace(wanted(TrafficProtocol.UDP), source_vm="blue-web1", packet_count=4).verdict
     assert verdict.code is CauseCode.TTL_EXPIRED
     assert verdict.culprit is not None
@@ -137,29 +117,17 @@ def test_a_hop_limit_of_one_ends_at_the_router(lab: Lab, vtrace: Tracer) -> None
 
 
 def test_two_tenants_with_the_same_ipv6_packets_are_never_taken_for_one_another(lab: Lab, program: Vtrace) -> None:
-    over = threading.Event()
-
-    def send() -> None:
-        senders = [(lab.base.vm(f"{tenant}-web1"), FrameSender(lab, f"{tenant}-web1")) for tenant in ("blue", "red")]
-        numbers = count(1)
-        for _ in pauses(0.04):
-            packet = IPv6(src=SOURCE, dst=DESTINATION) / UDP(sport=4000, dport=5000) / f"twin {next(numbers)}".encode()
-            for vm, sender in senders:
-                sender.send(bytes(Ether(src=vm.mac, dst=lab.base.subnet_of(vm).gateway_mac) / packet))
-            if over.is_set():
-                break
-        for _, sender in senders:
-            sender.end()
-
     denied = Fault(FaultName.SECURITY_DENY, vm="blue-db2", protocol="udp", port=5000)
-    with lab.faults.injected(denied), program.controller(), ThreadPoolExecutor(1) as pool:
-        pool.submit(send)
-        try:
+    with FrameSender(lab, "blue-web1") as blue_vm, FrameSender(lab, "red-web1") as red_vm:
+
+        def send(number: int) -> None:
+            for sender in (blue_vm, red_vm):
+                sender.send(IPv6(src=SOURCE, dst=DESTINATION) / UDP(sport=4000, dport=5000) / f"twin {number}".encode())
+
+        with lab.faults.injected(denied), program.controller(), repeating(send, 0.04):
             blue = program.add(wanted(TrafficProtocol.UDP), 6, 15, vni=101)
             red = program.add(wanted(TrafficProtocol.UDP), 6, 15, source_vm="red-web1")
             results = [program.result(number) for number in (blue, red)]
-        finally:
-            over.set()
     for tenant, result in zip(("blue", "red"), results, strict=True):
         (group,) = result.groups
         assert group.packets == result.packets >= 6
@@ -205,7 +173,7 @@ def test_fragments_of_ipv6_are_colored_once_one_is_seen_and_a_rule_they_fail_is_
 
 def test_a_next_hop_that_answers_no_solicitation_is_named_as_what_may_be_the_cause(lab: Lab, vtrace: Tracer) -> None:
     question = IPv6(src=SOURCE, dst="ff02::1:ff00:99") / ICMPv6ND_NS(tgt="fd00:0:0:1::99")
-    with repeating(lab, question, 0.2):
+    with sent_again(lab, question, 0.2):
         verdict = vtrace.trace(wanted(TrafficProtocol.UDP), source_vm="blue-web1", trace_time=3).verdict
     assert (verdict.disposition, verdict.code) == (Disposition.UNSEEN, CauseCode.NEIGHBOUR_UNRESOLVED)
     assert "who has fd00:0:0:1::99" in verdict.operator_sentence

@@ -1,17 +1,13 @@
 """Sixty-four tasks at once, eight of them overlapping all the others: each gets its own evidence, and only that."""
 
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import count, cycle
 
 import pytest
 from scapy.layers.inet import IP, UDP
-from scapy.layers.l2 import Ether
-from vtrace_program import DEADLINE, FrameSender, Vtrace, pauses
+from vtrace_program import DEADLINE, FrameSender, Vtrace, pauses, repeating
 
 from vtrace_ovs.filters import accepts, parse
 from vtrace_ovs.lab.network import Lab
@@ -63,29 +59,17 @@ OVERLAPPING = (
 @pytest.fixture
 def traffic(lab: Lab) -> Iterator[None]:
     """One packet after another from each source port, and the same from the other tenant, until the test is over."""
-    over = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        sent = pool.submit(_send, lab, over)
-        try:
+    with FrameSender(lab, "blue-web1") as blue, FrameSender(lab, "red-web1") as red:
+
+        def send(number: int) -> None:
+            source = number % SINGLE
+            transport = UDP(sport=FIRST_SOURCE + source, dport=port_of(source))
+            for sender in (blue, red):
+                sender.send(IP(src="10.0.1.11", dst="10.0.2.22", id=number % 0xFFFF + 1) / transport / b"many")
+
+        with repeating(send, 0.01) as sent:
             yield
-        finally:
-            over.set()
-    assert sent.result() > SINGLE
-
-
-def _send(lab: Lab, over: threading.Event) -> int:
-    senders = [(lab.base.vm(name), FrameSender(lab, name)) for name in ("blue-web1", "red-web1")]
-    numbers = count(1)
-    for _, number in zip(pauses(0.01), cycle(range(SINGLE)), strict=False):
-        transport = UDP(sport=FIRST_SOURCE + number, dport=port_of(number))
-        packet = IP(src="10.0.1.11", dst="10.0.2.22", id=next(numbers) % 0xFFFF + 1) / transport / b"many"
-        for vm, sender in senders:
-            sender.send(bytes(Ether(src=vm.mac, dst=lab.base.subnet_of(vm).gateway_mac) / packet))
-        if over.is_set():
-            break
-    for _, sender in senders:
-        sender.end()
-    return next(numbers) - 1
+        assert sent.result() > SINGLE
 
 
 @pytest.mark.usefixtures("traffic")

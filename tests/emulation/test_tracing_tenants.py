@@ -1,16 +1,12 @@
 """Two tenants with the same addresses and the same packets are traced at once, and never taken for one another."""
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import count
 
 import pytest
 from scapy.layers.inet import IP, UDP
-from scapy.layers.l2 import Ether
 from vtrace_program import UDP as TRAFFIC
-from vtrace_program import FrameSender, Vtrace, pauses
+from vtrace_program import FrameSender, Vtrace, repeating
 
 from vtrace_ovs.lab.faults import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
@@ -31,29 +27,15 @@ pytestmark = pytest.mark.usefixtures("unchanged", "twins")
 @pytest.fixture
 def twins(lab: Lab) -> Iterator[None]:
     """Both tenants send the same IP packets, byte for byte and side by side, until the test is over."""
-    over = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        sent = pool.submit(_send, lab, over)
-        try:
+    with FrameSender(lab, "blue-web1") as blue, FrameSender(lab, "red-web1") as red:
+
+        def send(number: int) -> None:
+            for sender in (blue, red):
+                sender.send(IP(src="10.0.1.11", dst="10.0.2.22", id=number) / UDP(sport=4000, dport=5000) / b"twin")
+
+        with repeating(send, 0.04) as sent:
             yield
-        finally:
-            over.set()
-    assert sent.result() > 8
-
-
-def _send(lab: Lab, over: threading.Event) -> int:
-    """How many pairs were sent, about 25 a second."""
-    senders = [(lab.base.vm(f"{tenant}-web1"), FrameSender(lab, f"{tenant}-web1")) for tenant in TENANTS]
-    numbers = count(1)
-    for _ in pauses(0.04):
-        packet = IP(src="10.0.1.11", dst="10.0.2.22", id=next(numbers)) / UDP(sport=4000, dport=5000) / b"twin"
-        for vm, sender in senders:
-            sender.send(bytes(Ether(src=vm.mac, dst=lab.base.subnet_of(vm).gateway_mac) / packet))
-        if over.is_set():
-            break
-    for _, sender in senders:
-        sender.end()
-    return next(numbers) - 1
+        assert sent.result() > 8
 
 
 def subnets(lab: Lab, tenant: str) -> tuple[OverlaySubnet, OverlaySubnet]:

@@ -3,13 +3,18 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet
 
 from vtrace_ovs.cli.api import add_vtrace
 from vtrace_ovs.errors import StorageError
@@ -154,10 +159,33 @@ def await_that(condition: Callable[[], bool], otherwise: Callable[[], object] = 
 
 
 def pauses(length: float = 0.02) -> Iterator[float]:
-    """The time (monotonic seconds), again and again, with a pause between."""
-    while True:
+    """The time (monotonic seconds), again and again, with a pause between: for looking at a condition."""
+    never = threading.Event()
+    yield time.monotonic()
+    while not never.wait(length):
         yield time.monotonic()
-        time.sleep(length)
+
+
+@contextmanager
+def repeating(step: Callable[[int], None], every: float) -> Iterator[Future[int]]:
+    """Do it at once and every so many seconds, with its number from 1, until the block ends; how often it was done."""
+    over = threading.Event()
+
+    def work() -> int:
+        number = 1
+        step(number)
+        while not over.wait(every):
+            number += 1
+            step(number)
+        return number
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(work)
+        try:
+            yield done
+        finally:
+            over.set()
+    done.result()
 
 
 def vfds(lab: Lab) -> tuple[tuple[str, str], ...]:
@@ -239,18 +267,26 @@ class FrameSender:
     )
 
     def __init__(self, lab: Lab, vm: str) -> None:
+        sender = lab.base.vm(vm)
+        self._link = Ether(src=sender.mac, dst=lab.base.subnet_of(sender).gateway_mac)
         self._process = subprocess.Popen(
             [*lab.vm(vm).prefix, sys.executable, "-c", self.PROGRAM, VM_INTERFACE], stdin=subprocess.PIPE, text=True
         )
 
-    def send(self, frame: bytes) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        self._process.communicate()
+        assert kind is not None or self._process.returncode == 0
+
+    def send(self, packet: Packet) -> None:
+        """Send one packet from the VM to its gateway."""
+        self.send_frame(bytes(self._link / packet))
+
+    def send_frame(self, frame: bytes) -> None:
         """Send one frame."""
         pipe = self._process.stdin
         assert pipe is not None
         pipe.write(f"{frame.hex()}\n")
         pipe.flush()
-
-    def end(self) -> None:
-        """Send no more."""
-        self._process.communicate()
-        assert self._process.returncode == 0
