@@ -40,6 +40,11 @@ def listening_port(ovs: OvsInstance, server: str) -> str:
     return last[1]
 
 
+def rows(ovs: OvsInstance) -> list[str]:
+    """Type and mode of every Controller row."""
+    return ovs.vsctl("--bare", "--columns=type,connection_mode", "--format=csv", "list", "controller").split()
+
+
 @dataclass(slots=True)
 class Overlay:
     """The server, how its OVSDB is reached, and where the ``vtrace`` under test keeps its files."""
@@ -48,11 +53,18 @@ class Overlay:
     remote: str = ""
     production: Mapping[str, str] = field(default_factory=lambda: PRODUCTION)
 
-    @property
-    def ovs(self) -> OvsInstance:
-        return OvsInstance(self.directory / "ovs", dummy=True, remotes=("ptcp:0:127.0.0.1",))
+    @contextmanager
+    def up(self) -> Iterator[OvsInstance]:
+        """Its Open vSwitch, running while the block runs."""
+        ovs = OvsInstance(self.directory / "ovs", dummy=True, remotes=("ptcp:0:127.0.0.1",))
+        ovs.start()
+        try:
+            self._build(ovs)
+            yield ovs
+        finally:
+            ovs.stop()
 
-    def build(self, ovs: OvsInstance) -> None:
+    def _build(self, ovs: OvsInstance) -> None:
         self.remote = f"tcp:127.0.0.1:{listening_port(ovs, 'ovsdb-server')}"
         for name, vm, peer in (("sw1", "vm1", "sw2"), ("sw2", "vm2", "sw1")):
             ovs.vsctl("add-br", name, "--", "set", "bridge", name, "datapath_type=dummy", "fail_mode=secure")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from remote_overlay import BRIDGES, Overlay, disposition, listening_port
+from remote_overlay import BRIDGES, Overlay, disposition, listening_port, rows
 
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.task import IntentKind, TaskState
@@ -24,11 +24,8 @@ def overlay(tmp_path: Path) -> Overlay:
 
 @pytest.fixture
 def ovs(overlay: Overlay) -> Iterator[OvsInstance]:
-    instance = overlay.ovs
-    instance.start()
-    overlay.build(instance)
-    yield instance
-    instance.stop()
+    with overlay.up() as instance:
+        yield instance
 
 
 @pytest.fixture
@@ -44,12 +41,6 @@ def tls_server(ovs: OvsInstance) -> Iterator[tuple[str, dict[str, str]]]:
     variables = {"VTRACE_TLS_KEY": str(key), "VTRACE_TLS_CERT": str(certificate), "VTRACE_TLS_CA": str(certificate)}
     yield f"ssl:127.0.0.1:{listening_port(ovs, 'relay')}", variables
     os.kill(int(Path(f"{place}.pid").read_text()), signal.SIGTERM)
-
-
-def rows(ovs: OvsInstance) -> list[str]:
-    """Type and mode of every Controller row."""
-    listed = ovs.vsctl("--bare", "--columns=type,connection_mode", "--format=csv", "list", "controller")
-    return listed.split()
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from remote_overlay import BRIDGES, DEADLINE, Overlay
+from remote_overlay import BRIDGES, DEADLINE, Overlay, rows
 
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.task import TaskState
@@ -32,15 +32,8 @@ def overlay(tmp_path: Path) -> Overlay:
 
 @pytest.fixture
 def ovs(overlay: Overlay) -> Iterator[OvsInstance]:
-    instance = overlay.ovs
-    instance.start()
-    overlay.build(instance)
-    yield instance
-    instance.stop()
-
-
-def rows(ovs: OvsInstance) -> list[str]:
-    return ovs.vsctl("--bare", "--columns=type,connection_mode", "--format=csv", "list", "controller").split()
+    with overlay.up() as instance:
+        yield instance
 
 
 def way(document: str) -> list[tuple[str, bool]]:

@@ -31,11 +31,8 @@ def overlay(tmp_path: Path) -> Overlay:
 
 @pytest.fixture
 def ovs(overlay: Overlay) -> Iterator[OvsInstance]:
-    instance = overlay.ovs
-    instance.start()
-    overlay.build(instance)
-    yield instance
-    instance.stop()
+    with overlay.up() as instance:
+        yield instance
 
 
 def traced(overlay: Overlay, ovs: OvsInstance) -> Any:  # noqa: ANN401 - a JSON document

@@ -38,14 +38,11 @@ def overlay(tmp_path: Path) -> Overlay:
 
 @pytest.fixture
 def ovs(overlay: Overlay) -> Iterator[OvsInstance]:
-    instance = overlay.ovs
-    instance.start()
-    overlay.build(instance)
-    instance.vsctl("add-port", "sw1", "vm3", "--", "set", "interface", "vm3", "type=dummy", "ofport_request=3")
-    instance.ofctl("add-group", "sw1", "group_id=1,type=select,bucket=resubmit(,6),bucket=resubmit(,7)")
-    instance.ofctl("add-flows", "sw1", "-", stdin=SW1)
-    yield instance
-    instance.stop()
+    with overlay.up() as instance:
+        instance.vsctl("add-port", "sw1", "vm3", "--", "set", "interface", "vm3", "type=dummy", "ofport_request=3")
+        instance.ofctl("add-group", "sw1", "group_id=1,type=select,bucket=resubmit(,6),bucket=resubmit(,7)")
+        instance.ofctl("add-flows", "sw1", "-", stdin=SW1)
+        yield instance
 
 
 def traced(overlay: Overlay, ovs: OvsInstance) -> list[PacketInRecord]:

@@ -66,41 +66,29 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     connections = ovsdb_of(settings, ovsdb)
     if dry_run:
         raise typer.Exit(_dry_run(request, settings, connections, both=both))
-    tracing = trace_both if both else trace
-    raise typer.Exit(tracing(request, settings, connections, output=output, verbose=verbose, framework=framework))
+    outcome = trace(request, settings, connections, both=both, output=output, verbose=verbose, framework=framework)
+    raise typer.Exit(outcome)
 
 
-def trace(
+def trace(  # noqa: PLR0913 - what the command line leaves open
     request: TraceRequest,
     settings: Settings,
     connections: tuple[str, ...],
     *,
+    both: bool,
     output: ResultFormat,
     verbose: int,
     framework: str | None,
 ) -> ExitCode:
-    """One task in a controller of its own; prints the result, returns the exit code."""
-    from vtrace_ovs.cli.running import run_task  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
+    """One task, or one and another for its replies, in a controller of its own; prints what they found out."""
+    from vtrace_ovs.cli.running import run_exchange, run_task  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
 
-    task, result, finished = run_task(request, settings, connections, framework)
-    code = report(task, result, output, verbose, finished=finished)
-    return code if finished else ExitCode.INTERRUPTED
-
-
-def trace_both(
-    request: TraceRequest,
-    settings: Settings,
-    connections: tuple[str, ...],
-    *,
-    output: ResultFormat,
-    verbose: int,
-    framework: str | None,
-) -> ExitCode:
-    """A task and one for its replies in one controller; prints both and the verdict on them, returns its exit code."""
-    from vtrace_ovs.cli.running import run_exchange  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
-
-    tasks, results, finished = run_exchange(request, settings, connections, framework)
-    code = report_exchange(tasks, results, output, verbose, finished=finished)
+    if both:
+        tasks, results, finished = run_exchange(request, settings, connections, framework)
+        code = report_exchange(tasks, results, output, verbose, finished=finished)
+    else:
+        task, result, finished = run_task(request, settings, connections, framework)
+        code = report(task, result, output, verbose, finished=finished)
     return code if finished else ExitCode.INTERRUPTED
 
 
