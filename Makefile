@@ -7,7 +7,7 @@ UV := .uv/bin/uv
 READY := $(VENV)/.ready
 APT := openvswitch-switch openvswitch-common ovn-central ovn-host mininet iproute2 iputils-ping ethtool tcpdump procps openssl
 
-.PHONY: demo test check bench fuzz differential equivalence setup apt lock clean
+.PHONY: demo test check bench fuzz differential equivalence matrix setup apt lock clean
 
 demo: setup
 	$(BIN)/vtrace demo
@@ -34,6 +34,9 @@ differential: setup
 
 equivalence: setup
 	$(BIN)/python benchmarks/equivalence.py $(or $(N),10000) $(SEED)
+
+matrix: setup
+	$(BIN)/python benchmarks/matrix.py $(N)
 
 setup: apt $(READY)
 

@@ -35,7 +35,7 @@ class Section:
 
     def markdown(self) -> str:
         """The section as it stands on the page."""
-        lines = [f"## {self.title}", "", _machine(), "", _row(self.header), _row("---" for _ in self.header)]
+        lines = [f"## {self.title}", "", machine(), "", _row(self.header), _row("---" for _ in self.header)]
         lines += [_row(row) for row in self.rows]
         lines += ["", f"![{self.title}]({self.chart})"] if self.chart is not None else []
         lines += ["", *(f"- {note}" for note in self.notes)] if self.notes else []
@@ -78,7 +78,8 @@ def _sections() -> dict[str, str]:
     return {key: body.rstrip("\n") + "\n" for key, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What it was measured on, and when."""
     ovs = subprocess.run(["ovs-vswitchd", "--version"], capture_output=True, text=True, check=False).stdout
     version = found[0] if (found := re.findall(r"[0-9]+\.[0-9.]+[0-9]", ovs)) else "not installed"
     return (

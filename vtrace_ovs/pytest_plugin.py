@@ -8,7 +8,7 @@
 the command line. ``lab`` is a whole overlay to try things on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from vtrace_ovs.cli.settings import Settings
     from vtrace_ovs.lab.network import Lab
+    from vtrace_ovs.model.task import Task, TraceRequest
     from vtrace_ovs.model.verdict import CauseCode, Exchange, TaskResult
 
 PACKET_COUNT = 5
@@ -41,9 +42,7 @@ class Tracer:
         destination_vm: str | None = None,
     ) -> "TaskResult":
         """Trace traffic that is being sent right now. ``trace_time`` is in seconds. Raises VtraceError."""
-        from vtrace_ovs.cli.running import run_task  # noqa: PLC0415 - every pytest run imports this plugin
-        from vtrace_ovs.errors import InfrastructureError  # noqa: PLC0415 - as above
-        from vtrace_ovs.filters import trace_request  # noqa: PLC0415 - as above
+        from vtrace_ovs.filters import trace_request  # noqa: PLC0415 - every pytest run imports this plugin
 
         request = trace_request(
             filter_text,
@@ -53,10 +52,14 @@ class Tracer:
             source_vm=source_vm,
             destination_vm=destination_vm,
         )
-        task, result, _ = run_task(request, self.settings, self.ovsdb, None)
-        if result is None:
-            raise InfrastructureError(f"task {task.id} {task.state.value}: {task.reason or 'no result'}")
-        return result
+        return self.trace_all((request,))[0]
+
+    def trace_all(self, requests: "Sequence[TraceRequest]") -> "tuple[TaskResult, ...]":
+        """Trace several kinds of traffic at once. Raises VtraceError."""
+        from vtrace_ovs.cli.running import run_tasks  # noqa: PLC0415 - as above
+
+        ended, _ = run_tasks(requests, self.settings, self.ovsdb, None)
+        return tuple(_result(task, result) for task, result in ended)
 
     def trace_both(
         self,
@@ -70,7 +73,6 @@ class Tracer:
         """Trace traffic and the replies to it. ``trace_time`` is in seconds. Raises VtraceError."""
         from vtrace_ovs.cli.running import run_exchange  # noqa: PLC0415 - every pytest run imports this plugin
         from vtrace_ovs.diagnosis.exchange import exchange  # noqa: PLC0415 - as above
-        from vtrace_ovs.errors import InfrastructureError  # noqa: PLC0415 - as above
         from vtrace_ovs.filters import trace_request  # noqa: PLC0415 - as above
 
         request = trace_request(
@@ -80,10 +82,8 @@ class Tracer:
             source_vm=source_vm,
             destination_vm=destination_vm,
         )
-        tasks, (there, back), _ = run_exchange(request, self.settings, self.ovsdb, None)
-        if there is None or back is None:
-            task = tasks[0] if there is None else tasks[1]
-            raise InfrastructureError(f"task {task.id} {task.state.value}: {task.reason or 'no result'}")
+        tasks, results, _ = run_exchange(request, self.settings, self.ovsdb, None)
+        there, back = map(_result, tasks, results)
         return exchange(there, back)
 
     def assert_delivered(self, filter_text: str, *, source_vm: str | None = None) -> "TaskResult":
@@ -99,6 +99,15 @@ class Tracer:
         if not result.verdict.disposition.is_loss or result.verdict.code is not code:
             pytest.fail(_story(result), pytrace=False)
         return result
+
+
+def _result(task: "Task", result: "TaskResult | None") -> "TaskResult":
+    """The result of a task that ended with one. Raises InfrastructureError."""
+    from vtrace_ovs.errors import InfrastructureError  # noqa: PLC0415 - as above
+
+    if result is None:
+        raise InfrastructureError(f"task {task.id} {task.state.value}: {task.reason or 'no result'}")
+    return result
 
 
 def _story(result: "TaskResult") -> str:

@@ -34,6 +34,8 @@ TESTED_ELSEWHERE = {
     "controller/remote_dialogues.py": "tests/functional/test_controller_remote_bridges.py",
     "controller/settings.py": "tests/unit/controller/test_app.py",
     "lab/daemons.py": "tests/functional/test_ovs_sandbox.py",
+    "lab/faults/devices.py": "tests/emulation/test_lab_faults.py",
+    "lab/faults/physical.py": "tests/emulation/test_lab_faults.py",
     "lab/injection.py": "tests/emulation/test_lab_faults.py",
     "lab/keeper.py": "tests/emulation/test_lab_lifecycle.py",
     "lab/namespaces.py": "tests/emulation/test_lab_lifecycle.py",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vtrace_ovs.lab.faults import FaultName
+from vtrace_ovs.lab.faults.fault import FaultName
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition
 
 PAGE = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text(encoding="utf-8")

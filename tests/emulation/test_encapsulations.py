@@ -6,7 +6,7 @@ from ipaddress import IPv6Network
 
 import pytest
 
-from vtrace_ovs.lab.faults import Fault, FaultName
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.topologies import load_topology
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest

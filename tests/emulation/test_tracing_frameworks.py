@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from vtrace_program import DEADLINE, TCP, UDP, Json, Vtrace, await_that, our_flows, sending
 
-from vtrace_ovs.lab.faults import Fault, FaultName
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.traffic import TrafficProtocol
 

@@ -12,7 +12,7 @@ from scapy.layers.inet import UDP
 from scapy.layers.inet6 import ICMPv6ND_NS, IPv6
 from vtrace_program import FrameSender, Json, Vtrace, repeating
 
-from vtrace_ovs.lab.faults import Fault, FaultName
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.traffic import RunningTraffic, TrafficProtocol, TrafficRequest
 from vtrace_ovs.model.packet import Fragment, IpFamily

@@ -10,7 +10,7 @@ import pytest
 from tos_traffic import Ends, sending_tos_between
 from vtrace_program import Vtrace
 
-from vtrace_ovs.lab.faults import Fault, FaultName
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.topologies import load_topology
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficReport, TrafficRequest

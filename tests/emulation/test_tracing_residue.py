@@ -21,7 +21,7 @@ from vtrace_program import (
 )
 
 from vtrace_ovs.instrumentation.cookies import SOURCE_BIT, Cookie
-from vtrace_ovs.lab.faults import Fault, FaultName
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
 
 RUN = ("run", UDP, "--from", "blue-web1")

@@ -8,7 +8,7 @@ from scapy.layers.inet import IP, UDP
 from vtrace_program import UDP as TRAFFIC
 from vtrace_program import FrameSender, Vtrace, repeating
 
-from vtrace_ovs.lab.faults import Fault, FaultName
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.numbering import TUNNEL_OFPORT, patch_ofport, vm_ofport
 from vtrace_ovs.model.overlay import OverlaySubnet

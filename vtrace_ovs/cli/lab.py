@@ -15,7 +15,7 @@ from vtrace_ovs.rendering.lines import Line, Span, Style, line
 
 if TYPE_CHECKING:
     from vtrace_ovs.lab.client import LabClient
-    from vtrace_ovs.lab.faults import Fault
+    from vtrace_ovs.lab.faults.fault import Fault
     from vtrace_ovs.lab.state import LabState, ServerState
 
 SCHEMA = 1

@@ -6,7 +6,7 @@ The only module that imports the controller's app: the framework must be chosen 
 import importlib
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from types import ModuleType
@@ -51,14 +51,22 @@ def run_task(
     request: TraceRequest, settings: Settings, connections: tuple[str, ...], framework: str | None
 ) -> tuple[Task, TaskResult | None, bool]:
     """One task, from added to cleaned up: the task as it ended, its result if any, and False when interrupted."""
+    ((task, result),), finished = run_tasks((request,), settings, connections, framework)
+    return task, result, finished
+
+
+def run_tasks(
+    requests: Sequence[TraceRequest], settings: Settings, connections: tuple[str, ...], framework: str | None
+) -> tuple[tuple[tuple[Task, TaskResult | None], ...], bool]:
+    """Tasks side by side, from added to cleaned up: each as it ended with its result if any; False when interrupted."""
     runner = _runner(framework)
     topology = _vfds(settings, connections)
-    request = resolve(topology, request)
+    requests = [resolve(topology, request) for request in requests]
     with _controller(settings, connections, topology, accept_tasks=False) as (controlled, around, store):
-        task = store.add_task(request, time.time())
-        task = store.set_state(task.id, TaskState.ANALYSER_READY, time.time())
-        finished = runner.run(controlled, around, (task,))
-        return store.task(task.id) or task, store.result(task.id), finished
+        added = [store.add_task(request, time.time()) for request in requests]
+        tasks = tuple(store.set_state(task.id, TaskState.ANALYSER_READY, time.time()) for task in added)
+        finished = runner.run(controlled, around, tasks)
+        return tuple((store.task(task.id) or task, store.result(task.id)) for task in tasks), finished
 
 
 def run_exchange(

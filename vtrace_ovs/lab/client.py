@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from vtrace_ovs.codecs.documents import from_json, to_json
 from vtrace_ovs.errors import CodecError, LabError, UsageError
-from vtrace_ovs.lab.faults import Fault, fault_named
+from vtrace_ovs.lab.faults.fault import Fault, fault_named
 from vtrace_ovs.lab.preconditions import check_preconditions
 from vtrace_ovs.lab.protocol import (
     SOCKET_NAME,

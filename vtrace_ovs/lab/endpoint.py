@@ -98,11 +98,21 @@ async def listen(protocol: str, port: int, source: str) -> None:
     if protocol.startswith("tcp"):
         await asyncio.start_server(_echo_stream, host=ANY[version_of(source)], port=port)
     elif protocol == "udp":
-        await loop.create_datagram_endpoint(EchoDatagrams, local_addr=(ANY[version_of(source)], port))
+        await loop.create_datagram_endpoint(EchoDatagrams, sock=_datagrams_of(version_of(source), port))
     stopped = _stop_event()
     _say_ready()
     await stopped.wait()
     counts.print()
+
+
+def _datagrams_of(version: int, port: int) -> socket.socket:
+    """A port of one family only, so that the other may have it too; asyncio sees to that for streams."""
+    bound = socket.socket(FAMILIES[version], socket.SOCK_DGRAM)
+    bound.setblocking(False)
+    if version == 6:  # noqa: PLR2004 - IPv6
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    bound.bind((ANY[version], port))
+    return bound
 
 
 async def _echo_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

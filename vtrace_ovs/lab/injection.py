@@ -1,11 +1,15 @@
 """Turns faults by name into a broken lab, and heals back into exactly the lab that was."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from vtrace_ovs.errors import UsageError
-from vtrace_ovs.lab.faults import Fault, FaultName, resolved, with_fault
+from vtrace_ovs.lab.faults.catalogue import CATALOGUE
+from vtrace_ovs.lab.faults.fault import Fault, FaultName, resolved
+from vtrace_ovs.lab.faults.kinds import NodeDeed, OverlayEdit, ProgramEdit, Programmed
+from vtrace_ovs.lab.program import BridgeProgram
+from vtrace_ovs.model.overlay import Overlay
 
 if TYPE_CHECKING:
     from vtrace_ovs.lab.network import Lab
@@ -26,20 +30,26 @@ class Faults:
     def inject(self, fault: Fault) -> Fault:
         """Break it; returns the fault with every place filled in.
 
-        Raises UsageError for a place that does not exist or a fault already in force, LabError when OVS refuses.
+        Raises UsageError for a place that does not exist, a fault already in force or nothing to break, LabError when
+        OVS refuses.
         """
         if fault.name in self._active:
             raise UsageError(f"fault {fault.name.value} is in force already; heal it first")
-        fault = resolved(fault, self._lab.base)
-        overlay = with_fault(self._lab.overlay, fault)
-        if fault.name is FaultName.VSWITCHD_DEAD and fault.server is not None:
-            self._lab.servers[fault.server].ovs.kill("ovs-vswitchd")
-        elif fault.name is FaultName.UNDERLAY_LINK_DOWN:
-            self._set_link(fault, "down")
-        else:
-            self._lab.apply(overlay)
-            self._lab.forget_neighbours()
+        kind = CATALOGUE[fault.name]
+        fault = resolved(fault, self._lab.base, of_sender=kind.of_sender)
         self._active[fault.name] = fault
+        try:
+            match kind.way:
+                case OverlayEdit() | ProgramEdit():
+                    self._lab.apply(self.overlay())
+                    self._lab.forget_neighbours()
+                case NodeDeed(inject, _):
+                    inject(self._lab, fault)
+                case _:
+                    assert_never(kind.way)
+        except BaseException:
+            del self._active[fault.name]
+            raise
         return fault
 
     def heal(self, name: FaultName) -> None:
@@ -47,15 +57,10 @@ class Faults:
         fault = self._active.pop(name, None)
         if fault is None:
             raise UsageError(f"fault {name.value} is not in force")
-        overlay = self._lab.base
-        for other in self._active.values():
-            overlay = with_fault(overlay, other)
-        if fault.name is FaultName.VSWITCHD_DEAD and fault.server is not None:
-            self._lab.servers[fault.server].restart_vswitchd(overlay)
-        elif fault.name is FaultName.UNDERLAY_LINK_DOWN:
-            self._set_link(fault, "up")
-        else:
-            self._lab.apply(overlay)
+        way = CATALOGUE[name].way
+        if isinstance(way, NodeDeed):
+            way.heal(self._lab, fault)
+        self._lab.apply(self.overlay())
 
     def heal_all(self) -> None:
         """Undo every fault, newest first."""
@@ -71,10 +76,21 @@ class Faults:
         finally:
             self.heal(done.name)
 
-    def _set_link(self, fault: Fault, state: str) -> None:
-        """One end is enough: a veth pair loses its carrier on both. Each port is named after the other switch."""
-        for one, other in self._lab.base.underlay.links:
-            if f"{one}-{other}" == fault.link:
-                self._lab.switches[one].namespace.run("ip", "link", "set", other, state)
-                return
-        raise UsageError("the underlay has no link between switches")
+    def overlay(self) -> Overlay:
+        """The lab's own overlay with every fault in force that is an edit of it."""
+        overlay = self._lab.base
+        for fault in self.active:
+            way = CATALOGUE[fault.name].way
+            if isinstance(way, OverlayEdit):
+                overlay = way.edit(overlay, fault)
+        return overlay
+
+    def edited(self, overlay: Overlay, server: str, programs: Mapping[str, BridgeProgram]) -> dict[str, BridgeProgram]:
+        """What a controller installs in the bridges of a server, with every fault in force that is an edit of it."""
+        found = dict(programs)
+        for fault in self.active:
+            way = CATALOGUE[fault.name].way
+            if isinstance(way, ProgramEdit):
+                for bridge, program in found.items():
+                    found[bridge] = way.edit(Programmed(overlay, server, bridge, program), fault)
+        return found

@@ -146,14 +146,14 @@ class Lab(AbstractContextManager["Lab"]):
                 yield f"ip -6 neigh replace {address} lladdr {mac} dev {VM_INTERFACE} nud permanent"
 
     def apply(self, overlay: Overlay) -> None:
-        """Change the bridges' flows and meters to what ``overlay`` asks for; nothing else is touched. Raises LabError.
+        """Change the bridges' flows and meters to what ``overlay`` and the faults in force ask for; nothing else.
 
-        Servers whose vswitchd is dead are left as they are: its restart installs everything.
+        Servers whose vswitchd is dead are left as they are: its restart installs everything. Raises LabError.
         """
         self.overlay = overlay
         for name, lab_server in self.servers.items():
             if "ovs-vswitchd" in lab_server.ovs.pids:
-                lab_server.install(programs(overlay, overlay.server(name)))
+                lab_server.install(self.faults.edited(overlay, name, programs(overlay, overlay.server(name))))
 
     def forget_neighbours(self) -> None:
         """Have every VM ask for its neighbours anew."""

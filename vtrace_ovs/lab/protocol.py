@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vtrace_ovs.lab.faults import Fault, FaultName
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.state import LabState
 from vtrace_ovs.lab.traffic import TrafficReport, TrafficRequest
 

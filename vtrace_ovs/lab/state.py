@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from vtrace_ovs.lab.faults import Fault
+from vtrace_ovs.lab.faults.fault import Fault
 from vtrace_ovs.model.packet import IPAddress
 
 

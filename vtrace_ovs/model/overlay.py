@@ -3,7 +3,7 @@
 The lab builds one, the inventory finds one, the tests know one: all from the same text (``codecs.overlay_toml``).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypeVar
@@ -249,6 +249,12 @@ class Overlay:
     def rate_limit(self, vm: str) -> RateLimit | None:
         """The rate limit of a VM, if it has one."""
         return next((limit for limit in self.rate_limits if limit.vm == vm), None)
+
+
+def with_tenant(overlay: Overlay, tenant: Tenant) -> Overlay:
+    """The overlay with this tenant in place of the one of its name."""
+    tenants = tuple(tenant if known.name == tenant.name else known for known in overlay.tenants)
+    return replace(overlay, tenants=tenants)
 
 
 _Noun = TypeVar("_Noun", OverlayServer, OverlaySubnet, SecurityGroup, OverlayVm, Tenant)

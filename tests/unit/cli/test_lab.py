@@ -8,7 +8,7 @@ import pytest
 from vtrace_ovs.cli.lab import DEFAULT_TOPOLOGY, fault_text, lab_client, state_document, state_lines
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.lab import topologies
-from vtrace_ovs.lab.faults import Fault, FaultName
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.state import LabState, ServerState, VmState
 from vtrace_ovs.rendering.lines import plain_text
 

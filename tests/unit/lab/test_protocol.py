@@ -3,7 +3,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from vtrace_ovs.codecs.documents import from_json, to_json
-from vtrace_ovs.lab.faults import Fault, FaultName
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.protocol import (
     Answer,
     AskState,

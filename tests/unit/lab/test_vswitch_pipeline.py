@@ -1,6 +1,7 @@
+from collections.abc import Callable
 from dataclasses import replace
 
-from vtrace_ovs.lab.faults import Fault, FaultName, resolved, with_fault
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.program import FlowLine, MeterLine
 from vtrace_ovs.lab.vswitch_pipeline import vswitch_program
 from vtrace_ovs.model.overlay import Overlay
@@ -68,9 +69,11 @@ def test_nothing_touches_what_a_trace_needs(overlay: Overlay) -> None:
             assert flow.cookie >> 48 == 0x1AB0
 
 
-def test_a_vm_that_is_not_answered_is_dropped_before_the_arp_responder(overlay: Overlay) -> None:
-    silent = with_fault(overlay, resolved(Fault(FaultName.NEIGHBOUR_UNRESOLVED), overlay))
-    healthy, broken = set(vswitch_program(overlay, "cs1").flows), set(vswitch_program(silent, "cs1").flows)
-    (added,) = broken - healthy
+def test_a_vm_that_is_not_answered_is_dropped_before_the_arp_responder(
+    overlay: Overlay, broken: Callable[[Overlay, Fault], Overlay]
+) -> None:
+    silent = broken(overlay, Fault(FaultName.NEIGHBOUR_UNRESOLVED))
+    before, after = set(vswitch_program(overlay, "cs1").flows), set(vswitch_program(silent, "cs1").flows)
+    (added,) = after - before
     assert (added.table_id, added.priority, added.match, added.actions) == (12, 101, "arp,in_port=10", "drop")
-    assert not healthy - broken
+    assert not before - after

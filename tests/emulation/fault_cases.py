@@ -1,0 +1,186 @@
+"""Turns a fault of the catalogue into real traffic on a lab that has it, traced, and into what was said of it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+
+from vtrace_ovs.filters import trace_request
+from vtrace_ovs.lab.faults.catalogue import CATALOGUE
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
+from vtrace_ovs.lab.faults.kinds import EVERY_PROTOCOL, Symptom
+from vtrace_ovs.lab.network import Lab
+from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
+from vtrace_ovs.model.packet import IpFamily
+from vtrace_ovs.model.task import TraceRequest
+from vtrace_ovs.model.verdict import CauseCode, Disposition, Verdict
+from vtrace_ovs.pytest_plugin import Tracer
+
+PORTS = {TrafficProtocol.ICMP: None, TrafficProtocol.TCP: 443, TrafficProtocol.UDP: 5000}
+WORDS = {
+    IpFamily.IPV4: ({protocol: protocol.value for protocol in EVERY_PROTOCOL}, "nw"),
+    IpFamily.IPV6: ({protocol: f"{protocol.value}6" for protocol in EVERY_PROTOCOL}, "ipv6"),
+}
+PACKETS = 5
+TRACE_TIME = 5
+SLOWEST = 0.7
+UNDECIDED = frozenset({CauseCode.UNKNOWN, CauseCode.EVIDENCE_LOST, CauseCode.UNSUPPORTED})
+
+
+class Judgement(Enum):
+    """What a verdict is worth: ``WRONG`` must never be."""
+
+    RIGHT = "right"
+    UNKNOWN = "unknown"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Traffic of one protocol and family that suffers from a fault; of ``fault`` None, healthy traffic."""
+
+    fault: FaultName | None
+    symptom: Symptom
+    protocol: TrafficProtocol
+    family: IpFamily
+
+    def __str__(self) -> str:
+        name = "healthy" if self.fault is None else self.fault.value
+        return f"{name}, {self.protocol.value} over {self.family.name}"
+
+    def request(self, lab: Lab) -> TraceRequest:
+        """The trace of this traffic."""
+        return trace_request(
+            self.filter_text(lab), packet_count=PACKETS, trace_time=TRACE_TIME, source_vm=self.symptom.source
+        )
+
+    def filter_text(self, lab: Lab) -> str:
+        """What an operator would type."""
+        words, prefix = WORDS[self.family]
+        source = lab.address(self.symptom.source, self.family)
+        destination = self.symptom.address or lab.address(self.symptom.destination, self.family)
+        port = f",tp_dst={PORTS[self.protocol]}" if PORTS[self.protocol] else ""
+        return f"{words[self.protocol]},{prefix}_src={source},{prefix}_dst={destination}{port}"
+
+    def traffic(self, random: Random) -> TrafficRequest:
+        """Traffic of a pace of its own, until stopped."""
+        return TrafficRequest(
+            self.symptom.source,
+            self.symptom.destination,
+            self.protocol,
+            PORTS[self.protocol],
+            rate=self.symptom.rate * random.uniform(SLOWEST, 1),
+            count=0,
+            listen=self.symptom.listen,
+            address=self.symptom.address,
+            family=self.family,
+        )
+
+    def fault_there(self, name: FaultName) -> Fault:
+        """The fault where this traffic meets it."""
+        return Fault(
+            name,
+            vm=self.symptom.vm,
+            protocol=self.protocol.value,
+            port=PORTS[self.protocol],
+            server=self.symptom.server,
+            family=self.family,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A case and what was said of it."""
+
+    case: Case
+    verdict: Verdict
+
+    @property
+    def place(self) -> str | None:
+        """The bridge that is blamed."""
+        culprit = self.verdict.culprit
+        return None if culprit is None or culprit.bridge is None else str(culprit.bridge)
+
+    @property
+    def table(self) -> int | None:
+        """The table that is blamed."""
+        return None if self.verdict.culprit is None else self.verdict.culprit.table_id
+
+    @property
+    def judgement(self) -> Judgement:
+        """Right is the very cause at the very place; that healthy traffic's fate is not known counts as wrong."""
+        wanted = self.case.symptom
+        got = (self.verdict.disposition, self.verdict.code, self.place, self.table)
+        if got == (wanted.disposition, wanted.code, wanted.place, wanted.table):
+            return Judgement.RIGHT
+        open_end = self.verdict.disposition is Disposition.INCONCLUSIVE or self.verdict.code in UNDECIDED
+        return Judgement.UNKNOWN if open_end and wanted.disposition is not Disposition.DELIVERED else Judgement.WRONG
+
+
+def cases(name: FaultName, symptom: Symptom) -> list[list[Case]]:
+    """The cases of one symptom, those that can be tried at once together."""
+    single = [Case(name, symptom, protocol, family) for protocol in symptom.protocols for family in symptom.families]
+    return [[case] for case in single] if CATALOGUE[name].selective or symptom.both else [single]
+
+
+FINE = Symptom(CauseCode.NONE, Disposition.DELIVERED, None)
+HEALTHY = (FINE,)
+"""Traffic that nothing is wrong with, one symptom per topology."""
+
+
+def healthy_cases(symptom: Symptom) -> list[Case]:
+    """Healthy traffic in every protocol and family."""
+    return [Case(None, symptom, protocol, family) for protocol in symptom.protocols for family in symptom.families]
+
+
+def topologies() -> list[str]:
+    """Those that faults are tried on, the default one first."""
+    symptoms = [*HEALTHY, *(symptom for kind in CATALOGUE.values() for symptom in kind.symptoms)]
+    return list(dict.fromkeys(symptom.topology for symptom in symptoms))
+
+
+def trials(topology: str) -> list[list[Case]]:
+    """Everything there is to try on the lab of a topology; each list is tried at once."""
+    faulty = [
+        together
+        for name, kind in CATALOGUE.items()
+        for symptom in kind.symptoms
+        if symptom.topology == topology
+        for together in cases(name, symptom)
+    ]
+    return [*faulty, *(healthy_cases(symptom) for symptom in HEALTHY if symptom.topology == topology)]
+
+
+def outcomes(lab: Lab, tracer: Tracer, together: Sequence[Case], seed: int) -> list[Outcome]:
+    """Trace cases at once; those of a fault on the lab that has it, which is healed afterwards."""
+    first = together[0]
+    if first.fault is None:
+        return _traced(lab, tracer, together, seed)
+    with lab.faults.injected(first.fault_there(first.fault)):
+        return _traced(lab, tracer, together, seed)
+
+
+def _traced(lab: Lab, tracer: Tracer, together: Sequence[Case], seed: int) -> list[Outcome]:
+    with _sending(lab, together, Random(seed)):  # noqa: S311 - paces, no secrets
+        if together[0].symptom.both:
+            (case,) = together
+            found = tracer.trace_both(
+                case.filter_text(lab),
+                packet_count=PACKETS,
+                trace_time=TRACE_TIME,
+                source_vm=case.symptom.source,
+            )
+            return [Outcome(case, found.verdict)]
+        results = tracer.trace_all([case.request(lab) for case in together])
+    return [Outcome(case, result.verdict) for case, result in zip(together, results, strict=True)]
+
+
+@contextmanager
+def _sending(lab: Lab, together: Sequence[Case], random: Random) -> Iterator[None]:
+    numbers = [lab.traffic.start(case.traffic(random)) for case in together if case.symptom.rate]
+    try:
+        yield
+    finally:
+        for number in numbers:
+            lab.traffic.stop(number)

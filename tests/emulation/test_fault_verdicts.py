@@ -1,0 +1,47 @@
+"""Every fault of the catalogue, injected for real, gets the verdict that the catalogue says, and is healed exactly."""
+
+from collections.abc import Iterator
+
+import pytest
+from fault_cases import Case, Judgement, outcomes, topologies, trials
+from vtrace_program import differences, fingerprints
+
+from vtrace_ovs.lab.network import Lab
+from vtrace_ovs.lab.topologies import load_topology
+from vtrace_ovs.model.verdict import Confidence
+from vtrace_ovs.pytest_plugin import Tracer
+
+SEED = 1
+TRIED = [
+    pytest.param(
+        topology, together, id=f"{together[0]}{'' if len(together) == 1 else f' and {len(together) - 1} more'}"
+    )
+    for topology in topologies()
+    for together in trials(topology)
+]
+
+
+@pytest.fixture(scope="module")
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The lab of the topology that a trial is about."""
+    with Lab(load_topology(request.param), tmp_path_factory.mktemp("lab") / request.param) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("lab", "together"), TRIED, indirect=["lab"])
+def test_traffic_gets_the_verdict_it_deserves_and_the_lab_is_as_before(
+    lab: Lab, vtrace: Tracer, together: list[Case]
+) -> None:
+    before = fingerprints(lab)
+    found = outcomes(lab, vtrace, together, SEED)
+    wrong = [
+        f"{outcome.case}: {outcome.verdict.disposition.value} {outcome.verdict.code.value} at {outcome.place} "
+        f"table {outcome.table}: {outcome.verdict.operator_sentence}"
+        for outcome in found
+        if outcome.judgement is not Judgement.RIGHT
+    ]
+    assert wrong == []
+    for outcome in found:
+        assert outcome.verdict.confidence is not Confidence.UNDECIDED
+        assert "br-int" not in outcome.verdict.tenant_sentence
+    assert differences(before, fingerprints(lab)) == []

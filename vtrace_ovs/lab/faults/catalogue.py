@@ -1,0 +1,20 @@
+"""Turns the families of faults into one catalogue: every FaultName and how it is done."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from vtrace_ovs.lab.faults import configuration, devices, guests, limits, physical, policy
+from vtrace_ovs.lab.faults.fault import FaultName
+from vtrace_ovs.lab.faults.kinds import FaultKind
+
+FAMILIES = {
+    "security policy": policy.FAULTS,
+    "configuration": configuration.FAULTS,
+    "limits": limits.FAULTS,
+    "VFDs": devices.FAULTS,
+    "physical network": physical.FAULTS,
+    "machines": guests.FAULTS,
+}
+CATALOGUE: Mapping[FaultName, FaultKind] = MappingProxyType(
+    {name: kind for family in FAMILIES.values() for name, kind in family.items()}
+)

@@ -1,0 +1,104 @@
+"""Turns a fault's name, and the places a caller says, into a Fault with every place filled in."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from vtrace_ovs.errors import UsageError
+from vtrace_ovs.model.filter import IPNetwork
+from vtrace_ovs.model.overlay import Overlay, OverlayVm
+from vtrace_ovs.model.packet import IpFamily
+
+
+class FaultName(Enum):
+    """The faults a lab can have; the catalogue says how each is done."""
+
+    SECURITY_DENY = "security-deny"
+    DEFAULT_DENY = "default-deny"
+    NO_ROUTE = "no-route"
+    BLACKHOLE_ROUTE = "blackhole-route"
+    RATE_LIMIT = "rate-limit"
+    VSWITCHD_DEAD = "vswitchd-dead"
+    UNDERLAY_LINK_DOWN = "underlay-link-down"
+    NEIGHBOUR_UNRESOLVED = "neighbour-unresolved"
+    NOT_SENT = "not-sent"
+    REPLY_DENY = "reply-deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault and where it strikes. What is None is chosen by ``resolved``.
+
+    ``vm`` is the destination, for faults of the sender (``FaultKind.of_sender``) the sender. ``rate`` is in packets/s.
+    ``family`` is that of the traffic it is about, where it matters.
+    """
+
+    name: FaultName
+    vm: str | None = None
+    protocol: str | None = None
+    port: int | None = None
+    prefix: IPNetwork | None = None
+    rate: int | None = None
+    server: str | None = None
+    link: str | None = None
+    family: IpFamily = IpFamily.IPV4
+
+
+DEFAULT_PROTOCOL = "tcp"
+DEFAULT_PORT = 443
+DEFAULT_RATE = 1
+
+
+def fault_named(name: str) -> FaultName:
+    """The fault of this name. Raises UsageError that lists them."""
+    try:
+        return FaultName(name)
+    except ValueError as unknown:
+        names = ", ".join(fault.value for fault in FaultName)
+        raise UsageError(f"no fault {name!r}; there are: {names}") from unknown
+
+
+def resolved(fault: Fault, overlay: Overlay, *, of_sender: bool) -> Fault:
+    """The fault with every place it needs filled in. Raises UsageError for a place that does not exist.
+
+    By default the victim is the last VM of the first tenant (``of_sender``: its first VM), traffic to TCP port 443; the
+    route is that to the victim's subnet, the server the victim's, the link the first of the underlay.
+    """
+    vms = overlay.tenants[0].vms
+    default_vm = vms[0] if of_sender else vms[-1]
+    names = {vm.name: vm for vm in overlay.vms()}
+    vm = names.get(fault.vm or default_vm.name)
+    if vm is None:
+        raise UsageError(f"no VM {fault.vm!r}; there are: {', '.join(names)}")
+    links = ["-".join(link) for link in overlay.underlay.links]
+    servers = [server.name for server in overlay.servers]
+    if fault.server is not None and fault.server not in servers:
+        raise UsageError(f"no server {fault.server!r}; there are: {', '.join(servers)}")
+    if fault.link is not None and fault.link not in links:
+        raise UsageError(f"no underlay link {fault.link!r}; there are: {', '.join(links)}")
+    protocol = fault.protocol or DEFAULT_PROTOCOL
+    return replace(
+        fault,
+        vm=vm.name,
+        protocol=protocol,
+        port=None if protocol == "icmp" else fault.port or DEFAULT_PORT,
+        prefix=fault.prefix or _subnet_prefix(overlay, vm, fault.family),
+        rate=fault.rate or DEFAULT_RATE,
+        server=fault.server or vm.server,
+        link=fault.link or (links[0] if links else None),
+    )
+
+
+def victim(overlay: Overlay, fault: Fault) -> OverlayVm:
+    """The VM of a resolved fault. Raises UsageError for one that is not resolved."""
+    if fault.vm is None:
+        raise UsageError(f"fault {fault.name.value} is not resolved")
+    return overlay.vm(fault.vm)
+
+
+def _subnet_prefix(overlay: Overlay, vm: OverlayVm, family: IpFamily) -> IPNetwork:
+    subnet = overlay.subnet_of(vm)
+    if family is IpFamily.IPV4:
+        return subnet.prefix
+    if subnet.prefix6 is None:
+        raise UsageError(f"{vm.name} has no IPv6 address: the topology gives its subnet no prefix6")
+    return subnet.prefix6
