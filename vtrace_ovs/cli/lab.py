@@ -114,7 +114,7 @@ def traffic(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 @lab.command()
 def fault(  # noqa: PLR0913, PLR0917 - one parameter per option
-    fault_name: Annotated[str, typer.Argument(metavar="FAULT", help="E.g. security-deny, no-route, vswitchd-dead.")],
+    fault_name: Annotated[str, typer.Argument(metavar="FAULT", help="One that vtrace lab faults lists.")],
     vm: Annotated[str | None, typer.Option("--vm", help="The destination; for rate-limit the sender.")] = None,
     protocol: Annotated[str | None, typer.Option("-p", "--protocol", help="What a security rule is about.")] = None,
     port: Annotated[int | None, typer.Option("--port", help="Destination port a security rule is about.")] = None,
@@ -129,6 +129,16 @@ def fault(  # noqa: PLR0913, PLR0917 - one parameter per option
         fault_name, vm=vm, protocol=protocol, port=port, prefix=prefix, rate=rate, server=server, link=link
     )
     emit([line(fault_text(made))])
+
+
+@lab.command()
+def faults() -> None:
+    """List the faults there are, and what each of them is."""
+    from vtrace_ovs.lab.faults.catalogue import FAMILIES  # noqa: PLC0415 - keeps --help quick
+
+    for family, kinds in FAMILIES.items():
+        emit([line(Span(family, Style.STRONG))])
+        emit(line(f"  {name.value}: {kind.sentence}") for name, kind in kinds.items())
 
 
 @lab.command()

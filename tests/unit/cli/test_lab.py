@@ -58,6 +58,11 @@ def test_a_fault_names_only_the_places_it_has() -> None:
     assert fault_text(Fault(FaultName.NOT_SENT)) == "not-sent"
 
 
+def test_the_faults_there_are_can_be_listed(vtrace: Vtrace) -> None:
+    _code, listed, _talk = vtrace("lab", "faults")
+    assert all(f"  {name.value}: " in listed for name in FaultName)
+
+
 def test_the_only_lab_that_is_up_is_meant(rundir: Path) -> None:
     assert lab_client().directory == rundir / "lab" / DEFAULT_TOPOLOGY
     (rundir / "lab" / "small").mkdir(parents=True)
