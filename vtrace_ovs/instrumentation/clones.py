@@ -52,11 +52,14 @@ def clones(site: Site, splicer: Splicer, reach: Reach) -> Clones:
             if not spliced.complete:
                 unlogged.append(flow.key)
                 leaks.append(flow.key)
-            match = flow.match.with_fields(site.state.traced())
-            mods.append(site.flow((table_id, flow.priority + 1), match, CookieKind.CLONE, spliced.instructions))
+            place = (table_id, flow.priority + 1)
+            for color in site.colors:
+                match = flow.match.with_fields(site.state.traced(color))
+                mods.append(site.flow(place, match, CookieKind.CLONE, spliced.instructions))
         if conclusive and 0 not in learned and not any(flow.match == Match() for flow in flows):
-            match = Match.of(site.state.traced())
-            mods.append(site.flow((table_id, 0), match, CookieKind.MISS, apply(site.book.miss(table_id))))
+            logged = apply(*site.book.miss(table_id))
+            missed = (Match.of(site.state.traced(color)) for color in site.colors)
+            mods += (site.flow((table_id, 0), match, CookieKind.MISS, logged) for match in missed)
     return Clones(tuple(mods), tuple(unlogged), tuple(leaks))
 
 

@@ -25,6 +25,7 @@ class CookieKind(Enum):
     ASKED = 0x07
     ENTER = 0x08
     FRAGMENT = 0x09
+    TALLY = 0x0A
     COLOR = 0x81
     UNCOLORED = 0x82
 
@@ -34,7 +35,7 @@ class CookieKind(Enum):
         return bool(self.value & SOURCE_BIT)
 
 
-SHARED = frozenset({CookieKind.MARK, CookieKind.CLONE, CookieKind.MISS, CookieKind.TURN})
+SHARED = frozenset({CookieKind.MARK, CookieKind.CLONE, CookieKind.MISS, CookieKind.TURN, CookieKind.TALLY})
 """Flows that serve every task."""
 
 

@@ -8,7 +8,7 @@ from vtrace_ovs.instrumentation.entrance import BELOW_TOP, ENTRY_TABLE, TOP
 from vtrace_ovs.instrumentation.fragments import source_fragments, source_matches, task_matches
 from vtrace_ovs.instrumentation.isolation import isolating
 from vtrace_ovs.instrumentation.marks import Mark
-from vtrace_ovs.instrumentation.outlets import leads_to_armed_vtep, peer_is_armed, tunnel_keys
+from vtrace_ovs.instrumentation.outlets import leads_to_armed_vtep, peer_is_armed, tunnel_keys, tunnel_source
 from vtrace_ovs.instrumentation.plan import ArmedTask, ProbeKind
 from vtrace_ovs.instrumentation.reach import exactly
 from vtrace_ovs.instrumentation.site import Site, apply
@@ -21,6 +21,8 @@ from vtrace_ovs.model.packet import IpFamily, IpProtocol
 from vtrace_ovs.model.topology import Port, PortKind
 
 LISTEN = 65533  # a solicitation may be a packet of the filter
+TALLY_FROM = 7
+TALLY = 6
 COLORED = 5
 UNCOLORED = 4
 HEARD = 3
@@ -63,7 +65,7 @@ def _kind(wanted: Match) -> tuple[MaskedField, ...]:
     return tuple(masked for masked in wanted.fields if masked.field in {ETH_TYPE, IP_PROTO})
 
 
-def source_flows(site: Site) -> Iterator[FlowMod]:
+def source_flows(site: Site, color: int = 0) -> Iterator[FlowMod]:
     """Color and log a task's packets where they enter the overlay; packets with an unplanned DSCP are only logged.
 
     A packet with the state bit set has been here, so the resubmit cannot recurse (trap T5).
@@ -71,23 +73,45 @@ def source_flows(site: Site) -> Iterator[FlowMod]:
     for task in site.tasks:
         for ofport in sorted(task.ofports(site.bridge.id)):
             for match in source_matches(task):
-                yield from _coloring(site, task, ofport, match)
+                yield from _coloring(site, task, ofport, match, color)
 
 
-def _coloring(site: Site, task: ArmedTask, ofport: int, wanted: Match) -> Iterator[FlowMod]:
+def _coloring(site: Site, task: ArmedTask, ofport: int, wanted: Match, color: int) -> Iterator[FlowMod]:
     aside = site.entrance.aside
     table_id, top, below = (site.tables.classify, COLORED, UNCOLORED) if aside else (ENTRY_TABLE, TOP, BELOW_TOP)
     match = wanted.with_fields(exactly(IN_PORT, ofport), site.state.unseen())
     for dscp in site.scene.marks.series:
-        code = site.scene.marks.code(1, dscp)
-        load = site.state.load(State(traced=True, index=1, code=code, dscp=dscp, slot=task.slot))
+        code = site.scene.marks.code(1, dscp, color)
+        load = site.state.load(State(traced=True, index=1, code=code, dscp=dscp, slot=task.slot, color=color))
         log = site.book.arrival(ProbeKind.COLORED, ENTRY_TABLE, ofport)
         colored = match.with_fields(exactly(IP_DSCP, dscp))
-        yield site.flow((table_id, top), colored, CookieKind.COLOR, apply(load, log, AGAIN), task.slot)
+        yield site.flow((table_id, top), colored, CookieKind.COLOR, apply(load, *log, _onward(site)), task.slot)
     if not site.state.outlives_the_bridge:
         load = site.state.load(State(slot=task.slot))
         log = site.book.arrival(ProbeKind.UNCOLORED, ENTRY_TABLE, ofport)
-        yield site.flow((table_id, below), match, CookieKind.UNCOLORED, apply(load, log, AGAIN), task.slot)
+        yield site.flow((table_id, below), match, CookieKind.UNCOLORED, apply(load, *log, AGAIN), task.slot)
+
+
+def _onward(site: Site) -> Resubmit:
+    """Where a traced packet goes on: to production, by way of the flows that count it where it is only counted."""
+    return Resubmit(None, site.tables.classify) if site.counting else AGAIN
+
+
+def tally_flows(site: Site) -> Iterator[FlowMod]:
+    """Count traced packets of each color as they come in, by port and tunnel; these flows change nothing of them."""
+    if not site.counting:
+        return
+    sources = {ofport for task in site.tasks for ofport in task.ofports(site.bridge.id)}
+    inlets = inlet_ports(site)
+    ports = sorted(sources | {port.ofport for port in inlets})
+    for ofport, color in product(ports, site.colors):
+        here = Match.of(exactly(IN_PORT, ofport), site.state.traced(color))
+        yield site.flow((site.tables.classify, TALLY), here, CookieKind.TALLY, apply(AGAIN))
+    tunnels = (port for port in inlets if port.kind is PortKind.TUNNEL and port.remote is None)
+    others = (vtep for vtep, node in site.scene.vteps.items() if node != site.bridge.id.node)
+    for port, vtep, color in product(tunnels, others, site.colors):
+        here = Match.of(exactly(IN_PORT, port.ofport), tunnel_source(vtep), site.state.traced(color))
+        yield site.flow((site.tables.classify, TALLY_FROM), here, CookieKind.TALLY, apply(AGAIN))
 
 
 def listening_flows(site: Site) -> Iterator[FlowMod]:
@@ -96,7 +120,7 @@ def listening_flows(site: Site) -> Iterator[FlowMod]:
     What was never sent may be waiting for the answer (idea N9). None of it is colored, all of it goes on as it came. It
     is nobody's in particular: tasks share ports.
     """
-    if site.state.outlives_the_bridge:
+    if site.state.outlives_the_bridge or site.counting:
         return
     heard = dict.fromkeys(
         (ofport, kind, match)
@@ -108,7 +132,7 @@ def listening_flows(site: Site) -> Iterator[FlowMod]:
         here = match.with_fields(exactly(IN_PORT, ofport), site.state.unseen())
         log = site.book.arrival(_HEARD[kind], ENTRY_TABLE, ofport)
         for place in _listening_places(site, kind):
-            yield site.flow(place, here, kind, apply(site.state.load(State()), log, AGAIN))
+            yield site.flow(place, here, kind, apply(site.state.load(State()), *log, AGAIN))
 
 
 def _beside(task: ArmedTask) -> Iterator[tuple[CookieKind, Match]]:
@@ -149,7 +173,7 @@ def inlet_flows(site: Site) -> Iterator[FlowMod]:
                 yield site.flow(place, match, CookieKind.MARK, actions)
     yield from _arrivals(site, ports, None)
     foreign = site.book.arrival(ProbeKind.FOREIGN, site.tables.classify, None)
-    yield site.flow((site.tables.classify, NO_TASK), Match(), CookieKind.CLASSIFY, apply(foreign, AGAIN))
+    yield site.flow((site.tables.classify, NO_TASK), Match(), CookieKind.CLASSIFY, apply(*foreign, AGAIN))
 
 
 def _layered(
@@ -171,20 +195,20 @@ def _arrivals(site: Site, ports: tuple[Port, ...], mark: Mark | None) -> Iterato
             for match, key in product(task_matches(task), tunnel_keys(port, task)):
                 whole = match.with_fields(exactly(IN_PORT, port.ofport), *key)
                 if mark is None:
-                    actions = apply(site.state.adopt(task.slot), site.state.restore_dscp(), log, AGAIN)
+                    actions = apply(site.state.adopt(task.slot), site.state.restore_dscp(), *log, _onward(site))
                     yield site.flow((table_id, TASK), whole, CookieKind.CLASSIFY, actions, task.slot)
                     continue
                 marked = whole.with_fields(exactly(IP_DSCP, mark.code), site.state.unseen())
                 adopt = site.state.load(_arrived(site, mark, task.slot))
                 for place, layered, first in _layered(site, port, mark, marked):
-                    actions = apply(*first, adopt, site.state.restore_dscp(), log, AGAIN)
+                    actions = apply(*first, adopt, site.state.restore_dscp(), *log, _onward(site))
                     yield site.flow(place, layered, CookieKind.CLASSIFY, actions, task.slot)
 
 
 def _arrived(site: Site, mark: Mark, slot: int | None = None) -> State:
     hop = mark.hop + 1
-    code = site.scene.marks.code(hop, mark.dscp)
-    return State(traced=slot is not None, index=hop, code=code, dscp=mark.dscp, slot=slot or 0)
+    code = site.scene.marks.code(hop, mark.dscp, mark.color)
+    return State(traced=slot is not None, index=hop, code=code, dscp=mark.dscp, slot=slot or 0, color=mark.color)
 
 
 def _from_armed_vfd(site: Site, port: Port) -> bool:

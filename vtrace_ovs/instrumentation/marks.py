@@ -1,7 +1,8 @@
 """Turns DSCP code points nobody uses into marks: one series of codes per DSCP value tenants send (design D2).
 
 ``code(k, D)`` is what a packet that the tenant sent with DSCP ``D`` carries from its k-th VFD to the next. Each code
-has one meaning, so the VFD that receives it knows both the hop index and what to restore.
+has one meaning, so the VFD that receives it knows both the hop index and what to restore. Where packets are counted
+there is a series per color as well, and the code says the color too (RFC 9341, alternate marking).
 
 All 64 values are the tenant's to use, so no code point is safe for good: a packet of a traced five-tuple that the
 tenant sends with one of our codes is taken for marked by the next VFD. Its first copy (``ProbeKind.UNCOLORED``) says
@@ -10,6 +11,7 @@ so; plan again ``without`` that code.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import product
 
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.model.flow import BridgeTables
@@ -29,30 +31,43 @@ class Mark:
     code: int
     hop: int
     dscp: int
+    color: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class MarkPlan:
-    """Which code points mean what, on every bridge alike. ``series`` are the DSCP values that can be traced."""
+    """Which code points mean what, on every bridge alike. ``series`` are the DSCP values that can be traced.
+
+    ``colors`` is 1 where packets are logged, 2 where they are counted by intervals.
+    """
 
     codes: tuple[int, ...]
     series: tuple[int, ...] = (0,)
     length: int = MARKS_PER_SERIES
+    colors: int = 1
 
     @staticmethod
-    def of(codes: Iterable[int] = POOL_2, in_use: Iterable[int] = (), length: int = MARKS_PER_SERIES) -> "MarkPlan":
+    def of(
+        codes: Iterable[int] = POOL_2, in_use: Iterable[int] = (), length: int = MARKS_PER_SERIES, colors: int = 1
+    ) -> "MarkPlan":
         """A plan with the series for DSCP 0, leaving out the code points ``in_use``.
 
-        Raises RefusedError when fewer than ``length`` code points remain.
+        Raises RefusedError when fewer than ``length`` code points per color remain.
         """
         taken = frozenset(in_use)
         free = tuple(code for code in dict.fromkeys(codes) if code not in taken and 0 < code <= MAX_DSCP)
-        if len(free) < length:
+        needed = length * colors
+        if len(free) < needed:
             raise RefusedError(
-                f"only {len(free)} of the configured DSCP code points are unused on these bridges, {length} needed; "
+                f"only {len(free)} of the configured DSCP code points are unused on these bridges, {needed} needed; "
                 "configure other code points"
             )
-        return MarkPlan(free, (0,), length)
+        return MarkPlan(free, (0,), length, colors)
+
+    @property
+    def used(self) -> int:
+        """How many of the code points have a meaning."""
+        return len(self.series) * self.colors * self.length
 
     def with_series(self, dscp: int) -> "MarkPlan | None":
         """This plan with packets of DSCP ``dscp`` traceable too, or None when the code points are exhausted.
@@ -61,8 +76,8 @@ class MarkPlan:
         """
         if dscp in self.series:
             return self
-        longer = MarkPlan(self.codes, (*self.series, dscp), self.length)
-        if len(longer.series) * self.length > len(self.codes) or dscp in {mark.code for mark in longer.marks()}:
+        longer = replace(self, series=(*self.series, dscp))
+        if longer.used > len(self.codes) or dscp in {mark.code for mark in longer.marks()}:
             return None
         return longer
 
@@ -71,23 +86,24 @@ class MarkPlan:
 
         Every other code keeps its meaning. None when no code point is left to replace it.
         """
-        used = len(self.series) * self.length
-        if code not in self.codes[:used]:
+        if code not in self.codes[: self.used]:
             return replace(self, codes=tuple(entry for entry in self.codes if entry != code))
-        if len(self.codes) == used:
+        if len(self.codes) == self.used:
             return None
         *rest, spare = self.codes
         return replace(self, codes=tuple(spare if entry == code else entry for entry in rest))
 
-    def code(self, hop: int, dscp: int) -> int:
+    def code(self, hop: int, dscp: int, color: int = 0) -> int:
         """What the ``hop``-th VFD (from 1) sends a packet on with; the packet's own DSCP when no code is left."""
         if dscp not in self.series or not 1 <= hop <= self.length:
             return dscp
-        return self.codes[self.series.index(dscp) * self.length + hop - 1]
+        return self.codes[(self.series.index(dscp) * self.colors + color) * self.length + hop - 1]
 
     def marks(self) -> tuple[Mark, ...]:
-        """Every code point in use, in order of series and hop."""
-        return tuple(Mark(self.code(hop, dscp), hop, dscp) for dscp in self.series for hop in range(1, self.length + 1))
+        """Every code point in use, in order of series, color and hop."""
+        hops = range(1, self.length + 1)
+        whole = product(self.series, range(self.colors), hops)
+        return tuple(Mark(self.code(hop, dscp, color), hop, dscp, color) for dscp, color, hop in whole)
 
     def mark(self, code: int) -> Mark | None:
         """The meaning of a code point, or None when it is not a mark."""

@@ -18,7 +18,7 @@ from vtrace_ovs.instrumentation.site import Site, apply
 from vtrace_ovs.model.actions import Resubmit
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.match import MaskedField, Match
-from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, TUN_DST, TUN_ID, TUN_IPV6_DST
+from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, TUN_DST, TUN_ID, TUN_IPV6_DST, TUN_IPV6_SRC, TUN_SRC
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.topology import Port, PortKind
 
@@ -74,21 +74,33 @@ def turn(site: Site) -> Resubmit:
 def outlet_flows(site: Site) -> Iterator[FlowMod]:
     """The flows of tables ``leave`` and ``turn``."""
     due = apply(site.state.set_marked(marked=True))
+    marked = 1 if site.counting else 0  # the other packets that leave are counted below
     for port in marking_ports(site):
         for task in site.tasks:
             names = tuple(travels_as(site, task))
             for match in task_matches(task):
                 for key in tunnel_keys(port, task):
-                    for destination in _destinations(site, port):
-                        for name in names:
-                            ours = (exactly(IN_PORT, port.ofport), site.state.of_task(name.slot))
-                            whole = match.with_fields(*ours, *key, *destination)
-                            yield site.flow((site.tables.leave, 0), whole, CookieKind.LEAVE, due, task.slot)
+                    for destination, name, color in product(_destinations(site, port), names, site.colors):
+                        ours = (exactly(IN_PORT, port.ofport), site.state.of_task(name.slot, color))
+                        whole = match.with_fields(*ours, *key, *destination)
+                        yield site.flow((site.tables.leave, marked), whole, CookieKind.LEAVE, due, task.slot)
+    yield from _tallies(site)
     write = apply(site.state.write_mark(), site.state.set_marked(marked=False))
     for family in site.families:
         is_ip = Match.of(exactly(ETH_TYPE, family))
         yield site.flow((site.tables.turn, 1), is_ip.with_fields(site.state.marked()), CookieKind.TURN, write)
         yield site.flow((site.tables.turn, 0), is_ip, CookieKind.TURN, apply(site.state.restore_dscp()))
+
+
+def _tallies(site: Site) -> Iterator[FlowMod]:
+    """Count traced packets of each color as they leave without a mark: to a VM, or to anyone who would not take it off.
+
+    Those with a mark are counted by the flows of ``leave``.
+    """
+    ports = (port for port in site.bridge.ports if port.ofport > 0)
+    for port, color in product(ports, site.colors if site.counting else ()):
+        here = Match.of(exactly(IN_PORT, port.ofport), site.state.traced(color))
+        yield site.flow((site.tables.leave, 0), here, CookieKind.TALLY, ())
 
 
 def _destinations(site: Site, port: Port) -> tuple[tuple[MaskedField, ...], ...]:
@@ -106,6 +118,11 @@ def _reachable_vteps(site: Site) -> tuple[IPAddress, ...]:
     vteps, here = site.scene.vteps, site.bridge.id.node
     wanted = vteps if site.destinations is None else sorted(site.destinations & vteps.keys(), key=str)
     return tuple(vtep for vtep in wanted if vteps[vtep] != here)
+
+
+def tunnel_source(vtep: IPAddress) -> MaskedField:
+    """Match packets that came from a tunnel endpoint."""
+    return exactly(TUN_SRC if isinstance(vtep, IPv4Address) else TUN_IPV6_SRC, int(vtep))
 
 
 def _tunnel_destination(vtep: IPAddress) -> MaskedField:

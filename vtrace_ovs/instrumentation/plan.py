@@ -32,7 +32,8 @@ class ArmedTask:
     ``slot`` (0-511) is its number in the state field. ``vnis`` are the VNIs its tenant may use between servers, None
     when unknown. ``aliases`` are further five-tuples of the same traffic, behind NAT; ``fragments``: fragments are
     colored too, whosever they are. ``deadline`` (Unix seconds) is the moment tracing ends at the latest. ``replies``
-    tells that the traffic answers that of another task.
+    tells that the traffic answers that of another task. The sources of a task that is counted last ``lease`` seconds
+    unless they are sent again.
     """
 
     slot: int
@@ -44,6 +45,7 @@ class ArmedTask:
     aliases: tuple[Filter, ...] = ()
     replies: bool = False
     fragments: bool = False
+    lease: float | None = None
 
     def ofports(self, bridge: BridgeId) -> frozenset[int]:
         """Where it colors on one bridge."""
@@ -177,7 +179,8 @@ class BridgePlan:
     Install ``meters``, then ``sinks`` on every bridge, then ``sources``; remove in the reverse order (trap T10). Tasks
     with equal filters have flows of equal keys, of which the bridge keeps the last.
     ``unlogged`` are production flows where a traced packet may end or leave without a copy. ``sink_deadline`` (Unix
-    seconds) is when the sinks expire by themselves, never before any source.
+    seconds) is when the sinks expire by themselves, never before any source. Where packets are counted, ``recolored``
+    are the sources in the other color.
     """
 
     bridge: BridgeId
@@ -191,6 +194,7 @@ class BridgePlan:
     probes: tuple[Probe, ...]
     unlogged: tuple[FlowKey, ...]
     sink_deadline: float
+    recolored: tuple[FlowMod, ...] = ()
 
     def probe(self, probe_id: int) -> Probe | None:
         """The probe with this id; ``probes`` are in order of id."""

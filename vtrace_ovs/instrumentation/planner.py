@@ -10,7 +10,14 @@ from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind, is_ours
 from vtrace_ovs.instrumentation.destinations import tunnel_destinations
 from vtrace_ovs.instrumentation.entrance import BELOW_TOP, ENTRY_TABLE, TOP, entrance
 from vtrace_ovs.instrumentation.fragments import task_matches
-from vtrace_ovs.instrumentation.inlets import enter_flows, inlet_flows, inlet_ports, listening_flows, source_flows
+from vtrace_ovs.instrumentation.inlets import (
+    enter_flows,
+    inlet_flows,
+    inlet_ports,
+    listening_flows,
+    source_flows,
+    tally_flows,
+)
 from vtrace_ovs.instrumentation.outlets import outlet_flows, told_apart
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
 from vtrace_ovs.instrumentation.probes import ProbeBook
@@ -45,6 +52,7 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
     field, tables and meters are kept where possible. ``now`` is Unix seconds. Raises RefusedError when tenants would
     notice, or tasks could not be told apart; the message names the flow in the way.
     """
+    counting = scene.marks.colors > 1
     production = tuple(flow for flow in tables.flows if not is_ours(flow.cookie))
     meters = spare_meters(tables.meters, None if installed is None else installed.meter_ids)
     state = spare_field(production, tables.groups, None if installed is None else installed.state)
@@ -57,7 +65,7 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         settings=settings,
         state=state,
         tables=spare_tables(production, tables.groups, None if installed is None else installed.tables),
-        book=ProbeBook(settings, meters),
+        book=ProbeBook(settings, meters, silent=counting),
         lifetimes=_lifetimes(tasks, settings, now),
         entrance=entrance(production, state),
         destinations=tunnel_destinations(reached, groups),
@@ -68,7 +76,8 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         _refuse_label_writers(reached)
     cloned = clones(site, Splicer.of(site, groups), reached)
     _refuse_leaks(site, cloned)
-    sinks = (*enter_flows(site), *inlet_flows(site), *listening_flows(site), *cloned.flows, *outlet_flows(site))
+    arriving = (*enter_flows(site), *inlet_flows(site), *tally_flows(site), *listening_flows(site))
+    sinks = (*arriving, *cloned.flows, *outlet_flows(site))
     sources = tuple(source_flows(site))
     _refuse_too_high(production, (*sinks, *sources))
     total = len(sinks) + len(sources)
@@ -80,9 +89,10 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         state=site.state,
         tables=site.tables,
         meter_ids=meters,
-        meters=_meters(settings, meters, tasks),
+        meters=() if counting else _meters(settings, meters, tasks),
         sinks=sinks,
         sources=sources,
+        recolored=tuple(source_flows(site, 1)) if counting else (),
         probes=site.book.all(),
         unlogged=cloned.unlogged,
         sink_deadline=max(task.deadline for task in tasks) + settings.sink_margin,
@@ -93,8 +103,13 @@ def _lifetimes(tasks: tuple[ArmedTask, ...], settings: Settings, now: float) -> 
     last = max(task.deadline for task in tasks)
     return Lifetimes(
         _timeout(last + settings.sink_margin - now),
-        {task.slot: _timeout(task.deadline + settings.source_margin - now) for task in tasks},
+        {task.slot: _timeout(_lasts(task, settings, now)) for task in tasks},
     )
+
+
+def _lasts(task: ArmedTask, settings: Settings, now: float) -> float:
+    left = task.deadline + settings.source_margin - now
+    return left if task.lease is None else min(left, task.lease)
 
 
 def _timeout(seconds: float) -> int:

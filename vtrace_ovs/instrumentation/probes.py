@@ -12,6 +12,9 @@ from vtrace_ovs.model.flow import Flow, FlowKey
 from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.topology import PortKind
 
+Log = tuple[Controller, ...]
+"""The actions that log at a place: one copy, or none."""
+
 USERDATA_VERSION = 1
 REASON_ACTION = 1
 _WIRE = Struct("!BBIH")
@@ -68,17 +71,18 @@ class Egress:
 
 @dataclass(slots=True)
 class ProbeBook:
-    """Collects the probes of one bridge while it is planned, and makes their log actions."""
+    """Collects the probes of one bridge while it is planned, and makes their log actions, none if ``silent``."""
 
     settings: Settings
     meters: PrivateMeters
+    silent: bool = False
     _probes: dict[int, Probe] = field(default_factory=dict)
 
-    def arrival(self, kind: ProbeKind, table_id: int, in_port: int | None) -> Controller:
+    def arrival(self, kind: ProbeKind, table_id: int, in_port: int | None) -> Log:
         """Log ``in`` at a port (None: wherever it came in)."""
         return self._log(Probe(0, kind, LOCATIONS[kind], table_id), in_port)
 
-    def outlet(self, flow: Flow, position: int, egress: Egress) -> Controller:
+    def outlet(self, flow: Flow, position: int, egress: Egress) -> Log:
         """Log ``out`` before the action at ``position`` of a production flow."""
         kind = ProbeKind.OUT
         probe = Probe(
@@ -94,12 +98,12 @@ class ProbeBook:
         )
         return self._log(probe, flow.key, position, egress.out_port, int(egress.hairpin))
 
-    def dead_end(self, flow: Flow, *, conclusive: bool) -> Controller:
+    def dead_end(self, flow: Flow, *, conclusive: bool) -> Log:
         """Log ``error`` in a production flow that lets no packet out; ``conclusive``: nothing after it can either."""
         kind = ProbeKind.ERROR if conclusive else ProbeKind.ASIDE
         return self._log(Probe(0, kind, Loc.ERROR, flow.table_id, flow.key, flow.cookie), flow.key)
 
-    def miss(self, table_id: int) -> Controller:
+    def miss(self, table_id: int) -> Log:
         """Log ``error`` where nothing matches."""
         kind = ProbeKind.MISS
         return self._log(Probe(0, kind, Loc.ERROR, table_id), table_id)
@@ -108,7 +112,7 @@ class ProbeBook:
         """Every probe so far, in order of id."""
         return tuple(self._probes[probe_id] for probe_id in sorted(self._probes))
 
-    def _log(self, place: Probe, *identity: FlowKey | int | None) -> Controller:
+    def _log(self, place: Probe, *identity: FlowKey | int | None) -> Log:
         """Give the probe its id and log there. The id is the same in every plan, unless another place has it."""
         again = 0
         while True:
@@ -116,8 +120,10 @@ class ProbeBook:
             if self._probes.setdefault(probe.id, probe) == probe:
                 break
             again += 1
+        if self.silent:
+            return ()
         meter_id = self.meters.apart if probe.kind in APART else self.meters.traced
-        return Controller(
+        copy = Controller(
             self.settings.controller_id,
             self.settings.max_len,
             REASON_ACTION,
@@ -125,6 +131,7 @@ class ProbeBook:
             pause=False,
             meter_id=meter_id,
         )
+        return (copy,)
 
 
 def _digest(kind: ProbeKind, *place: FlowKey | int | None) -> int:

@@ -48,6 +48,16 @@ class Site:
         wanted = {entry.family for task in self.tasks for entry in task.filters}
         return tuple(family for family in IpFamily if family in wanted)
 
+    @property
+    def counting(self) -> bool:
+        """Whether packets are counted by color, and none is copied."""
+        return self.scene.marks.colors > 1
+
+    @property
+    def colors(self) -> tuple[int | None, ...]:
+        """The colors that traced packets are told apart by; one None where they are not."""
+        return tuple(range(self.scene.marks.colors)) if self.counting else (None,)
+
     def flow(
         self,
         place: tuple[int, int],
@@ -63,5 +73,5 @@ class Site:
 
 
 def apply(*actions: Action) -> tuple[Instruction, ...]:
-    """Apply these actions, all of them ours."""
-    return (ApplyActions(actions),)
+    """Apply these actions, all of them ours; without any, do nothing."""
+    return (ApplyActions(actions),) if actions else ()

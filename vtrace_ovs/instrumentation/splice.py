@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from vtrace_ovs.instrumentation.entrance import ENTRY_TABLE
 from vtrace_ovs.instrumentation.outlets import leave, marking_ports, turn
-from vtrace_ovs.instrumentation.probes import Egress
+from vtrace_ovs.instrumentation.probes import Egress, Log
 from vtrace_ovs.instrumentation.reach import group_targets, written
 from vtrace_ovs.instrumentation.site import Site, apply
 from vtrace_ovs.instrumentation.walk import REMEMBERED, every_action, leads_on, lets_out, nested
@@ -91,7 +91,7 @@ class Splicer:
         shape = self._shape(flow)
         complete = not self._hidden(flow)
         if shape is Shape.TO_CONTROLLER:
-            return Spliced(self._handed_over(flow, self.site.book.outlet(flow, 0, Egress(OFPP_CONTROLLER))), complete)
+            return Spliced(self._handed_over(flow, *self.site.book.outlet(flow, 0, Egress(OFPP_CONTROLLER))), complete)
         if self._runs_itself(flow):
             return self._left_alone(flow, shape, conclusive=conclusive)
         if shape is Shape.DEAD_END:
@@ -125,9 +125,9 @@ class Splicer:
         book = self.site.book
         if shape is Shape.DEAD_END:
             drops = conclusive or not any(True for _ in every_action(flow.instructions))
-            log = (book.dead_end(flow, conclusive=conclusive),) if drops else ()
+            log = book.dead_end(flow, conclusive=conclusive) if drops else ()
             return Spliced(self._handed_over(flow, *log), complete=True)
-        log = (book.outlet(flow, 0, Egress()),) if shape is Shape.LETS_OUT else ()
+        log = book.outlet(flow, 0, Egress()) if shape is Shape.LETS_OUT else ()
         return Spliced(self._handed_over(flow, *log), complete=False)
 
     def _handed_over(self, flow: Flow, *log: Controller) -> tuple[Instruction, ...]:
@@ -167,9 +167,10 @@ class Splicer:
         port, egress = self._egress(flow.match, action)
         log = self.site.book.outlet(flow, position, egress)
         hide, show = self._hiding()
-        if port is None or port not in self.marking:
-            return (log, *hide), show
-        return (leave(self.site, port), log, turn(self.site), *hide), (*show, turn(self.site))
+        if port is not None and port in self.marking:
+            return (leave(self.site, port), *log, turn(self.site), *hide), (*show, turn(self.site))
+        count = (leave(self.site, port),) if port is not None and self.site.counting else ()
+        return (*count, *log, *hide), show
 
     def _hiding(self) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
         """Keep a state that outlives the bridge away from the output."""
@@ -288,11 +289,14 @@ def _told_by_cookie(action: Action) -> bool:
     return _to_controller(action) and not (isinstance(action, Controller) and action.userdata)
 
 
-def _first(log: Controller, instructions: tuple[Instruction, ...]) -> tuple[Instruction, ...]:
+def _first(log: Log, instructions: tuple[Instruction, ...]) -> tuple[Instruction, ...]:
     """The instructions with a log before any action, but after a meter, which may have dropped the packet already."""
+    if not log:
+        return instructions
+    ours = (b"",) * len(log)
     for at, instruction in enumerate(instructions):
         if isinstance(instruction, ApplyActions):
-            whole = ApplyActions((log, *instruction.actions), (b"", *_wires(instruction)))
+            whole = ApplyActions((*log, *instruction.actions), (*ours, *_wires(instruction)))
             return (*instructions[:at], whole, *instructions[at + 1 :])
     metered = tuple(entry for entry in instructions if isinstance(entry, Meter))
-    return (*metered, ApplyActions((log,), (b"",)), *(entry for entry in instructions if entry not in metered))
+    return (*metered, ApplyActions(log, ours), *(entry for entry in instructions if entry not in metered))

@@ -34,13 +34,16 @@ class BitRange:
 GUARD = BitRange(0, 1)  # we have already looked at this packet on this visit to the bridge
 TRACED = BitRange(1, 1)  # it belongs to a task
 MARKED = BitRange(2, 1)  # the output being prepared leads to a VFD that will take the mark off again
-INDEX = BitRange(3, 5)  # hop index: 1 is the VFD that colored it
+INDEX = BitRange(3, 4)  # hop index: 1 is the VFD that colored it
+COLOR = BitRange(7, 1)  # which of the two colors it is counted by
 CODE = BitRange(8, 6)  # the DSCP it leaves with toward the next VFD
 DSCP = BitRange(14, 6)  # the DSCP the tenant gave it
 SLOT = BitRange(20, 9)  # the task
 ALTERED = BitRange(29, 1)  # an action changed it in a way no match can see, so no mark may be put on
 
-ALL = GUARD.mask | TRACED.mask | MARKED.mask | INDEX.mask | CODE.mask | DSCP.mask | SLOT.mask | ALTERED.mask
+ALL = (
+    GUARD.mask | TRACED.mask | MARKED.mask | INDEX.mask | COLOR.mask | CODE.mask | DSCP.mask | SLOT.mask | ALTERED.mask
+)
 SIGNATURE_MASK = 0b11 << 30
 SIGNED = 0b10 << 30
 """In a field that packets may bring along (``pkt_mark``), ours is told from a host's own by these bits too."""
@@ -58,6 +61,7 @@ class State:
     code: int = 0
     dscp: int = 0
     slot: int = 0
+    color: int = 0
 
     @property
     def word(self) -> int:
@@ -67,6 +71,7 @@ class State:
             | (self.traced << TRACED.offset)
             | (self.marked << MARKED.offset)
             | (self.index << INDEX.offset)
+            | (self.color << COLOR.offset)
             | (self.code << CODE.offset)
             | (self.dscp << DSCP.offset)
             | (self.slot << SLOT.offset)
@@ -85,6 +90,7 @@ class State:
             code=CODE.of(word),
             dscp=DSCP.of(word),
             slot=SLOT.of(word),
+            color=COLOR.of(word),
         )
 
 
@@ -103,16 +109,22 @@ class StateField:
         """Match packets we have not looked at on this visit."""
         return MaskedField(self.field, 0, self.field.full_mask if self.outlives_the_bridge else GUARD.mask)
 
-    def traced(self) -> MaskedField:
-        """Match packets of a task."""
+    def traced(self, color: int | None = None) -> MaskedField:
+        """Match packets of a task, of any color or of one."""
         if self.outlives_the_bridge:
             word = GUARD.mask | TRACED.mask
-            return MaskedField(self.field, word | SIGNED, word | SIGNATURE_MASK)
-        return MaskedField(self.field, TRACED.mask, TRACED.mask)
+            return self._colored(word | SIGNED, word | SIGNATURE_MASK, color)
+        return self._colored(TRACED.mask, TRACED.mask, color)
 
-    def of_task(self, slot: int) -> MaskedField:
-        """Match packets of one task whose headers are what they seem."""
-        return MaskedField(self.field, TRACED.mask | (slot << SLOT.offset), TRACED.mask | SLOT.mask | ALTERED.mask)
+    def of_task(self, slot: int, color: int | None = None) -> MaskedField:
+        """Match packets of one task whose headers are what they seem, of any color or of one."""
+        ours = TRACED.mask | (slot << SLOT.offset)
+        return self._colored(ours, TRACED.mask | SLOT.mask | ALTERED.mask, color)
+
+    def _colored(self, value: int, mask: int, color: int | None) -> MaskedField:
+        if color is None:
+            return MaskedField(self.field, value, mask)
+        return MaskedField(self.field, value | (color << COLOR.offset), mask | COLOR.mask)
 
     def marked(self) -> MaskedField:
         """Match packets that are about to leave with a mark."""

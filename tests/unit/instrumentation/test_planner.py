@@ -5,10 +5,12 @@ import pytest
 
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind, is_ours
+from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
 from vtrace_ovs.instrumentation.planner import plan_bridge
 from vtrace_ovs.instrumentation.state import SLOT
-from vtrace_ovs.model.actions import Action, ApplyActions, Clone, Output, SetField
+from vtrace_ovs.instrumentation.walk import every_action
+from vtrace_ovs.model.actions import Action, ApplyActions, Clone, Controller, Output, SetField
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import BridgeTables, Bucket, Flow, GroupEntry, GroupType, MeterEntry, MeterModCommand
 from vtrace_ovs.model.match import MaskedField, Match
@@ -16,6 +18,7 @@ from vtrace_ovs.model.oxm import IN_PORT, IPV6_LABEL, REGISTERS, field
 from vtrace_ovs.model.packet import IpFamily
 from vtrace_ovs.model.topology import Bridge
 
+COLORING = Cookie(3, CookieKind.COLOR, 5)
 DSCP_WRITER = SetField(field("nw_tos"), 0x20, 0xFC)
 
 
@@ -59,6 +62,23 @@ def test_sinks_outlive_sources_and_both_outlive_the_task(plan: Planned, task: Ar
     timeouts = {mod.cookie & 0xFFFF: mod.hard_timeout for mod in planned.sources}
     assert timeouts == {5: 105, 6: 205}
     assert planned.sink_deadline == 230.0
+
+
+def test_a_counted_tasks_sources_last_for_their_lease_only(plan: Planned, task: ArmedTask) -> None:
+    planned = plan(tables(flow(Output(1))), replace(task, lease=16.0), now=10.5)
+    assert {mod.hard_timeout for mod in planned.sources} == {16}
+    assert {mod.hard_timeout for mod in planned.sinks} == {120}
+
+
+def test_where_packets_are_counted_nothing_is_copied_or_metered(plan: Planned, scene: Scene, task: ArmedTask) -> None:
+    plan.scene = replace(scene, marks=MarkPlan.of(colors=2))
+    planned = plan(tables(flow(Output(1), priority=3), flow(priority=2), flow(Output(99))), task)
+    every = (*planned.sinks, *planned.sources, *planned.recolored)
+    steps = (action for mod in every for action in every_action(mod.instructions))
+    assert not any(isinstance(action, Controller) for action in steps)
+    assert planned.meters == ()
+    assert {mod.key for mod in planned.sources} == {mod.key for mod in planned.recolored}
+    assert all(mod not in planned.sources for mod in planned.recolored if Cookie.of(mod.cookie) == COLORING)
 
 
 def test_meters_bound_all_copies_of_all_tasks(plan: Planned, task: ArmedTask) -> None:

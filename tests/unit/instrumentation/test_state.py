@@ -11,6 +11,7 @@ RANGES = (
     state.TRACED,
     state.MARKED,
     state.INDEX,
+    state.COLOR,
     state.CODE,
     state.DSCP,
     state.SLOT,
@@ -20,7 +21,8 @@ STATES = st.builds(
     State,
     traced=st.booleans(),
     marked=st.booleans(),
-    index=st.integers(0, 31),
+    index=st.integers(0, 15),
+    color=st.integers(0, 1),
     code=st.integers(0, 63),
     dscp=st.integers(0, 63),
     slot=st.integers(0, state.MAX_SLOT),
@@ -48,11 +50,20 @@ def test_loads_write_the_whole_state_and_nothing_else() -> None:
     assert load.value & ~state.ALL == 0
 
 
-def test_adopting_a_packet_keeps_hop_code_and_dscp() -> None:
-    arrived = State(index=2, code=7, dscp=10)
+def test_adopting_a_packet_keeps_hop_code_dscp_and_color() -> None:
+    arrived = State(index=2, code=7, dscp=10, color=1)
     adopt = StateField(REGISTERS[15]).adopt(9)
     word = arrived.word & ~adopt.mask | adopt.value
-    assert State.of(word) == State(traced=True, index=2, code=7, dscp=10, slot=9)
+    assert State.of(word) == State(traced=True, index=2, code=7, dscp=10, slot=9, color=1)
+
+
+@pytest.mark.parametrize("field", [StateField(REGISTERS[15]), StateField(PKT_MARK)])
+def test_traced_packets_are_told_apart_by_color_where_that_is_asked(field: StateField) -> None:
+    for color in (0, 1):
+        word = field.load(State(traced=True, slot=9, color=color)).value
+        for match in (field.traced, lambda color=None: field.of_task(9, color)):
+            assert word & match().mask == match().value
+            assert [word & match(asked).mask == match(asked).value for asked in (0, 1)] == [color == 0, color == 1]
 
 
 def test_only_the_dscp_is_moved_never_the_ecn() -> None:
