@@ -2,7 +2,7 @@
 
     def test_clients_reach_the_database(vtrace, net):
         with traffic(net):  # your own
-            vtrace.assert_delivered("tcp,nw_dst=10.0.2.22,tp_dst=5432")
+            vtrace.assert_delivered("tcp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=5432")
 
 ``vtrace`` traces on the OVSDB servers that the fixture ``vtrace_ovsdb`` names; override it where they are not those of
 the command line. ``lab`` is a whole overlay to try things on.
@@ -31,7 +31,7 @@ class Tracer:
     settings: "Settings"
     ovsdb: tuple[str, ...]
 
-    def trace(
+    def trace(  # noqa: PLR0913 - as trace_request
         self,
         filter_text: str,
         *,
@@ -40,6 +40,7 @@ class Tracer:
         vni: int | None = None,
         source_vm: str | None = None,
         destination_vm: str | None = None,
+        wide: bool = False,
     ) -> "TaskResult":
         """Trace traffic that is being sent right now. ``trace_time`` is in seconds. Raises VtraceError."""
         from vtrace_ovs.filters import trace_request  # noqa: PLC0415 - every pytest run imports this plugin
@@ -51,6 +52,7 @@ class Tracer:
             vni=vni,
             source_vm=source_vm,
             destination_vm=destination_vm,
+            wide=wide,
         )
         return self.trace_all((request,))[0]
 

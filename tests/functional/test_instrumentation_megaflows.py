@@ -3,10 +3,10 @@
 import re
 import time
 from collections.abc import Callable
-from ipaddress import ip_network
 from itertools import product, starmap
 
 import pytest
+from megaflow_text import canonical
 from openflow_peer import DEADLINE, OpenFlowPeer
 from vfd_chain import PORTS, Chain, traced
 
@@ -15,9 +15,6 @@ from vtrace_ovs.ovsdb.unixctl import ControlSocket, control_socket
 
 DSCP = re.compile(r"tos=[^,]*/0xfc,")
 LOOKUPS = re.compile(r"(?:hit|missed|lost):(\d+)")
-MASKED_ADDRESS = re.compile(r"[\d.]+/\d+(?:\.\d+){3}")
-MASKED_NUMBER = re.compile(r"=(0x[0-9a-f]+|\d+)/(0x[0-9a-f]+)")
-PASSING = re.compile(r"ufid:[^,]*, |packets:\d+, bytes:\d+, used:[^,]*, |, dp-extra-info:\S+|recirc\(0x[0-9a-f]+\)")
 TRACED_PORT = "vm1"
 OTHER_PORTS = ("vm3", "vm2", "out")
 SOURCES = ("10.0.1.1", "10.0.1.3", "172.16.0.1")
@@ -46,12 +43,6 @@ def frame(port: str, source: str, destination: str, protocol: int, tos: int) -> 
 def handled(control: ControlSocket) -> int:
     """Packets the datapath has looked up so far: frames are received some time after they are sent."""
     return sum(int(number) for number in LOOKUPS.findall(*control.run(("dpctl/show",))))
-
-
-def canonical(line: str) -> str:
-    """A megaflow without counters, and without the bits of its first packet that it does not look at."""
-    text = MASKED_ADDRESS.sub(lambda found: str(ip_network(found[0], strict=False)), PASSING.sub("", line))
-    return MASKED_NUMBER.sub(lambda found: f"={int(found[1], 0) & int(found[2], 0):#x}/{found[2]}", text)
 
 
 def megaflows(chain: Chain, *ports: str) -> list[str]:

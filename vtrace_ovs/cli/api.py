@@ -25,12 +25,14 @@ def add_vtrace(  # noqa: PLR0913 - one argument per thing a caller can say, all 
     vni: int | None = None,
     source_vm: str | None = None,
     destination_vm: str | None = None,
+    wide: bool = False,
     both: bool = False,
     database: str | None = None,
 ) -> int:
     """Ask for a trace; the controller that watches the database takes it. Returns the task's number.
 
-    ``trace_time`` is in seconds; ``both`` traces the replies too, in a task of their own (``get_vtrace_exchange``);
+    ``trace_time`` is in seconds; ``wide`` allows a filter that names no source, although other traffic's megaflows
+    multiply; ``both`` traces the replies too, in a task of their own (``get_vtrace_exchange``);
     ``database`` is a path or SQLAlchemy URL (default: as the command line). Raises UsageError for a request that cannot
     be right and StorageError for a database that cannot be used.
     """
@@ -41,6 +43,7 @@ def add_vtrace(  # noqa: PLR0913 - one argument per thing a caller can say, all 
         vni=vni,
         source_vm=source_vm,
         destination_vm=destination_vm,
+        wide=wide,
     )
     if both:
         require_two_ways(request.filter)

@@ -44,6 +44,9 @@ TraceTimeOption = Annotated[
 VniOption = Annotated[int | None, typer.Option("--vni", help="Only this VNI, where tenants use the same addresses.")]
 SourceOption = Annotated[str | None, typer.Option("--from", metavar="VM", help="Only what this VM sends.")]
 DestinationOption = Annotated[str | None, typer.Option("--to", metavar="VM", help="Only what is for this VM.")]
+WideOption = Annotated[
+    bool, typer.Option("--wide", help="Look at every edge port, even where other traffic's megaflows multiply.")
+]
 BothOption = Annotated[bool, typer.Option("--both", help="Trace the replies too, as a task of their own.")]
 VerboseOption = Annotated[
     int, typer.Option("-v", "--verbose", count=True, help="Every flow; twice: near misses and predictions too.")

@@ -24,6 +24,7 @@ from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.errors import OpenFlowError, OvsdbError, UsageError
 from vtrace_ovs.filters import reply_request, require_two_ways
 from vtrace_ovs.instrumentation.plan import BridgePlan
+from vtrace_ovs.instrumentation.scope import scope_note
 from vtrace_ovs.model.task import Task, TaskState, TraceRequest
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology
 from vtrace_ovs.model.verdict import TaskResult
@@ -106,7 +107,10 @@ def clean_bridges(settings: Settings, connections: tuple[str, ...]) -> tuple[Cle
 def plans(
     request: TraceRequest, settings: Settings, connections: tuple[str, ...], *, both: bool = False
 ) -> tuple[tuple[BridgePlan, ...], tuple[str, ...]]:
-    """What arming would install on every bridge that answers, and why the others do not; ``both``: for replies too."""
+    """What arming would install on every bridge that answers, and remarks; ``both``: for replies too.
+
+    The remarks tell why the other bridges do not answer, and to which ports a request is narrowed.
+    """
     topology = _vfds(settings, connections)
     requests = [resolve(topology, request)]
     if both:
@@ -114,7 +118,7 @@ def plans(
         requests.append(resolve(topology, reply_request(requests[0], 1)))
     controlled = _controller_settings(settings)
     tables: dict[BridgeId, BridgeTables] = {}
-    problems: list[str] = []
+    remarks = [note for asked in requests if (note := scope_note(topology, asked)) is not None]
     for bridge in topology.vfds():
         if isinstance(bridge.attachment, ManagementSocket):
             try:
@@ -122,10 +126,10 @@ def plans(
                 with closing(dial(bridge, path, controlled.controller_id, BRIDGE_TIMEOUT)) as dialogue:
                     tables[bridge.id] = dialogue.read().tables
             except (OSError, OpenFlowError) as error:
-                problems.append(f"{bridge.id} cannot be read: {error}")
+                remarks.append(f"{bridge.id} cannot be read: {error}")
         else:
-            problems.append(f"{bridge.id} is remote: a dry run attaches to nothing, so its tables are not known")
-    return plan_all(topology, tables, requests, controlled.instrumentation, time.time()), tuple(problems)
+            remarks.append(f"{bridge.id} is remote: a dry run attaches to nothing, so its tables are not known")
+    return plan_all(topology, tables, requests, controlled.instrumentation, time.time()), tuple(remarks)
 
 
 def _runner(framework: str | None) -> ModuleType:

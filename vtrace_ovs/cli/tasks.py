@@ -24,6 +24,7 @@ from vtrace_ovs.cli.options import (
     TraceTimeOption,
     VerboseOption,
     VniOption,
+    WideOption,
 )
 from vtrace_ovs.cli.reporting import report, report_exchange
 from vtrace_ovs.cli.reports import write_report
@@ -56,11 +57,19 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     vni: VniOption = None,
     source_vm: SourceOption = None,
     destination_vm: DestinationOption = None,
+    wide: WideOption = False,
     both: BothOption = False,
 ) -> None:
     """Ask the controller for a trace; prints the task's number."""
     number = add_vtrace(
-        filter_text, packet_count, trace_time, vni=vni, source_vm=source_vm, destination_vm=destination_vm, both=both
+        filter_text,
+        packet_count,
+        trace_time,
+        vni=vni,
+        source_vm=source_vm,
+        destination_vm=destination_vm,
+        wide=wide,
+        both=both,
     )
     emit_text(f"{number}\n")
     talk(f"task {number} waits for the controller: vtrace watch {number}")

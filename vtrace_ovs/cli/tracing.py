@@ -22,6 +22,7 @@ from vtrace_ovs.cli.options import (
     TraceTimeOption,
     VerboseOption,
     VniOption,
+    WideOption,
 )
 from vtrace_ovs.cli.reporting import report, report_exchange
 from vtrace_ovs.cli.settings import Settings, read_settings, with_listen, with_southbound
@@ -44,6 +45,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     vni: VniOption = None,
     source_vm: SourceOption = None,
     destination_vm: DestinationOption = None,
+    wide: WideOption = False,
     both: BothOption = False,
     ovsdb: OvsdbOption = None,
     listen: ListenOption = None,
@@ -61,6 +63,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         vni=vni,
         source_vm=source_vm,
         destination_vm=destination_vm,
+        wide=wide,
     )
     settings = with_southbound(with_listen(read_settings(), listen), ovn_sb)
     connections = ovsdb_of(settings, ovsdb)
@@ -125,8 +128,8 @@ def clean(ovsdb: OvsdbOption = None, listen: ListenOption = None) -> None:
 def _dry_run(request: TraceRequest, settings: Settings, connections: tuple[str, ...], *, both: bool) -> ExitCode:
     from vtrace_ovs.cli.running import plans  # noqa: PLC0415 - python-ovs is slow to import
 
-    planned, problems = plans(request, settings, connections, both=both)
+    planned, remarks = plans(request, settings, connections, both=both)
     emit(plan_lines([BridgePlan(p.bridge, p.meters, (*p.sinks, *p.sources)) for p in planned]))
-    for problem in problems:
-        talk(f"vtrace: {problem}")
+    for remark in remarks:
+        talk(f"vtrace: {remark}")
     return ExitCode.DELIVERED

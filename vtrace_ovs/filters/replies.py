@@ -5,7 +5,7 @@ from dataclasses import replace
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.filters.canonical import canonical_text
 from vtrace_ovs.filters.matching import overlap
-from vtrace_ovs.model.filter import Filter, Scope
+from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.task import TraceRequest
 
 
@@ -17,7 +17,7 @@ def reversed_filter(traffic: Filter) -> Filter:
 
 def reply_request(request: TraceRequest, task_id: int) -> TraceRequest:
     """The request for the replies to task ``task_id``, which serves ``request``."""
-    scope = Scope(request.scope.vni, request.scope.destination_vm, request.scope.source_vm)
+    scope = replace(request.scope, source_vm=request.scope.destination_vm, destination_vm=request.scope.source_vm)
     return replace(request, filter=reversed_filter(request.filter), scope=scope, answers=task_id)
 
 

@@ -15,7 +15,7 @@ VNI_RANGE = range(1 << 24)
 """A VNI has 24 bits (RFC 7348 §5)."""
 
 
-def trace_request(
+def trace_request(  # noqa: PLR0913 - one argument per thing an operator can say
     filter_text: str,
     *,
     packet_count: int = DEFAULT_PACKET_COUNT,
@@ -23,10 +23,12 @@ def trace_request(
     vni: int | None = None,
     source_vm: str | None = None,
     destination_vm: str | None = None,
+    wide: bool = False,
 ) -> TraceRequest:
     """The request for a task; ``trace_time`` is in seconds.
 
-    Raises FilterError for the filter text and UsageError for a number out of its range or an empty VM name.
+    Raises FilterError for the filter text and UsageError for a number out of its range, an empty VM name,
+    or a scope that contradicts itself.
     """
     _require("packet_count", packet_count, PACKET_COUNT_RANGE)
     _require("trace_time", trace_time, TRACE_TIME_RANGE)
@@ -35,7 +37,9 @@ def trace_request(
     for option, name in (("source", source_vm), ("destination", destination_vm)):
         if name is not None and not name.strip():
             raise UsageError(f"the {option} VM has an empty name: leave it out, or name a VM of the inventory")
-    return TraceRequest(parse(filter_text), Scope(vni, source_vm, destination_vm), packet_count, trace_time)
+    if wide and source_vm is not None:
+        raise UsageError("--wide looks at every edge port, --from at the one of its VM: leave one of them out")
+    return TraceRequest(parse(filter_text), Scope(vni, source_vm, destination_vm, wide), packet_count, trace_time)
 
 
 def _require(name: str, value: int, allowed: range) -> None:

@@ -1,11 +1,12 @@
 """Turns a trace request and the inventory into the edge ports where its packets are colored."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from vtrace_ovs.errors import RefusedError, UsageError
 from vtrace_ovs.instrumentation.plan import ArmedTask, SourcePorts
 from vtrace_ovs.instrumentation.state import MAX_SLOT
-from vtrace_ovs.model.entrances import may_enter, tenant_vnis
+from vtrace_ovs.model.entrances import may_enter, narrowing, tenant_vnis
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import Bridge, Port, PortKind, Topology
 
@@ -52,21 +53,51 @@ def source_ports(topology: Topology, request: TraceRequest) -> tuple[SourcePorts
     return found
 
 
-def widening(request: TraceRequest, sources: tuple[SourcePorts, ...]) -> str | None:
-    """What a request that names no source does to the ports it colors at, as a sentence; None for one that does.
+def refuse_widening(topology: Topology, request: TraceRequest) -> None:
+    """Raise RefusedError for a request that names no source and would be noticed at many ports, unless it is ``wide``.
 
     OVS looks at every field of our match in the port's other traffic as well, so that one megaflow per service becomes
-    one per port number (trap T42).
+    one per port number, and one per subnet one per address (trap T42, idea N7).
     """
-    scope, traffic = request.scope, request.filter
-    ports = sum(len(source.ofports) for source in sources)
-    named = scope.source_vm is not None or scope.vni is not None or traffic.source is not None
-    if named or ports <= 1 or (traffic.source_port is None and traffic.destination_port is None):
+    ports = _widened(topology, request)
+    if ports and not request.scope.wide:
+        raise RefusedError(
+            f"{request.filter.text} names no source, so megaflows of other traffic would multiply at {ports} edge "
+            "ports: name one (--from, --vni or nw_src), or accept that with --wide"
+        )
+
+
+def scope_note(topology: Topology, request: TraceRequest) -> str | None:
+    """Where a request was narrowed to fewer ports than it names, or what ``wide`` does, in a sentence; else None."""
+    ports = _widened(topology, request)
+    if ports:
+        return (
+            f"looked for at {ports} edge ports (--wide), whose other traffic's megaflows look at the filter's "
+            "addresses and port numbers too meanwhile"
+        )
+    narrowed = narrowing(topology, request)
+    if narrowed is None:
         return None
-    return (
-        f"nothing names a source, so {ports} edge ports were traced, and megaflows of their other traffic looked at "
-        "port numbers too meanwhile; --from, --vni or nw_src spares them that"
-    )
+    wide = replace(request, scope=replace(request.scope, wide=True))
+    at, everywhere = _ports(topology, request), _ports(topology, wide)
+    found = f"{narrowed.reason}: looked for at {at} edge port{'s' if at > 1 else ''} of {everywhere} (all with --wide)"
+    return found if at < everywhere else None
+
+
+def _widened(topology: Topology, request: TraceRequest) -> int:
+    """How many ports nobody named have other traffic that would be looked at by more than protocol and DSCP."""
+    scope, traffic = request.scope, request.filter
+    by_source = traffic.source is not None and traffic.source.prefixlen > 0
+    named = by_source or scope.source_vm is not None or scope.vni is not None or request.answers is not None
+    looked_at = (traffic.destination, traffic.source_port, traffic.destination_port)
+    if named or all(one is None for one in looked_at) or narrowing(topology, request) is not None:
+        return 0
+    ports = _ports(topology, request)
+    return ports if ports > 1 else 0
+
+
+def _ports(topology: Topology, request: TraceRequest) -> int:
+    return sum(len(source.ofports) for source in source_ports(topology, request))
 
 
 def _colors(

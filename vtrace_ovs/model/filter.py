@@ -47,9 +47,11 @@ class Scope:
     """Where traffic of a filter may enter the overlay. None means anywhere.
 
     ``vni`` keeps tenants with the same addresses apart; ``source_vm`` and ``destination_vm`` are names the
-    inventory knows (interface ``external_ids``, or the port name).
+    inventory knows (interface ``external_ids``, or the port name). ``wide`` looks at every edge port of the VNI, or of
+    all, where addresses would tell fewer, or megaflows of other traffic would multiply.
     """
 
     vni: int | None = None
     source_vm: str | None = None
     destination_vm: str | None = None
+    wide: bool = False

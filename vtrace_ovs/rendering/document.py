@@ -80,6 +80,7 @@ def _task(task: Task) -> Json:
         "vni": request.scope.vni,
         "from": request.scope.source_vm,
         "to": request.scope.destination_vm,
+        "wide": request.scope.wide,
         "packet_count": request.packet_count,
         "trace_time": request.trace_time,
         "created_at": task.created_at,

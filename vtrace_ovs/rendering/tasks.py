@@ -50,7 +50,8 @@ def request_phrase(task: Task) -> str:
 
 def _scope(scope: Scope) -> list[str]:
     options = (("--vni", scope.vni), ("--from", scope.source_vm), ("--to", scope.destination_vm))
-    return [f"{option} {value}" for option, value in options if value is not None]
+    named = [f"{option} {value}" for option, value in options if value is not None]
+    return [*named, "--wide"] if scope.wide else named
 
 
 def _row(task: Task, now: float) -> tuple[str, ...]:

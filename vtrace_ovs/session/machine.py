@@ -6,7 +6,7 @@ from typing import assert_never
 
 from vtrace_ovs.errors import InfrastructureError, RefusedError, VtraceError
 from vtrace_ovs.instrumentation.plan import ArmedTask, Settings
-from vtrace_ovs.instrumentation.scope import armed_task, widening
+from vtrace_ovs.instrumentation.scope import armed_task, scope_note
 from vtrace_ovs.instrumentation.sharing import may_share
 from vtrace_ovs.model.cost import Moment
 from vtrace_ovs.model.profile import PipelineProfile
@@ -246,7 +246,7 @@ class Session:
             run.failure = str(error)
             return self._ended(run, at)
         run.armed_traffic, run.promised_until = traffic, deadline
-        run.note(widening(run.task.request, traffic.sources))
+        run.note(scope_note(self.fleet.topology, run.task.request))
         self._find_partners(run, traffic)
         run.stage, self.deployment.stale, self._reread = Stage.ARMING, True, True
         return (SaveTaskState(run.task.id, TaskState.ARMING, at, slot=run.slot), *self._observe(run, Moment.BEFORE))

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.filters import canonical_text
-from vtrace_ovs.instrumentation.scope import source_ports
+from vtrace_ovs.instrumentation.scope import refuse_widening, source_ports
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.packet import ADDRESS_FIELDS, IpFamily
 from vtrace_ovs.model.task import TraceRequest
@@ -17,7 +17,8 @@ from vtrace_ovs.model.topology import Topology, Vm
 def resolve(topology: Topology, request: TraceRequest) -> TraceRequest:
     """The request with ``destination_vm`` turned into the VM's address.
 
-    Raises UsageError for an unknown VM or VNI, and for names that contradict the filter or each other.
+    Raises UsageError for an unknown VM or VNI, and for names that contradict the filter or each other; RefusedError for
+    a request that would multiply other traffic's megaflows.
     """
     scope = request.scope
     known = {port.vni for bridge in topology.vfds() for port in bridge.ports if port.vni is not None}
@@ -28,9 +29,10 @@ def resolve(topology: Topology, request: TraceRequest) -> TraceRequest:
     if source is not None and own_vni and scope.vni not in (None, source.port.vni):
         raise UsageError(f"VM {source.name} is in VNI {source.port.vni}, not {scope.vni}; give one of the two")
     source_ports(topology, request)
-    if scope.destination_vm is None:
-        return request
-    return replace(request, filter=_toward(request.filter, _vm(topology, scope.destination_vm)))
+    if scope.destination_vm is not None:
+        request = replace(request, filter=_toward(request.filter, _vm(topology, scope.destination_vm)))
+    refuse_widening(topology, request)
+    return request
 
 
 def _vm(topology: Topology, name: str) -> Vm:

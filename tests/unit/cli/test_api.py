@@ -19,6 +19,9 @@ def test_a_task_is_added_as_it_was_asked_for(database: Path) -> None:
     assert task.request == trace_request(
         "tcp,tp_dst=443", packet_count=5, trace_time=10, vni=7, source_vm="web-0", destination_vm="db-0"
     )
+    with open_store() as store:
+        wide = find_task(store, str(add_vtrace("tcp,tp_dst=443", wide=True)))
+    assert wide.request.scope.wide
     assert database.exists()
 
 

@@ -18,6 +18,7 @@ def test_the_request_for_replies_looks_from_the_other_end() -> None:
     assert (back.answers, back.packet_count, back.trace_time) == (12, 3, 9)
     assert back.scope == Scope(7, "b", "a")
     assert back.filter.text == "tcp,nw_src=10.0.1.5"
+    assert reply_request(trace_request("tcp", wide=True), 1).scope.wide
 
 
 def test_what_could_be_its_own_reply_is_refused() -> None:

@@ -39,6 +39,12 @@ def test_a_nameless_vm_is_refused() -> None:
         trace_request("tcp", source_vm=" ")
 
 
+def test_wide_and_a_source_vm_contradict_each_other() -> None:
+    assert trace_request("tcp", wide=True).scope == Scope(wide=True)
+    with pytest.raises(UsageError, match="--wide looks at every edge port, --from at the one of its VM"):
+        trace_request("tcp", wide=True, source_vm="web-0")
+
+
 def test_a_wrong_filter_keeps_its_place() -> None:
     with pytest.raises(FilterError) as caught:
         trace_request("tcp,tp_dst=x")

@@ -20,6 +20,11 @@ def test_a_table_has_one_aligned_line_per_task() -> None:
     ]
 
 
+def test_a_task_that_looks_everywhere_says_so() -> None:
+    task = Task(1, trace_request("tcp,tp_dst=443", wide=True), TaskState.NEW, 0.0)
+    assert plain_text(task_table([task], 1.0)).endswith("  tcp,tp_dst=443 --wide\n")
+
+
 def test_an_empty_table_says_so() -> None:
     assert plain_text(task_table([], 0.0)) == "no tasks\n"
 

@@ -2,12 +2,12 @@ from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Address
 
 import pytest
-from session_world import CS1, CS2, DB, VNI, tcp_to_db, topology
+from session_world import CS1, CS2, DB, VNI, World, tcp_to_db, topology
 
-from vtrace_ovs.errors import UsageError
+from vtrace_ovs.errors import RefusedError, UsageError
 from vtrace_ovs.model.filter import Filter, Scope
 from vtrace_ovs.model.packet import IpFamily
-from vtrace_ovs.model.task import TraceRequest
+from vtrace_ovs.model.task import TaskState, TraceRequest
 from vtrace_ovs.session.scope import resolve
 
 TOPOLOGY = topology(CS1, CS2)
@@ -62,6 +62,18 @@ def test_a_vm_without_a_known_address_needs_a_filter() -> None:
         resolve(two, asked(destination_vm="db"))
 
 
+def test_what_would_be_noticed_at_every_port_is_refused_unless_a_destination_names_a_tenant() -> None:
+    service = replace(ANYTHING, protocol=6, destination_port=443)
+    with pytest.raises(RefusedError, match="names no source"):
+        resolve(TOPOLOGY, asked(service))
+    resolve(TOPOLOGY, asked(service, wide=True))
+    owned = tuple(
+        replace(bridge, ports=tuple(replace(port, tenant="red") for port in bridge.ports))
+        for bridge in TOPOLOGY.bridges
+    )
+    resolve(replace(TOPOLOGY, bridges=owned), asked(service, destination_vm="db"))
+
+
 def test_the_destinations_address_is_of_the_filters_family() -> None:
     six = Filter("ipv6", family=IpFamily.IPV6)
     with pytest.raises(UsageError, match="no IPv6 address of VM db; give ipv6_dst"):
@@ -72,3 +84,14 @@ def test_the_destinations_address_is_of_the_filters_family() -> None:
     two = replace(TOPOLOGY, bridges=(TOPOLOGY.bridges[0], replace(TOPOLOGY.bridges[1], ports=ports)))
     assert resolve(two, asked(six, destination_vm="db")).filter.text == "ipv6,ipv6_dst=fd00::db"
     assert resolve(two, asked(destination_vm="db")).filter.text == f"ip,nw_dst={DB}"
+
+
+def test_a_task_that_looks_everywhere_says_so_and_one_that_may_not_fails_untouched() -> None:
+    world = World(CS1, CS2)
+    service = replace(tcp_to_db(), filter=Filter("tcp,tp_dst=443", protocol=6, destination_port=443), scope=Scope())
+    world.claim(service)
+    assert world.saved()[-1].state is TaskState.FAILED
+    assert "names no source" in (world.saved()[-1].reason or "")
+    assert not any(world.flows.values())
+    world.claim(replace(service, scope=Scope(wide=True)), 2)
+    assert "looked for at 2 edge ports (--wide)" in world.session.runs[2].notes[0]
