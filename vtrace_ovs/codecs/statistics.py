@@ -29,6 +29,7 @@ _METER_STATS = struct.Struct("!IH6xIQQII")
 _BAND_STATS = struct.Struct("!QQ")
 _PORT = struct.Struct("!I4x6s2x16sII24x")
 _PORT_STATS = struct.Struct("!I4x12QII")
+_NOT_COUNTED = (1 << 64) - 1
 _PACKETS_PER_SECOND = 2
 _DROP_BAND = 1
 _DOWN, _NO_RECEIVE, _NO_FORWARD = 1, 1 << 2, 1 << 5  # enum ofp_port_config, OpenFlow 1.3.5 section 7.2.1
@@ -164,8 +165,8 @@ def ports(body: bytes) -> tuple[PortDescription, ...]:
 
 
 def port_counters(body: bytes) -> tuple[PortCounters, ...]:
-    """The counters of an OFPMP_PORT_STATS reply."""
+    """The counters of an OFPMP_PORT_STATS reply; all ones is what is not counted."""
     return tuple(
-        PortCounters(ofport=row[0], rx_packets=row[1], tx_packets=row[2], rx_dropped=row[5], tx_dropped=row[6])
+        PortCounters(row[0], *(None if count == _NOT_COUNTED else count for count in (*row[1:3], *row[5:7])))
         for row in _PORT_STATS.iter_unpack(_whole(body, _PORT_STATS.size, "port statistics"))
     )

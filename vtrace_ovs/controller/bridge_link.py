@@ -10,7 +10,7 @@ from vtrace_ovs.codecs import openflow
 from vtrace_ovs.codecs.frames import headers
 from vtrace_ovs.codecs.framing import Message, MessageType
 from vtrace_ovs.errors import OpenFlowError
-from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterCounters, MeterMod
+from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.commands import Program
 from vtrace_ovs.session.events import BridgeRead, BridgeUp, Event, PacketInReceived, Programmed
@@ -95,6 +95,7 @@ class BridgeLink:
             openflow.meter_config_request,
             openflow.meter_stats_request,
             openflow.port_desc_request,
+            openflow.port_stats_request,
         )
         asked = [(next(self._xids), request) for request in requests]
         self._readings.append(Reading({xid for xid, _ in asked}, asked[0][0]))
@@ -205,8 +206,9 @@ class BridgeLink:
                 openflow.meters(bodies.get(openflow.MultipartType.METER_CONFIG, b"")),
                 openflow.ports(bodies.get(openflow.MultipartType.PORT_DESC, b"")),
             )
-            counters: tuple[MeterCounters, ...] = openflow.meter_counters(bodies.get(openflow.MultipartType.METER, b""))
-            self._report(BridgeRead(at, self.bridge, tables, counters))
+            meters = openflow.meter_counters(bodies.get(openflow.MultipartType.METER, b""))
+            ports = openflow.port_counters(bodies.get(openflow.MultipartType.PORT_STATS, b""))
+            self._report(BridgeRead(at, self.bridge, tables, meters, ports))
 
     def _packet_in(self, message: Message) -> None:
         at = time()

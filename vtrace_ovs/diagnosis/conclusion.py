@@ -1,8 +1,10 @@
 """Turns the diagnosed packets of a task into its TaskResult, and their absence into a verdict of its own."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from vtrace_ovs.diagnosis.blame import NOT_COUNTED, Counters, with_numbers
 from vtrace_ovs.diagnosis.case import Finding, deduced, seen, verdict_of
 from vtrace_ovs.diagnosis.grouping import path_of
 from vtrace_ovs.diagnosis.naming import counted
@@ -21,6 +23,7 @@ from vtrace_ovs.model.verdict import (
     Culprit,
     Disposition,
     Evidence,
+    Fate,
     PathGroup,
     TaskResult,
     Verdict,
@@ -45,25 +48,36 @@ def conclude(
     packets: Sequence[DiagnosedPacket],
     scene: Scene,
     notes: tuple[str, ...] = (),
+    counters: Counters = NOT_COUNTED,
 ) -> TaskResult:
     """The task's result: identical paths grouped, largest group first, and the task's own verdict.
 
-    A proven loss wins over delivery, however few packets it hit, and says how many; else delivery; else why it cannot
-    be told. Other fates are noted.
+    Proven losses win over delivery, however few packets they hit, and all are named with their packets; else delivery;
+    else why it cannot be told. Other fates are noted.
     """
-    groups = _grouped(packets)
+    groups = tuple(
+        replace(group, verdict=with_numbers(group.verdict, group.example, scene, counters))
+        for group in _grouped(packets)
+    )
     if not groups:
         return TaskResult(task_id, unseen(request, scene), (), 0, scene.total_copies_lost, notes)
-    fates = _fates(groups)
-    decisive, count = max(fates, key=lambda fate: _weight(*fate))
+    fates = sorted(_fates(groups), key=_weight, reverse=True)
+    losses = tuple(fate for fate in fates if fate.verdict.disposition.is_loss)
+    decisive = losses or tuple(fates[:1])
     total = len(packets)
     others = tuple(
-        f"{counted(number, 'packet')} of {total}: {verdict.operator_sentence}"
-        for verdict, number in fates
-        if verdict is not decisive
+        f"{counted(fate.packets, 'packet')} of {total}: {fate.verdict.operator_sentence}"
+        for fate in fates[len(decisive) :]
     )
-    verdict = _of_many(decisive, count, total)
-    return TaskResult(task_id, verdict, groups, total, scene.total_copies_lost, (*others, *notes))
+    return TaskResult(
+        task_id,
+        _of_many(decisive, total),
+        groups,
+        total,
+        scene.total_copies_lost,
+        (*others, *notes),
+        losses=losses,
+    )
 
 
 def _grouped(packets: Sequence[DiagnosedPacket]) -> tuple[PathGroup, ...]:
@@ -78,37 +92,50 @@ def _grouped(packets: Sequence[DiagnosedPacket]) -> tuple[PathGroup, ...]:
 
 def _signature(packet: DiagnosedPacket) -> object:
     """Same bridges, ports, flows and verdict."""
-    return path_of(packet.observed), _fate(packet.verdict), packet.verdict.confidence
+    return path_of(packet.observed), _outcome(packet.verdict), packet.verdict.confidence
 
 
-def _fate(verdict: Verdict) -> tuple[Disposition, CauseCode, Culprit | None]:
+def _outcome(verdict: Verdict) -> tuple[Disposition, CauseCode, Culprit | None]:
     return verdict.disposition, verdict.code, verdict.culprit
 
 
-def _fates(groups: tuple[PathGroup, ...]) -> list[tuple[Verdict, int]]:
+def _fates(groups: tuple[PathGroup, ...]) -> list[Fate]:
     """Each distinct outcome with its packets, whatever the path that led to it."""
-    counts: dict[object, tuple[Verdict, int]] = {}
+    counts: dict[object, Fate] = {}
     for group in groups:
-        verdict, count = counts.get(_fate(group.verdict), (group.verdict, 0))
-        counts[_fate(verdict)] = (verdict, count + group.packets)
+        known = counts.get(_outcome(group.verdict), Fate(0, group.verdict))
+        counts[_outcome(group.verdict)] = replace(known, packets=known.packets + group.packets)
     return list(counts.values())
 
 
-def _weight(verdict: Verdict, count: int) -> tuple[bool, int, int]:
-    order = 0 if verdict.disposition.is_loss else -_IN_ORDER.index(verdict.disposition)
-    return verdict.disposition.is_loss, order, count
+def _weight(fate: Fate) -> tuple[bool, int, int]:
+    disposition = fate.verdict.disposition
+    order = 0 if disposition.is_loss else -_IN_ORDER.index(disposition)
+    return disposition.is_loss, order, fate.packets
 
 
-def _of_many(verdict: Verdict, count: int, total: int) -> Verdict:
-    """The verdict with the number of packets it is about in both sentences."""
+def _of_many(decisive: Sequence[Fate], total: int) -> Verdict:
+    """The first verdict with what it and the others say, each with the number of packets it is about."""
+    verdict = decisive[0].verdict
     if total == 1:
         return verdict
-    lead = f"All {total} packets" if count == total else f"{count} of {total} packets"
+    for_tenants: Counter[str] = Counter()
+    for fate in decisive:
+        for_tenants[fate.verdict.tenant_sentence] += fate.packets
     return replace(
         verdict,
-        operator_sentence=f"{lead}: {lowered(verdict.operator_sentence)}",
-        tenant_sentence=f"{lead} we followed: {lowered(verdict.tenant_sentence)}",
+        operator_sentence=" ".join(
+            f"{_lead(fate.packets, total)}: {lowered(fate.verdict.operator_sentence)}" for fate in decisive
+        ),
+        tenant_sentence=" ".join(
+            f"{_lead(packets, total)} we followed: {lowered(sentence)}" for sentence, packets in for_tenants.items()
+        ),
+        remedy=" ".join(dict.fromkeys(fate.verdict.remedy for fate in decisive if fate.verdict.remedy)),
     )
+
+
+def _lead(packets: int, total: int) -> str:
+    return f"All {total} packets" if packets == total else f"{packets} of {total} packets"
 
 
 def lowered(sentence: str) -> str:

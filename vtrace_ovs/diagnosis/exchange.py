@@ -52,30 +52,31 @@ def _lost(request: Verdict, reply: Verdict) -> Verdict:
 
 def _missing(request: Verdict, reply: Verdict) -> Verdict:
     wording = wording_of(CauseCode.NO_REPLY, reply.disposition)
-    return replace(
-        reply,
-        code=CauseCode.NO_REPLY,
-        category=CATEGORIES[CauseCode.NO_REPLY],
-        operator_sentence=wording.operator,
-        tenant_sentence=wording.tenant,
-        remedy=wording.remedy,
-        evidence=(*_arrival(request), *reply.evidence),
-    )
+    return _no_reply_seen(request, reply, CauseCode.NO_REPLY, wording.operator)
 
 
 def _beyond(request: Verdict, reply: Verdict) -> Verdict:
     """Replies are colored at endpoints' ports only; one from outside enters elsewhere."""
-    wording = wording_of(CauseCode.OUTSIDE_INVENTORY, Disposition.INCONCLUSIVE)
+    sentence = "The request left the traced network; whether a reply came back from there is not known."
+    verdict = _no_reply_seen(request, reply, CauseCode.OUTSIDE_INVENTORY, sentence)
+    return replace(
+        verdict,
+        disposition=Disposition.INCONCLUSIVE,
+        confidence=Confidence.UNDECIDED,
+        evidence=_arrival(request),
+    )
+
+
+def _no_reply_seen(request: Verdict, reply: Verdict, code: CauseCode, operator_sentence: str) -> Verdict:
+    wording = wording_of(code, reply.disposition)
     return replace(
         reply,
-        disposition=Disposition.INCONCLUSIVE,
-        category=CATEGORIES[CauseCode.OUTSIDE_INVENTORY],
-        code=CauseCode.OUTSIDE_INVENTORY,
-        confidence=Confidence.UNDECIDED,
-        operator_sentence="The request left the traced network; whether a reply came back from there is not known.",
+        code=code,
+        category=CATEGORIES[code],
+        operator_sentence=operator_sentence,
         tenant_sentence=wording.tenant,
         remedy=wording.remedy,
-        evidence=_arrival(request),
+        evidence=(*_arrival(request), *reply.evidence),
     )
 
 

@@ -3,6 +3,7 @@
 Silence proves a loss only where no copy of that VFD is missing and its flows could be logged (ideas N3, N10).
 """
 
+from vtrace_ovs.diagnosis.blame import limit_phrase
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.drops import drop_finding, predicted_the_same
@@ -107,19 +108,18 @@ def _metered(case: Case) -> Finding | None:
 
 def _rate_limited(case: Case, reading: MeterReading) -> Finding:
     hop, entry = case.hop, reading.entry
-    unit = "packets/s" if entry.packets else "kbit/s"
-    numbers = f"meter {entry.meter_id} dropped {counted(reading.packets_dropped, 'packet')}; limit {entry.rate} {unit}"
     culprit = _metering_flow(case, entry.meter_id)
     return Finding(
         disposition=Disposition.DROPPED,
         code=CauseCode.METER_RATE_LIMIT,
         confidence=Confidence.CORROBORATED,
-        particulars=Particulars(place=place_name(hop.bridge, culprit.table_id, culprit.table_name), detail=numbers),
+        particulars=Particulars(
+            place=place_name(hop.bridge, culprit.table_id, culprit.table_name), detail=limit_phrase(reading)
+        ),
         culprit=culprit,
         drop=DropShape.METER,
         evidence=(
             _came_in(hop),
-            seen(f"While the task ran, {numbers}."),
             deduced(f"The stored tables lead the packet through meter {entry.meter_id}."),
         ),
     )

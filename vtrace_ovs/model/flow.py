@@ -104,13 +104,13 @@ class PortDescription:
 
 @dataclass(frozen=True, slots=True)
 class PortCounters:
-    """What a port has carried and dropped so far (packets)."""
+    """What a port has carried and dropped so far (packets); None is what its driver does not count."""
 
     ofport: int
-    rx_packets: int
-    tx_packets: int
-    rx_dropped: int
-    tx_dropped: int
+    rx_packets: int | None
+    tx_packets: int | None
+    rx_dropped: int | None
+    tx_dropped: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,11 +148,20 @@ class PathGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of some packets of a task: how many met this verdict, by whatever path."""
+
+    packets: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class TaskResult:
-    """Everything a task found out. ``verdict`` is the task's own: the worst proven loss, or delivery, or why unknown.
+    """Everything a task found out. ``verdict`` is the task's own: its proven losses, or delivery, or why unknown.
 
     ``packets`` is the number of packets traced; ``copies_lost`` the copies known to have been lost on the way to us;
-    ``costs`` what it cost each server, once that is known.
+    ``costs`` what it cost each server, once that is known. ``losses`` are all proven ones, that of most packets first:
+    cause and culprit of ``verdict`` are that one's, its sentences name all.
     """
 
     task_id: int
@@ -162,6 +171,11 @@ class TaskResult:
     copies_lost: int = 0
     notes: tuple[str, ...] = ()
     costs: tuple[ServerCost, ...] = ()
+    losses: tuple[Fate, ...] = ()
+
+    def share(self, fate: Fate) -> float | None:
+        """Which part of the packets met this fate, 0 to 1; None if none was traced."""
+        return fate.packets / self.packets if self.packets else None
 
 
 @dataclass(frozen=True, slots=True)

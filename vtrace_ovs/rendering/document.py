@@ -17,6 +17,8 @@ SCHEMA = 1
 
 Json = dict[str, object]
 
+_NOTHING_YET: Json = {"verdict": None, "losses": [], "groups": [], "notes": [], "costs": []}
+
 
 def result_document(
     result: TaskResult,
@@ -49,6 +51,10 @@ def _result(result: TaskResult, task: Task | None) -> Json:
     return {
         "task": traced if task is None else {**_task(task), **traced},
         "verdict": _verdict(result.verdict),
+        "losses": [
+            {"packets": fate.packets, "share": result.share(fate), "verdict": _verdict(fate.verdict)}
+            for fate in result.losses
+        ],
         "groups": [_group(group) for group in result.groups],
         "notes": list(result.notes),
         "costs": [_cost(cost) for cost in result.costs],
@@ -57,7 +63,7 @@ def _result(result: TaskResult, task: Task | None) -> Json:
 
 def task_document(task: Task) -> str:
     """A task without a result: the same keys, ``verdict`` null and no groups."""
-    return _dump({"schema": SCHEMA, "task": _task(task), "verdict": None, "groups": [], "notes": [], "costs": []})
+    return _dump({"schema": SCHEMA, "task": _task(task), **_NOTHING_YET})
 
 
 def tasks_document(tasks: Sequence[Task]) -> str:
@@ -221,31 +227,17 @@ def _headers(headers: Headers | None) -> Json | None:
     if headers is None:
         return None
     return {
-        "eth_src": headers.eth_src,
-        "eth_dst": headers.eth_dst,
-        "eth_type": headers.eth_type,
-        "vlan_tci": headers.vlan_tci,
-        "length": headers.length,
+        **_attributes(headers, "eth_src eth_dst eth_type vlan_tci length"),
         "five_tuple": _five_tuple(headers.five_tuple),
-        "dscp": headers.dscp,
-        "ecn": headers.ecn,
-        "ttl": headers.ttl,
-        "ip_id": headers.ip_id,
+        **_attributes(headers, "dscp ecn ttl ip_id"),
         "fragment": headers.fragment.value,
-        "tcp_flags": headers.tcp_flags,
-        "icmp_type": headers.icmp_type,
-        "icmp_code": headers.icmp_code,
+        **_attributes(headers, "tcp_flags icmp_type icmp_code"),
     }
 
 
 def _cost(cost: ServerCost) -> Json:
     return {
-        "node": cost.node,
-        "copies": cost.copies,
-        "megaflows": cost.megaflows,
-        "masks": cost.masks,
-        "upcalls": cost.upcalls,
-        "cpu_share": cost.cpu_share,
+        **_attributes(cost, "node copies megaflows masks upcalls cpu_share"),
         "before": _reading(cost.before),
         "during": _reading(cost.during),
         "after": _reading(cost.after),
@@ -253,15 +245,12 @@ def _cost(cost: ServerCost) -> Json:
 
 
 def _reading(reading: ServerReading | None) -> Json | None:
-    if reading is None:
-        return None
-    return {
-        "at": reading.at,
-        "megaflows": reading.megaflows,
-        "masks": reading.masks,
-        "upcalls": reading.upcalls,
-        "cpu_seconds": reading.cpu_seconds,
-    }
+    return None if reading is None else _attributes(reading, "at megaflows masks upcalls cpu_seconds")
+
+
+def _attributes(value: object, names: str) -> Json:
+    """Attributes that are named and written as they are."""
+    return {name: getattr(value, name) for name in names.split()}
 
 
 def _agreement(one: Agreement) -> Json:

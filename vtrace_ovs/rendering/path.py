@@ -165,13 +165,20 @@ def _step(view: _View, hop: Hop, step: Step, stopped: Span) -> Branch:
 
 
 def near_miss_line(near: NearMiss) -> Line:
-    """``near miss: <flow>, but tcp_dst is 443, not 80``."""
-    return line(Span(f"near miss: {flow_text(near.flow, near.cookie)}, but {difference_phrase(near)}", Style.FAINT))
+    """``near miss: <flow> would have matched but for …``."""
+    return line(Span(f"near miss: {near_miss_phrase(near)}", Style.FAINT))
+
+
+def near_miss_phrase(near: NearMiss) -> str:
+    """``<flow> would have matched but for tcp_dst: the packet has 443, the flow wants 80``."""
+    return f"{flow_text(near.flow, near.cookie)} would have matched but for {difference_phrase(near)}"
 
 
 def difference_phrase(near: NearMiss) -> str:
-    """``tcp_dst is 443, not 80``."""
-    return ", ".join(f"{field} is {had}, not {wanted}" for field, wanted, had in near.differences)
+    """``tcp_dst: the packet has 443, the flow wants 80``."""
+    return "; ".join(
+        f"{field}: the packet has {had}, the flow wants {wanted}" for field, wanted, had in near.differences
+    )
 
 
 def _change(change: HeaderChange) -> Line:

@@ -2,7 +2,7 @@
 
 from vtrace_ovs.model.actions import OFPP_CONTROLLER, OFPP_FLOOD, OFPP_IN_PORT, OFPP_LOCAL, OFPP_NORMAL
 from vtrace_ovs.model.packet import Tunnel
-from vtrace_ovs.model.verdict import Confidence, Culprit, Disposition, Verdict
+from vtrace_ovs.model.verdict import Confidence, Culprit, Disposition, Fate, TaskResult, Verdict
 from vtrace_ovs.rendering.lines import Span, Style
 
 NO_VERDICT = "no verdict on this packet alone"
@@ -39,6 +39,13 @@ def port_phrase(ofport: int) -> str:
 def packets_phrase(count: int) -> str:
     """``1 packet``, ``20 packets``."""
     return f"{count} packet{'' if count == 1 else 's'}"
+
+
+def share_phrase(result: TaskResult, fate: Fate) -> str:
+    """``12 of 20 packets (60 %)``."""
+    share = result.share(fate)
+    part = "" if share is None else f" ({100 * share:.3g} %)"
+    return f"{fate.packets} of {packets_phrase(result.packets)}{part}"
 
 
 def confidence_phrase(confidence: Confidence) -> str:

@@ -19,6 +19,7 @@ from vtrace_ovs.rendering.report_tables import (
     cost_table,
     counter_table,
     lookup_table,
+    loss_table,
     near_miss_table,
     packet_table,
     traffic_phrase,
@@ -61,10 +62,13 @@ def _report(report: Report) -> Iterator[str]:
         yield from _verdict(result.verdict, 2)
     yield table((), _facts(report.task))
     if result is not None:
+        if len(result.losses) > 1:
+            yield from titled(3, "Losses", loss_table(result))
         yield from _groups(result)
-        yield from titled(3, "Near misses", near_miss_table(result.verdict.near_misses))
-        facts = (("observed" if one.observed else "inferred", one.sentence) for one in result.verdict.evidence)
-        yield from titled(3, "Evidence", table(("how it is known", "fact"), facts))
+        if len(result.losses) <= 1:
+            yield from titled(3, "Near misses", near_miss_table(result.verdict.near_misses))
+            facts = (("observed" if one.observed else "inferred", one.sentence) for one in result.verdict.evidence)
+            yield from titled(3, "Evidence", table(("how it is known", "fact"), facts))
         yield from titled(3, "Notes", "".join(paragraph(note) for note in result.notes))
     groups = () if result is None else result.groups
     yield from titled(3, "Packets", packet_table(report.packets, groups))

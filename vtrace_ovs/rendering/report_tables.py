@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from vtrace_ovs.model.cost import ServerCost
 from vtrace_ovs.model.records import CounterSample
 from vtrace_ovs.model.trajectory import Hop, NearMiss, Step, Trajectory
-from vtrace_ovs.model.verdict import PathGroup
+from vtrace_ovs.model.verdict import PathGroup, TaskResult
 from vtrace_ovs.model.wording import flow_text
 from vtrace_ovs.rendering.lines import Style
 from vtrace_ovs.rendering.page import Cell, Row, table
-from vtrace_ovs.rendering.path import as_predicted, difference_phrase, hop_mark, route_phrase
-from vtrace_ovs.rendering.phrases import NO_VERDICT, cause_phrase, mark
+from vtrace_ovs.rendering.path import as_predicted, difference_phrase, hop_mark, near_miss_phrase, route_phrase
+from vtrace_ovs.rendering.phrases import NO_VERDICT, cause_phrase, mark, share_phrase
+from vtrace_ovs.rendering.screen import verdict_line
 
 _PERCENT = 100.0
 
@@ -32,14 +33,31 @@ def _lookups(group: PathGroup) -> Iterator[Row]:
 def _lookup(hop: Hop, step: Step, style: Style) -> Row:
     flow = "no flow matches" if step.flow is None else flow_text(step.flow, step.cookie)
     doubt = ("another flow of the same priority matches too",) if step.ambiguous else ()
-    near = tuple(f"{flow_text(one.flow, one.cookie)}: {difference_phrase(one)}" for one in step.near_misses)
+    near = tuple(map(near_miss_phrase, step.near_misses))
     return str(hop.bridge), str(step.table_id), Cell((flow, *doubt), style), step.actions, Cell(near, Style.FAINT)
+
+
+def loss_table(result: TaskResult) -> str:
+    """Every distinct loss of a task, that of most packets first, with what is known of it."""
+    rows = (
+        (
+            share_phrase(result, fate),
+            Cell(
+                (verdict_line(fate.verdict).shown, fate.verdict.operator_sentence), mark(fate.verdict.disposition).style
+            ),
+            fate.verdict.remedy,
+            Cell(tuple(map(near_miss_phrase, fate.verdict.near_misses)), Style.FAINT),
+            Cell(tuple(fact.sentence for fact in fate.verdict.evidence)),
+        )
+        for fate in result.losses
+    )
+    return table(("packets", "verdict", "remedy", "near misses", "evidence"), rows)
 
 
 def near_miss_table(near_misses: Sequence[NearMiss]) -> str:
     """Flows that would have matched, and what they differ in."""
     rows = ((flow_text(near.flow, near.cookie), difference_phrase(near)) for near in near_misses)
-    return table(("flow", "but"), rows)
+    return table(("flow", "would have matched but for"), rows)
 
 
 def packet_table(packets: Sequence[tuple[Trajectory, PathGroup | None]], groups: Sequence[PathGroup]) -> str:

@@ -1,19 +1,20 @@
 """Turns a task's result into the screen an operator reads: verdict first, then grouped paths, then evidence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import Disposition, Exchange, PathGroup, TaskResult, Verdict
 from vtrace_ovs.model.wording import flow_text
 from vtrace_ovs.rendering.costs import cost_lines
 from vtrace_ovs.rendering.lines import Line, Span, Style, line, tree
-from vtrace_ovs.rendering.path import near_miss_line, origin_phrase, path_branches, route_phrase
+from vtrace_ovs.rendering.path import near_miss_phrase, origin_phrase, path_branches, route_phrase
 from vtrace_ovs.rendering.phrases import (
     cause_phrase,
     confidence_phrase,
     mark,
     packets_phrase,
     place_phrase,
+    share_phrase,
 )
 
 BEFORE_THE_LAST = "The last table of each hop was seen; those before it are by the stored flow tables."
@@ -27,18 +28,17 @@ def result_lines(result: TaskResult, detail: int = 0) -> Iterator[Line]:
     ``detail`` is how often ``-v`` was given: 1 shows every flow and the verdict's near misses, 2 each table's near
     misses and the prediction.
     """
+    several = len(result.losses) > 1
     yield verdict_line(result.verdict)
-    yield from _sentences(result.verdict)
+    yield from _sentences(result.verdict, () if several else _particulars(result.verdict, detail))
+    if several:
+        yield from _losses(result, detail)
     yield from _summary(result)
     for group in result.groups:
         yield from _group(result, group, detail)
-    yield from _evidence(result.verdict)
-    if detail and result.verdict.near_misses:
-        yield _BLANK
-        yield line(Span("Near misses", Style.STRONG))
-        for near in result.verdict.near_misses:
-            yield Line((Span("  "), *near_miss_line(near).spans))
-    yield from _notes(result)
+    if not several:
+        yield from _titled("Evidence", _evidence(result.verdict))
+    yield from _titled("Notes", (line("  ", note) for note in result.notes))
     if result.costs:
         yield _BLANK
         yield from cost_lines(result.costs, detail)
@@ -47,7 +47,7 @@ def result_lines(result: TaskResult, detail: int = 0) -> Iterator[Line]:
 def exchange_lines(both: Exchange, detail: int = 0) -> Iterator[Line]:
     """The screen of both directions: the verdict on the two, then a whole screen for each."""
     yield verdict_line(both.verdict)
-    yield from _sentences(both.verdict)
+    yield from _sentences(both.verdict, _particulars(both.verdict, detail))
     yield _BLANK
     yield line(Span("Request", Style.STRONG))
     yield from result_lines(both.request, detail)
@@ -70,18 +70,36 @@ def verdict_line(verdict: Verdict) -> Line:
     return line(*parts)
 
 
-def _sentences(verdict: Verdict) -> Iterator[Line]:
+def _sentences(verdict: Verdict, particulars: Iterable[Line]) -> Iterator[Line]:
     yield line("  ", verdict.operator_sentence)
-    culprit = verdict.culprit
-    if culprit is not None and culprit.flow is not None:
-        yield line("  Flow: ", Span(flow_text(culprit.flow, culprit.cookie), Style.STRONG))
-    if culprit is not None and culprit.owner is not None:
-        yield line("  Owner: ", culprit.owner)
+    yield from particulars
     if verdict.remedy:
         yield line("  Remedy: ", verdict.remedy)
     if verdict.disposition is Disposition.DROPPED:
         yield line(Span("  The trace of these packets ends here: further blockers may follow.", Style.FAINT))
     yield line("  For the tenant: ", Span(f'"{verdict.tenant_sentence}"', Style.STRONG))
+
+
+def _particulars(verdict: Verdict, detail: int) -> Iterator[Line]:
+    """The flow to blame, whose it is, and which nearly matched instead: the nearest, or with ``detail`` all."""
+    culprit = verdict.culprit
+    if culprit is not None and culprit.flow is not None:
+        yield line("  Flow: ", Span(flow_text(culprit.flow, culprit.cookie), Style.STRONG))
+    if culprit is not None and culprit.owner is not None:
+        yield line("  Owner: ", culprit.owner)
+    for near in verdict.near_misses[: None if detail else 1]:
+        yield line("  Near miss: ", near_miss_phrase(near))
+
+
+def _losses(result: TaskResult, detail: int) -> Iterator[Line]:
+    """Every distinct loss with its share of the packets, its place, its cause, and what is known of it."""
+    yield _BLANK
+    yield line(Span("Losses", Style.STRONG))
+    for fate in result.losses:
+        verdict = fate.verdict
+        yield line("  ", Span(share_phrase(result, fate), Style.STRONG), ": ", *verdict_line(verdict).spans)
+        own = (line("  ", verdict.operator_sentence), *_particulars(verdict, detail), *_evidence(verdict))
+        yield from (Line((Span("  "), *one.spans)) for one in own)
 
 
 def _summary(result: TaskResult) -> Iterator[Line]:
@@ -135,16 +153,14 @@ def _identity(trajectory: Trajectory, detail: int) -> Iterator[Line]:
 
 
 def _evidence(verdict: Verdict) -> Iterator[Line]:
-    if verdict.evidence:
-        yield _BLANK
-        yield line(Span("Evidence", Style.STRONG))
-        for fact in verdict.evidence:
-            yield line(f"  {'observed' if fact.observed else 'inferred'}  ", fact.sentence)
+    for fact in verdict.evidence:
+        yield line(f"  {'observed' if fact.observed else 'inferred'}  ", fact.sentence)
 
 
-def _notes(result: TaskResult) -> Iterator[Line]:
-    if result.notes:
+def _titled(title: str, lines: Iterator[Line]) -> Iterator[Line]:
+    """Lines under a title; nothing where there are none."""
+    shown = list(lines)
+    if shown:
         yield _BLANK
-        yield line(Span("Notes", Style.STRONG))
-        for note in result.notes:
-            yield line("  ", note)
+        yield line(Span(title, Style.STRONG))
+        yield from shown

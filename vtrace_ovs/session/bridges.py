@@ -6,9 +6,10 @@ from math import inf
 
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.plan import BridgePlan
-from vtrace_ovs.model.flow import BridgeTables, MeterCounters
+from vtrace_ovs.model.flow import BridgeTables, MeterCounters, PortCounters
 from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
 from vtrace_ovs.session.commands import ReadBridge
+from vtrace_ovs.session.counting import BridgeCounts, counts_of
 
 PEEKED_FLOWS = 5000
 """So many flows are read at most, at one time, just to see whether anything changed; a verdict reads what it needs."""
@@ -40,6 +41,7 @@ class BridgeState:
     tables: BridgeTables | None = None
     carried: BridgePlan | None = None
     meters: dict[int, MeterCounters] = field(default_factory=dict)
+    counts: BridgeCounts = field(default_factory=BridgeCounts)
     tables_version: int = 0
     planned_with: "PlanBasis | None" = None
     stranger: bool = False
@@ -77,14 +79,17 @@ class BridgeState:
         if self.scarce_since is None and self.copies * 2 >= burst:
             self.scarce_since = at
 
-    def adopt(self, tables: BridgeTables, meters: tuple[MeterCounters, ...], at: float) -> None:
-        """Take over a reading of its production tables and of all meters. Tables that stayed as they were are kept."""
+    def adopt(
+        self, tables: BridgeTables, meters: tuple[MeterCounters, ...], ports: tuple[PortCounters, ...], at: float
+    ) -> None:
+        """Take over a reading of its production tables and all counters. Tables that stayed as they were are kept."""
         if self.tables is None or not same_tables(self.tables, tables):
             self.tables_version += 1
             if self.carried is not None and not (self.spells and self.spells[-1][1] == inf):
                 self.spells = (*self.spells, (self.read_at - READING_TAKES, inf))
             self.tables = tables
         self.read_at = at
+        self.counts = counts_of(self.tables, tables, ports)
         self.meters = {counters.meter_id: counters for counters in meters}
 
 
@@ -192,6 +197,10 @@ class Fleet:
     def unreachable(self) -> dict[BridgeId, str]:
         """The bridges that do not answer, with the reason."""
         return {bridge_id: state.reason for bridge_id, state in self.states.items() if state.up is False}
+
+    def counts(self) -> dict[BridgeId, BridgeCounts]:
+        """What the flows and ports of every bridge whose tables are known had counted when it was last read."""
+        return {bridge_id: state.counts for bridge_id, state in self.states.items() if state.tables is not None}
 
     def tables(self) -> dict[BridgeId, BridgeTables]:
         """The tables of every bridge whose tables are known."""

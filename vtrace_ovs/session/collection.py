@@ -25,6 +25,7 @@ from vtrace_ovs.session.commands import (
     SaveSnapshot,
     SaveTrajectories,
 )
+from vtrace_ovs.session.counting import counted_since
 from vtrace_ovs.session.datagrams import needs_joining
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import BridgeRead, FlowsNamed, PacketInReceived
@@ -77,6 +78,7 @@ class Collection:
         run.meters_before = {
             bridge: dict(state.meters) for bridge, state in self._fleet.states.items() if state.tables is not None
         }
+        run.counts_before = self._fleet.counts()
         return tuple(SaveSnapshot(run.task.id, bridge, tables) for bridge, tables in run.judged_by.items())
 
     def bridge_read(self, event: BridgeRead, runs: Iterable[TaskRun]) -> tuple[Command, ...]:
@@ -93,7 +95,7 @@ class Collection:
         private = frozenset(meter.meter_id for plan in plans for meter in plan.meters)
         meters = tuple(entry for entry in event.tables.meters if entry.meter_id not in private)
         peeked = state.peeked_at > max(state.asked_at, state.read_at)
-        state.adopt(replace(event.tables, flows=theirs, meters=meters), event.meters, event.at)
+        state.adopt(replace(event.tables, flows=theirs, meters=meters), event.meters, event.ports, event.at)
         self._fleet.version += 1
         judged = [run for run in runs if run.stage in JUDGED_STAGES]
         self._look_for_wiping(state, judged, ours, event.at)
@@ -130,6 +132,7 @@ class Collection:
         run.network = self._network(run.judged_by)
         if before is None:
             run.meters_before = {**run.meters_before, state.bridge.id: dict(state.meters)}
+            run.counts_before = {**run.counts_before, state.bridge.id: state.counts}
         else:
             run.note(f"the flow tables of {state.bridge.id} changed while the trace ran")
         self._deployment.stale |= run.coloring
@@ -316,7 +319,11 @@ class Collection:
             scene = replace(scene, uncolored=run.uncolored)
         if run.unanswered:
             scene = replace(scene, unanswered=run.unanswered)
-        run.result = conclude(run.task.id, run.task.request, run.decisions, scene, notes)
+        decided = run.decisions
+        blamed = (one.verdict.culprit for one in decided if one.verdict.disposition.is_loss)
+        culprits = (culprit for culprit in blamed if culprit is not None)
+        counters = counted_since(run.counts_before, self._fleet.counts(), culprits)
+        run.result = conclude(run.task.id, run.task.request, decided, scene, notes, counters)
         return SaveResult(run.result, final)
 
     def server_observed(self, run: TaskRun) -> None:

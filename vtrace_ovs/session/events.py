@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.cost import Moment, ServerReading
-from vtrace_ovs.model.flow import BridgeTables, MeterCounters
+from vtrace_ovs.model.flow import BridgeTables, MeterCounters, PortCounters
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.profile import NamedFlow
 from vtrace_ovs.model.records import PacketIn
@@ -65,12 +65,13 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True)
 class BridgeRead:
-    """The answer to ``ReadBridge``: its tables (ours included) and what its meters have counted so far."""
+    """The answer to ``ReadBridge``: its tables (ours included) and what its meters and ports have counted so far."""
 
     at: float
     bridge: BridgeId
     tables: BridgeTables
     meters: tuple[MeterCounters, ...]
+    ports: tuple[PortCounters, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.session.collecting import PacketGroup
+from vtrace_ovs.session.counting import BridgeCounts
 from vtrace_ovs.session.datagrams import Datagrams
 from vtrace_ovs.session.observing import Observation
 from vtrace_ovs.session.overlaps import HeldCopies
@@ -46,7 +47,8 @@ class TaskRun:
     """One task while it runs.
 
     ``armed_traffic`` is what the data plane is to know of it, as the inventory was when arming began; ``judged_by`` the
-    flow tables its packets are judged by, and ``meters_before`` what meters had counted when it was armed.
+    flow tables its packets are judged by, ``meters_before`` and ``counts_before`` what meters, flows and ports had
+    counted when it was armed.
     ``promised_until`` is the deadline its flows are told (they expire a margin later), fixed when its transition
     begins. ``open`` are the groups with an undecided packet; ``concluded`` tells that the final result has everything;
     ``unclaimed`` names the groups of which no copy shows the packet being colored, and ``forgotten`` counts those given
@@ -67,6 +69,7 @@ class TaskRun:
     network: Network | None = None
     judged_by: Mapping[BridgeId, BridgeTables] = field(default_factory=dict)
     meters_before: Mapping[BridgeId, Mapping[int, MeterCounters]] = field(default_factory=dict)
+    counts_before: Mapping[BridgeId, BridgeCounts] = field(default_factory=dict)
     scene: Scene | None = None
     calm_scene: Scene | None = None
     scene_version: int = -1

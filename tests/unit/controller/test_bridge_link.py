@@ -118,14 +118,14 @@ def test_a_bridge_that_dialled_us_is_named_by_its_dpid() -> None:
 def test_a_reading_is_told_once_all_its_answers_came_in_whatever_order() -> None:
     bridge = Bridge().attached()
     xids = bridge.read()
-    assert len(xids) == 5
+    assert len(xids) == 6
     bridge.events.clear()
     for kind, xid in reversed(list(xids.items())):
         assert bridge.events == []
         bridge.part(xid, kind)
     (read,) = bridge.events
     assert isinstance(read, BridgeRead)
-    assert (read.bridge, read.tables.dpid, read.tables.flows, read.meters) == (BRIDGE, DPID, (), ())
+    assert (read.bridge, read.tables.dpid, read.tables.flows, read.meters, read.ports) == (BRIDGE, DPID, (), (), ())
 
 
 def test_an_answer_in_parts_is_one_answer() -> None:

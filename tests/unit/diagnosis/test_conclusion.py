@@ -70,16 +70,25 @@ def test_a_proven_loss_wins_over_delivery_and_is_counted(
     assert result.notes == ("59 packets of 60: Handed to port 2 (tap-cs1-b) of cs1/br-int, the port of vm-cs1-b.",)
 
 
-def test_the_greatest_of_several_losses_is_the_tasks_own(
+def test_every_loss_is_told_with_its_packets_and_the_greatest_is_the_tasks_own(
     packet: Callable[[str, int], list[DiagnosedPacket]], scene: Scene
 ) -> None:
     packets = [*packet("denied", 2), *packet("denied elsewhere", 3), *packet("delivered", 9)]
     result = conclude(1, REQUEST, packets, scene, ("a note",))
     assert result.verdict.culprit is not None
     assert result.verdict.culprit.bridge == CS2
-    assert result.verdict.operator_sentence.startswith("3 of 14 packets: ")
-    assert len(result.notes) == 3
-    assert result.notes[-1] == "a note"
+    assert [(fate.packets, result.share(fate)) for fate in result.losses] == [(3, 3 / 14), (2, 2 / 14)]
+    assert [fate.verdict.culprit and fate.verdict.culprit.bridge for fate in result.losses] == [CS2, CS1]
+    sentence = result.verdict.operator_sentence
+    assert sentence.startswith("3 of 14 packets: denied by a security rule in cs2/br-int")
+    assert " 2 of 14 packets: denied by a security rule in cs1/br-int" in sentence
+    assert result.verdict.remedy == result.losses[0].verdict.remedy, "the same remedy is told once"
+    assert result.verdict.tenant_sentence.startswith("5 of 14 packets we followed: one of your security rules")
+    assert result.verdict.tenant_sentence.count("packets we followed") == 1, "tenants are not told of places"
+    assert result.notes == (
+        "9 packets of 14: Handed to port 2 (tap-cs1-b) of cs1/br-int, the port of vm-cs1-b.",
+        "a note",
+    )
 
 
 def test_delivery_wins_over_exits_and_doubt(packet: Callable[[str, int], list[DiagnosedPacket]], scene: Scene) -> None:

@@ -36,7 +36,7 @@ def test_a_meter_on_the_way_that_dropped_is_blamed_with_numbers(
     verdict = diagnose(opened, predicted, replace(scene, meters=meter(41)))
     assert summary(verdict) == (Disposition.DROPPED, CauseCode.METER_RATE_LIMIT, Confidence.CORROBORATED)
     assert verdict.category is CauseCategory.RATE_LIMIT
-    assert any("meter 7 dropped 41 packets; limit 10 packets/s" in fact.sentence for fact in verdict.evidence)
+    assert "meter 7, limit 10 packets/s, burst 5 packets" in verdict.operator_sentence
     assert verdict.culprit is not None
     assert verdict.culprit.meter_id == 7
 

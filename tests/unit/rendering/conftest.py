@@ -15,6 +15,7 @@ from vtrace_ovs.model.verdict import (
     Confidence,
     Culprit,
     Disposition,
+    Fate,
     PathGroup,
     TaskResult,
     Verdict,
@@ -73,4 +74,5 @@ def any_result() -> st.SearchStrategy[TaskResult]:
     ways = _whole(Trajectory, hops=_few(hops))
     verdicts = _whole(Verdict, culprit=st.none() | _whole(Culprit, flow=flows), near_misses=near_misses)
     groups = _whole(PathGroup, verdict=verdicts, example=ways, prediction=st.none() | ways)
-    return _whole(TaskResult, verdict=verdicts, groups=_few(groups))
+    fates = _whole(Fate, verdict=verdicts)
+    return _whole(TaskResult, verdict=verdicts, groups=_few(groups), losses=_few(fates))

@@ -25,7 +25,7 @@ def test_every_result_has_a_document_in_ascii(any_result: st.SearchStrategy[Task
         text = result_document(result)
         document = json.loads(text)
         assert text.isascii()
-        assert list(document) == ["schema", "task", "verdict", "groups", "notes", "costs"]
+        assert list(document) == ["schema", "task", "verdict", "losses", "groups", "notes", "costs"]
         assert document["verdict"]["disposition"] == result.verdict.disposition.value
         assert [group["packets"] for group in document["groups"]] == [group.packets for group in result.groups]
 

@@ -17,6 +17,7 @@ NEAR = NearMiss(FLOW, 5, (("tcp_dst", "443", "80"),))
 MakeHop = Callable[..., Hop]
 MakeWay = Callable[..., Trajectory]
 MakeVerdict = Callable[..., Verdict]
+BUT_FOR = "would have matched but for tcp_dst: the packet has 80, the flow wants 443"
 
 
 def screen(verdict: Verdict, way: Trajectory, *agreements: Agreement, detail: int = 0) -> str:
@@ -46,7 +47,7 @@ def test_a_drop_shows_every_lookup_the_near_misses_and_what_was_assumed(
         "      │  └─ actions=goto_table:40",
         "      ├─ ✗ table=40, no flow matches",
         "      └─ no match",
-        "  near miss: table=40, cookie=0x5, priority=100,tp_dst=443, but tcp_dst is 80, not 443",
+        f"  near miss: table=40, cookie=0x5, priority=100,tp_dst=443 {BUT_FOR}",
         "  It passes meter 3.",
         "  Assumed: nw_ttl=64.",
     ):

@@ -70,7 +70,7 @@ def test_detail_shows_every_flow_then_near_misses(hop: MakeHop, way: MakeWay, ve
     assert "actions=goto_table:5" in once
     assert "near miss" not in once
     twice = drawn(trajectory, verdict(Disposition.DROPPED), 2)
-    assert "but tcp_dst is 443, not 80" in twice
+    assert "would have matched but for tcp_dst: the packet has 443, the flow wants 80" in twice
     assert "hop 1; records: none" in twice
 
 

@@ -8,11 +8,12 @@ from vtrace_ovs.model.oxm import TCP_DST
 from vtrace_ovs.model.records import CounterKind, CounterSample
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Ending, Hop, NearMiss, Origin, Step, Trajectory
-from vtrace_ovs.model.verdict import Disposition, PathGroup, Verdict
+from vtrace_ovs.model.verdict import Culprit, Disposition, Evidence, Fate, PathGroup, TaskResult, Verdict
 from vtrace_ovs.rendering.report_tables import (
     cost_table,
     counter_table,
     lookup_table,
+    loss_table,
     near_miss_table,
     packet_table,
 )
@@ -35,8 +36,17 @@ def test_lookups_show_the_deciding_flow_and_what_nearly_matched(
     text = lookup_table(PathGroup(verdict(Disposition.DROPPED), seen, 1, walked))
     assert '<td class="plain">no flow matches<br>another flow of the same priority matches too</td>' in text
     assert '<td class="bad">table=40, cookie=0x7, priority=100,tp_dst=443</td><td class="plain">drop</td>' in text
-    assert "tp_dst=443: tcp_dst is 80, not 443" in text
+    assert "tp_dst=443 would have matched but for tcp_dst: the packet has 80, the flow wants 443" in text
     assert near_miss_table((NEAR,)).count("<tr>") == 2
+
+
+def test_every_loss_has_a_row_with_its_share_and_what_is_known_of_it(verdict: MakeVerdict) -> None:
+    fact = Evidence("It was logged.", observed=True)
+    lost = verdict(Disposition.DROPPED, culprit=Culprit("s1"), near_misses=(NEAR,), remedy="Mend it.", evidence=(fact,))
+    text = loss_table(TaskResult(1, lost, (), 20, losses=(Fate(12, lost), Fate(8, verdict(Disposition.LOOPED)))))
+    assert text.count("<tr>") == 3
+    for words in ("12 of 20 packets (60 %)", "✗ DROPPED at s1", "For you.", "Mend it.", "It was logged.", "wants 443"):
+        assert words in text
 
 
 def test_each_packet_has_a_row_with_its_path_and_verdict(hop: MakeHop, way: MakeWay, verdict: MakeVerdict) -> None:

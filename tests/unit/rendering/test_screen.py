@@ -4,14 +4,19 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from vtrace_ovs.model.trajectory import Hop, Trajectory
-from vtrace_ovs.model.verdict import Disposition, Evidence, PathGroup, TaskResult, Verdict
+from vtrace_ovs.model.flow import FlowKey
+from vtrace_ovs.model.match import MaskedField, Match
+from vtrace_ovs.model.oxm import TCP_DST
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.trajectory import Hop, NearMiss, Trajectory
+from vtrace_ovs.model.verdict import Culprit, Disposition, Evidence, Fate, PathGroup, TaskResult, Verdict
 from vtrace_ovs.rendering.lines import plain_text
 from vtrace_ovs.rendering.screen import result_lines, verdict_line
 
 MakeHop = Callable[..., Hop]
 MakeWay = Callable[..., Trajectory]
 MakeVerdict = Callable[..., Verdict]
+NEAR = NearMiss(FlowKey(40, 100, Match.of(MaskedField(TCP_DST, 443, 0xFFFF))), 5, (("tcp_dst", "443", "80"),))
 
 
 def test_the_verdict_comes_first_and_the_notes_last(hop: MakeHop, way: MakeWay, verdict: MakeVerdict) -> None:
@@ -30,6 +35,33 @@ def test_several_ways_are_counted_before_they_are_drawn(hop: MakeHop, way: MakeW
     assert "20 packets traced, 2 different ways; 3 copies lost on the way to the controller" in screen
     assert "   7  ✗ DROPPED: server1/br-int" in screen
     assert "13 of 20 packets: unreadable headers (observed)\n✓ DELIVERED" in screen
+
+
+def test_several_losses_are_each_told_with_share_place_cause_and_evidence(
+    hop: MakeHop, way: MakeWay, verdict: MakeVerdict
+) -> None:
+    limited = verdict(
+        Disposition.DROPPED,
+        culprit=Culprit("server1", BridgeId("server1", "br-int"), 15),
+        evidence=(Evidence("Meter 7 dropped 3 of 9 packets.", observed=True),),
+    )
+    denied = verdict(Disposition.DROPPED, culprit=Culprit("server2"), near_misses=(NEAR, NEAR))
+    groups = (PathGroup(limited, way(hop()), 12), PathGroup(denied, way(hop("server2/br-int")), 8))
+    result = TaskResult(1, limited, groups, 20, losses=(Fate(12, limited), Fate(8, denied)))
+    screen = plain_text(result_lines(result)).splitlines()
+    start = screen.index("Losses")
+    assert screen[start + 1 : start + 7] == [
+        "  12 of 20 packets (60 %): ✗ DROPPED at server1/br-int, table 15 — observed",
+        "    For you.",
+        "    observed  Meter 7 dropped 3 of 9 packets.",
+        "  8 of 20 packets (40 %): ✗ DROPPED at server2 — observed",
+        "    For you.",
+        (
+            "    Near miss: table=40, cookie=0x5, priority=100,tp_dst=443 would have matched but for "
+            "tcp_dst: the packet has 80, the flow wants 443"
+        ),
+    ]
+    assert "Evidence" not in screen
 
 
 def test_a_task_that_saw_nothing_still_has_a_screen(verdict: MakeVerdict) -> None:

@@ -30,7 +30,7 @@ def test_flows_and_ports_make_other_tables() -> None:
 def test_the_version_counts_changes_of_the_tables() -> None:
     one = state()
     for tables in (TABLES, TABLES, replace(TABLES, flows=())):
-        one.adopt(tables, (), START)
+        one.adopt(tables, (), (), START)
     assert one.tables_version == 2
 
 
@@ -67,8 +67,8 @@ def test_only_bridges_with_known_tables_can_take_marks_off() -> None:
     fleet = Fleet()
     fleet.adopt(topology(CS1, CS2, GW), ())
     fleet.states[CS1].up = fleet.states[CS2].up = True
-    fleet.states[CS1].adopt(TABLES, (), START)
-    fleet.states[GW].adopt(TABLES, (), START)
+    fleet.states[CS1].adopt(TABLES, (), (), START)
+    fleet.states[GW].adopt(TABLES, (), (), START)
     assert fleet.armable() == {CS1}
     assert fleet.live() == (CS1, CS2)
     assert set(fleet.tables()) == {CS1, GW}
@@ -81,7 +81,7 @@ def test_a_bridge_is_silent_until_it_answers() -> None:
     assert fleet.ask((CS1,), START) == (ReadBridge(CS1),)
     assert fleet.silent(START + 4.9, 5.0) == ()
     assert fleet.silent(START + 5.0, 5.0) == (CS1,)
-    fleet.states[CS1].adopt(TABLES, (), START + 5.0)
+    fleet.states[CS1].adopt(TABLES, (), (), START + 5.0)
     assert fleet.silent(START + 50.0, 5.0) == ()
 
 

@@ -1,0 +1,59 @@
+"""Blame with numbers, and every loss of a task where packets meet several, with live packets."""
+
+import html
+import json
+from pathlib import Path
+
+import pytest
+from vtrace_program import TCP, UDP, Vtrace, sending
+
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
+from vtrace_ovs.lab.network import Lab
+from vtrace_ovs.lab.traffic import TrafficProtocol
+from vtrace_ovs.model.verdict import CauseCode, Disposition
+from vtrace_ovs.pytest_plugin import Tracer
+
+PACKETS = 12
+
+
+def test_two_faults_at_once_are_both_blamed_with_their_packets_and_numbers(lab: Lab, vtrace: Tracer) -> None:
+    limited, denied = Fault(FaultName.RATE_LIMIT), Fault(FaultName.SECURITY_DENY)
+    with (
+        lab.faults.injected(limited),
+        lab.faults.injected(denied),
+        sending(lab, protocol=TrafficProtocol.TCP, port=443, rate=6),
+    ):
+        result = vtrace.trace(TCP, packet_count=PACKETS, source_vm="blue-web1")
+    found = {fate.verdict.code: fate for fate in result.losses}
+    assert found.keys() == {CauseCode.METER_RATE_LIMIT, CauseCode.SECURITY_RULE_DENY}, result.verdict
+    assert sum(fate.packets for fate in result.losses) == result.packets == PACKETS
+    places = {code: str(fate.verdict.culprit and fate.verdict.culprit.bridge) for code, fate in found.items()}
+    assert places == {CauseCode.METER_RATE_LIMIT: "cs1/br-int", CauseCode.SECURITY_RULE_DENY: "cs3/br-int"}
+    sentence = result.verdict.operator_sentence
+    for fate in result.losses:
+        assert f"{fate.packets} of {PACKETS} packets: " in sentence
+        assert fate.verdict.disposition is Disposition.DROPPED
+    assert "limit 1 packets/s, burst 1 packet." in sentence
+    assert " packets while the task ran." in sentence
+    facts = [fact.sentence for fact in found[CauseCode.SECURITY_RULE_DENY].verdict.evidence]
+    assert any(fact.startswith("Besides the traced packets, ") for fact in facts), facts
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_near_miss_is_in_the_verdict_the_tree_the_document_and_the_report(
+    lab: Lab, program: Vtrace, tmp_path: Path
+) -> None:
+    fault = Fault(FaultName.DEFAULT_DENY, protocol="udp", port=5000)
+    with lab.faults.injected(fault), sending(lab):
+        run = program("run", UDP, "--from", "blue-web1", "-n", "3")
+    assert run.returncode == 1, run.stderr
+    report = tmp_path / "report.html"
+    told = json.loads(program("result", "-o", "json", "--html", str(report)).stdout)
+    assert told["verdict"]["code"] == CauseCode.SECURITY_DEFAULT_DENY.value
+    nearest = told["verdict"]["near_misses"][0]
+    assert nearest["flow"]["table_id"] == told["verdict"]["culprit"]["table_id"]
+    words = "; ".join(
+        f"{one['field']}: the packet has {one['had']}, the flow wants {one['wanted']}" for one in nearest["differences"]
+    )
+    assert f"Near miss: {nearest['flow']['text']} would have matched but for {words}" in run.stdout
+    assert html.escape(words) in report.read_text(encoding="utf-8")
