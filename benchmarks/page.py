@@ -16,7 +16,7 @@ Written by `make bench`, `make equivalence` and `make fuzz`, never by hand: ever
 last. The machines are shared and their cores noisy, so absolute times vary between runs by half and more; where a
 comparator exists it ran in the same run, and the ratio is what counts.
 """
-ORDER = ("live", "scale", "overhead", "walker", "decoder", "trajectories", "ingestion", "equivalence", "fuzz")
+ORDER = ("live", "scale", "overhead", "walker", "decoder", "trajectories", "ingestion", "memory", "equivalence", "fuzz")
 
 
 @dataclass(frozen=True, slots=True)

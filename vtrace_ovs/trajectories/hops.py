@@ -40,17 +40,19 @@ def hops_of(root: Visit, places: Places) -> tuple[Hop, ...]:
     """All hops below a root, parents before children, every leaf with its ``ending``."""
     ways: list[list[Leg]] = []
     _collect(root, [], ways)
-    if len(ways) == 1:
-        last = len(ways[0]) - 1
-        return tuple(
-            _hop(visit, branch, depth - 1 if depth else None, _ending(ways[0]) if depth == last else None)
-            for depth, (visit, branch) in enumerate(ways[0])
-        )
-    ways.sort(key=lambda way: _rank(way, places))
     hops: list[Hop] = []
+    parent: int | None = None
+    if len(ways) == 1:
+        (way,) = ways
+        for visit, branch in way[:-1]:
+            hops.append(_hop(visit, branch, parent, None))
+            parent = len(hops) - 1
+        hops.append(_hop(*way[-1], parent, _ending(way)))
+        return tuple(hops)
+    ways.sort(key=lambda way: _rank(way, places))
     placed: dict[int, int] = {}
     for way in ways:
-        parent: int | None = None
+        parent = None
         for depth, (visit, branch) in enumerate(way):
             # A leg is told by its branch; a visit without branches is a leg of its own.
             key = id(branch) if branch is not None else id(visit)
@@ -64,9 +66,10 @@ def hops_of(root: Visit, places: Places) -> tuple[Hop, ...]:
 
 
 def _collect(visit: Visit, before: list[Leg], ways: list[list[Leg]]) -> None:
-    while len(visit.branches) == 1 and len(visit.branches[0].children) == 1:
-        before = [*before, (visit, visit.branches[0])]
-        visit = visit.branches[0].children[0]
+    before = before.copy()
+    while len(visit.branches) == 1 and len((branch := visit.branches[0]).children) == 1:
+        before.append((visit, branch))
+        visit = branch.children[0]
     if not visit.branches:
         ways.append([*before, (visit, None)])
     for branch in visit.branches:
@@ -139,26 +142,31 @@ def _hop(visit: Visit, branch: Branch | None, parent: int | None, ending: Ending
     record = None if branch is None else branch.record
     headers_in = None if arrival is None else arrival.headers
     headers_out = None if record is None else record.headers
+    # By place, not by name: it is done for every hop, and twenty names cost half a microsecond.
     return Hop(
-        bridge=visit.bridge,
-        dscp_mark=visit.mark,
-        in_port=visit.in_port,
-        out_port=None if branch is None else branch.out_port,
-        parent=parent,
-        arrived_by=visit.tunnel,
-        left_by=None if branch is None else branch.tunnel,
-        headers_in=headers_in,
-        headers_out=headers_out,
-        changes=() if headers_in is None or headers_out is None else changes(headers_in, headers_out),
-        steps=() if record is None else _steps(record),
-        seen=_seen(arrival, record),
-        inferred=arrival is None and record is None,
-        drop=None if branch is None else _shape(branch),
-        entered_at=None if arrival is None else arrival.timestamp,
-        left_at=None if record is None else record.timestamp,
-        ending=ending,
-        unmarked=record is not None and record.msg == _MSG_UNMARKED,
-        aside=record is not None and record.msg == _MSG_ASIDE,
+        visit.bridge,
+        visit.mark,
+        visit.in_port,
+        None if branch is None else branch.out_port,
+        parent,
+        visit.tunnel,
+        None if branch is None else branch.tunnel,
+        headers_in,
+        headers_out,
+        () if headers_in is None or headers_out is None else changes(headers_in, headers_out),
+        () if record is None else _steps(record),
+        _seen(arrival, record),
+        arrival is None and record is None,
+        None if branch is None else _shape(branch),
+        None,
+        (),
+        None if arrival is None else arrival.timestamp,
+        None if record is None else record.timestamp,
+        ending,
+        None,
+        None,
+        record is not None and record.msg == _MSG_UNMARKED,
+        record is not None and record.msg == _MSG_ASIDE,
     )
 
 

@@ -27,14 +27,13 @@ def link(levels: Levels, places: Places) -> list[Visit]:
         if len(arrivals) > 1:
             arrivals = sorted(arrivals, key=lambda visit: (visit.arrival is None, visit.at))
         before = levels.get(mark - 1, [])
-        roots.extend(
-            _with_proven_source(visit, places)
-            for visit in arrivals
-            if not _by_branch(visit, arrivals, before, places)
-            and not _by_lost_departure(visit, before, places)
-            and not _across_gap(visit, levels, places)
-        )
-    roots.sort(key=_at)
+        for visit in arrivals:
+            if _by_branch(visit, arrivals, before, places) or _by_lost_departure(visit, before, places):
+                continue
+            if not _across_gap(visit, levels, places):
+                roots.append(_with_proven_source(visit, places))
+    if len(roots) > 1:
+        roots.sort(key=_at)
     return roots
 
 
@@ -62,9 +61,9 @@ def _vni(visit: Visit, places: Places) -> int | None:
 
 def _leads_to(visit: Visit, branch: Branch, places: Places) -> bool:
     """Whether what left by this branch can be what arrived: same tunnel, or the other end of the patch."""
-    if branch.is_drop:
-        return False
     if branch.out_port is None:
+        if branch.is_drop:
+            return False
         origin = branch.record.bridge if branch.record is not None else None
         return any(source == origin for source, _ in places.sources(visit.bridge, visit.in_port, visit.tunnel))
     if visit.tunnel is not None:
@@ -94,14 +93,13 @@ def _free(branch: Branch, visit: Visit) -> bool:
 
 
 def _by_branch(visit: Visit, arrivals: list[Visit], before: list[Visit], places: Places) -> bool:
-    found = [
-        (origin, branch)
-        for origin in before
-        for branch in origin.branches
-        if _free(branch, visit)
-        and _leads_to(visit, branch, places)
-        and (_proven_by_tunnel(visit, branch) or _may_be_one(origin, visit, places))
-    ]
+    found: list[tuple[Visit, Branch]] = []
+    for origin in before:
+        for branch in origin.branches:
+            if (branch.children and not _free(branch, visit)) or not _leads_to(visit, branch, places):
+                continue
+            if _proven_by_tunnel(visit, branch) or _may_be_one(origin, visit, places):
+                found.append((origin, branch))
     if not found:
         return False
     origin, branch = found[0]

@@ -31,8 +31,11 @@ class Stitcher:
         and by tunnel endpoints and VNI or patch ports, then by time; arrival order across VFDs means nothing.
         """
         packets: dict[tuple[int, str], dict[int, PacketInRecord]] = {}
+        task_id, name, of_packet = None, None, {}
         for record in records:
-            of_packet = packets.setdefault((record.task_id, record.packet_id), {})
+            if record.packet_id != name or record.task_id != task_id:  # records of one packet mostly come together
+                task_id, name = record.task_id, record.packet_id
+                of_packet = packets.setdefault((task_id, name), {})
             known = of_packet.setdefault(record.sequence, record)
             if known is not record and known != record:
                 of_packet[-len(of_packet) - 1] = record  # a sequence number used twice: keep both
@@ -110,14 +113,17 @@ def _whole(hop: Hop, hops: tuple[Hop, ...]) -> bool:
 
 def _gather(visit: Visit, records: list[PacketInRecord]) -> bool:
     """Collect the records below a visit, its own first; returns whether any of it is ambiguous."""
-    ambiguous = visit.ambiguous
-    if visit.arrival is not None:
-        records.append(visit.arrival)
-    for branch in visit.branches:
-        if branch.record is not None:
-            records.append(branch.record)
-        for child in branch.children:
-            ambiguous |= _gather(child, records)
+    ambiguous = False
+    visits = [visit]
+    while visits:
+        visit = visits.pop()
+        ambiguous |= visit.ambiguous
+        if visit.arrival is not None:
+            records.append(visit.arrival)
+        for branch in visit.branches:
+            if branch.record is not None:
+                records.append(branch.record)
+            visits += branch.children
     return ambiguous
 
 
@@ -133,7 +139,7 @@ def _translated(hops: Sequence[Hop]) -> FiveTuple | None:
                 first = headers.five_tuple
                 last = last or first
         at = hop.parent
-    return last if last != first else None
+    return last if last is not first and last != first else None
 
 
 def _first_seen(trajectory: Trajectory) -> float:
