@@ -7,20 +7,23 @@ what is not known here: whose the marks are.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
+from signal import SIGINT
 
 from datapath_actions import Departure, copies
 from equivalence_rules import Pass, passes
 from openflow_peer import OpenFlowPeer
+from vtrace_program import DEADLINE, Vtrace, await_that
 
 from vtrace_ovs.instrumentation.cookies import is_ours
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.ovsdb.unixctl import control_socket
 
-DEADLINE = 60.0
 ADDRESSES = {"ipv4_src": "nw_src", "ipv4_dst": "nw_dst"}
 NUMBERS = {"in_port", "tun_id", "tcp_src", "tcp_dst", "udp_src", "udp_dst"}
 LAYERS = {6: "tcp", 17: "udp"}
+FiveTuple = tuple[str, str, str]
+"""Source, destination and destination port of UDP traffic."""
 IP = 0x0800
 
 
@@ -75,7 +78,7 @@ def _met(flow: Flow, base: Sent) -> Iterator[tuple[str, str]]:
             yield f"dl_{name[4:]}", each.value.to_bytes(6).hex(":")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LiveBridge:
     """A bridge somebody else programs."""
 
@@ -97,6 +100,29 @@ class LiveBridge:
     def traces(self, sent: Sequence[Sent]) -> list[list[Pass]]:
         with control_socket(self.ovs.directory, DEADLINE) as control:
             return [passes(text) for text in control.run(*(("ofproto/trace", self.name, each.text) for each in sent))]
+
+
+def assert_same_while_armed(
+    program: Vtrace, arguments: Sequence[str], sent: Mapping[LiveBridge, Sequence[Sent]], five_tuple: FiveTuple
+) -> None:
+    """Arm a task for traffic that nobody sends; every packet of every bridge does what it did before."""
+    before = {bridge: bridge.traces(of_it) for bridge, of_it in sent.items()}
+    n_copied = 0
+    with program.started("run", *arguments, "-n", "5", "-t", "25") as process:
+        await_that(lambda: process.poll() is not None or program.state() == "armed", program.state)
+        assert process.poll() is None, process.communicate()
+        for bridge, of_it in sent.items():
+            assert bridge.carries_ours()
+            for packet, then, now in zip(of_it, before[bridge], bridge.traces(of_it), strict=True):
+                traced = packet.is_of(*five_tuple)
+                told = difference(then, now, traced=traced)
+                assert told is None, f"{bridge.ovs.directory} {bridge.name}: {packet.text}\n{told}"
+                n_copied += traced and "0x5654" in str(now)
+        process.send_signal(SIGINT)
+        process.communicate(timeout=DEADLINE)
+    assert n_copied > 0
+    assert sum(map(len, sent.values())) > 200
+    assert not any(bridge.carries_ours() for bridge in sent)
 
 
 def difference(before: Sequence[Pass], after: Sequence[Pass], *, traced: bool) -> str | None:

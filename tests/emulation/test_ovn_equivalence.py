@@ -2,12 +2,11 @@
 
 import os
 from pathlib import Path
-from signal import SIGINT
 
 import pytest
-from live_equivalence import LiveBridge, Sent, difference, packets
+from live_equivalence import LiveBridge, Sent, assert_same_while_armed, packets
 from ovn_judge import OvnBridge
-from vtrace_program import DEADLINE, Vtrace, await_that
+from vtrace_program import Vtrace
 
 from vtrace_ovs.lab.ovn import INTEGRATION_BRIDGE, OvnLab
 from vtrace_ovs.lab.ovn_network import VMS
@@ -36,21 +35,5 @@ def test_every_flow_of_ovn_does_the_same_while_a_task_is_armed(
     ovn: OvnLab, bridges: dict[str, OvnBridge], program: Vtrace
 ) -> None:
     live = [LiveBridge(chassis.ovs, INTEGRATION_BRIDGE) for chassis in ovn.chassis.values()]
-    sent = [sent_on(bridge, bridges[name]) for bridge, name in zip(live, ovn.chassis, strict=True)]
-    before = [bridge.traces(of_it) for bridge, of_it in zip(live, sent, strict=True)]
-    n_copied = 0
-    with program.started("run", FILTER, "-n", "5", "-t", "25") as process:
-        await_that(lambda: process.poll() is not None or program.state() == "armed", program.state)
-        assert process.poll() is None, process.communicate()
-        for bridge, of_it, plain in zip(live, sent, before, strict=True):
-            assert bridge.carries_ours()
-            for packet, then, now in zip(of_it, plain, bridge.traces(of_it), strict=True):
-                traced = packet.is_of(SENDER.address, RECEIVER.address, PORT)
-                told = difference(then, now, traced=traced)
-                assert told is None, f"{bridge.ovs.directory}: {packet.text}\n{told}"
-                n_copied += traced and "0x5654" in str(now)
-        process.send_signal(SIGINT)
-        process.communicate(timeout=DEADLINE)
-    assert n_copied > 0
-    assert sum(map(len, sent)) > 200
-    assert not any(bridge.carries_ours() for bridge in live)
+    sent = {bridge: sent_on(bridge, bridges[name]) for bridge, name in zip(live, ovn.chassis, strict=True)}
+    assert_same_while_armed(program, (FILTER,), sent, (SENDER.address, RECEIVER.address, PORT))

@@ -13,7 +13,7 @@ from equivalence_generator import Wanted, World
 from equivalence_packets import Packet, in_six
 from equivalence_rules import Arms, Kind, Trial, judged, passes
 from openflow_peer import DEADLINE, OpenFlowPeer
-from vfd_chain import NOW, SETTINGS, VNI, VTEP_1, VTEP_2, VTEP_3, bridge_id
+from vfd_chain import NOW, SETTINGS, VNI, VTEP_1, VTEP_2, VTEP_3, bridge_id, topology
 
 from vtrace_ovs.codecs import openflow
 from vtrace_ovs.errors import RefusedError
@@ -28,7 +28,7 @@ from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import BridgeTables, FlowMod, FlowModCommand
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.packet import IpFamily
-from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
+from vtrace_ovs.model.topology import BridgeId, Port, PortKind
 from vtrace_ovs.ovsdb.unixctl import ControlSocket, control_socket
 
 ANSWER_DEADLINE = 60.0
@@ -79,19 +79,6 @@ def armed_task(slot: int, wanted: Wanted) -> ArmedTask:
     return ArmedTask(slot + 5, task_filter, ports, 2, NOW + 30, vnis, fragments=wanted.fragments)
 
 
-def topology() -> Topology:
-    bridges = tuple(
-        Bridge(bridge_id(name), at, BridgeRole.VSWITCH, ports, ManagementSocket(""))
-        for at, (name, ports) in enumerate(PORTS.items(), 1)
-    )
-    remote = (Port(1, "vx", PortKind.TUNNEL),)
-    others = tuple(
-        Bridge(BridgeId(node, "br"), 9, BridgeRole.VSWITCH, remote, ManagementSocket("")) for node in ("s2", "s3")
-    )
-    nodes = (Node("s1", "", (VTEP_1,)), Node("s2", "", (VTEP_2,)), Node("s3", "", (VTEP_3,)))
-    return Topology(nodes, (*bridges, *others))
-
-
 @dataclass
 class Bench:
     """A real Open vSwitch with two VFDs, to compare one world after another on."""
@@ -132,7 +119,7 @@ class Bench:
         marks = MarkPlan.of(in_use=in_use)
         for dscp in world.series:
             marks = marks.with_series(dscp) or marks
-        around = topology()
+        around = topology(PORTS)
         armed = frozenset({*map(bridge_id, PORTS), BridgeId("s2", "br")})
         tasks = tuple(armed_task(*each) for each in enumerate(world.tasks))
         if world.aliased:

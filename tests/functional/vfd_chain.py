@@ -4,7 +4,7 @@ vm1 ── sw1 ══ rt ══ sw2 ── vm2          ══ patch ports; sw1 
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
@@ -93,10 +93,11 @@ def bridge_id(name: str) -> BridgeId:
     return BridgeId("s1", name)
 
 
-def topology() -> Topology:
+def topology(local: Mapping[str, tuple[Port, ...]] = PORTS) -> Topology:
+    """VFDs with these ports on server s1, and a tunnel to each of two other servers."""
     bridges = tuple(
         Bridge(bridge_id(name), index, BridgeRole.VSWITCH, ports, ManagementSocket(""))
-        for index, (name, ports) in enumerate(PORTS.items(), 1)
+        for index, (name, ports) in enumerate(local.items(), 1)
     )
     remote = (Port(1, "vx", PortKind.TUNNEL),)
     others = tuple(

@@ -10,24 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vtrace_ovs.instrumentation.isolation import PLAIN, Layer, isolates, layers
+from vtrace_ovs.instrumentation.reach import NAT_FIELDS
 from vtrace_ovs.instrumentation.state import StateField
 from vtrace_ovs.model.flow import Flow
-from vtrace_ovs.model.oxm import (
-    IPV4_DST,
-    IPV4_SRC,
-    IPV6_DST,
-    IPV6_SRC,
-    TCP_DST,
-    TCP_SRC,
-    UDP_DST,
-    UDP_SRC,
-)
 from vtrace_ovs.model.topology import Port, PortKind
 
 ENTRY_TABLE = 0
 TOP = 65535
 BELOW_TOP = 65534
-IN_TRIES = frozenset({IPV4_SRC, IPV4_DST, IPV6_SRC, IPV6_DST, TCP_SRC, TCP_DST, UDP_SRC, UDP_DST})
+IN_TRIES = NAT_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
