@@ -37,6 +37,7 @@ def test_two_faults_at_once_are_both_blamed_with_their_packets_and_numbers(lab: 
     assert " packets while the task ran." in sentence
     facts = [fact.sentence for fact in found[CauseCode.SECURITY_RULE_DENY].verdict.evidence]
     assert any(fact.startswith("Besides the traced packets, ") for fact in facts), facts
+    assert any(fact.startswith("cs3/br-int has no controller in its OVSDB") for fact in facts), facts
 
 
 @pytest.mark.usefixtures("unchanged")

@@ -90,6 +90,7 @@ def test_with_the_southbound_database_the_acl_is_named(ovn: OvnLab, vtrace: Trac
     assert (verdict.disposition, verdict.code) == (Disposition.DROPPED, CauseCode.SECURITY_RULE_DENY)
     assert verdict.culprit is not None
     assert verdict.culprit.table_name == "ls_out_acl"
+    assert any("is programmed by ovn-controller, from the southbound" in fact.sentence for fact in verdict.evidence)
     assert verdict.culprit.owner == (
         f'ACL {uuid[:8]}: {action} {direction}, priority {priority}, match "{match}"; '
         f"logical flow {verdict.culprit.cookie:08x} of logical switch data, stage ls_out_acl"

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 from vtrace_ovs.errors import OvsdbError
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.actions import OFPP_LOCAL
-from vtrace_ovs.model.topology import BridgeId, BridgeRole, ManagementSocket, PortKind, ServiceController
+from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, PortKind, ServiceController
 from vtrace_ovs.ovsdb.client import TlsFiles
 from vtrace_ovs.ovsdb.inventory import read_inventory
 
@@ -274,6 +274,39 @@ def test_a_server_that_says_nothing_times_out_as_asked() -> None:
         with pytest.raises(OvsdbError, match="no answer in time"):
             read_inventory([f"tcp:127.0.0.1:{silent.getsockname()[1]}"], 0.1)
         assert time.monotonic() - started < TIMEOUT
+
+
+HELLO_13 = bytes((4, 0, 0, 8, 0, 0, 0, 1))
+
+
+def test_a_bridge_says_who_runs_it_and_whether_they_are_connected(ovs: OvsInstance) -> None:
+    def bridge() -> Bridge:
+        (found,) = read_inventory([ovs.ovsdb], TIMEOUT).topology.bridges
+        return found
+
+    def until(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + TIMEOUT
+        while not condition():
+            assert time.monotonic() < deadline, bridge()
+
+    with socket.create_server(("127.0.0.1", 0)) as controller:
+        target = f"tcp:127.0.0.1:{controller.getsockname()[1]}"
+        ovs.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy", "protocols=OpenFlow13")
+        assert bridge().controllers == ()
+        before = time.time()
+        ovs.vsctl("set-controller", "br0", target)
+        connection, _ = controller.accept()
+        with connection:
+            connection.sendall(HELLO_13)
+            until(lambda: [(one.target, one.connected) for one in bridge().controllers] == [(target, True)])
+            (there,) = bridge().controllers
+            assert there.role == "other"
+            assert there.since is not None
+            assert before - 2 <= there.since <= time.time(), "whole seconds"
+    until(lambda: not bridge().controllers[0].connected)
+    (gone,) = bridge().controllers
+    assert gone.since is not None
+    assert gone.since >= there.since
 
 
 def test_a_server_that_hangs_up_is_an_error() -> None:

@@ -21,7 +21,7 @@ SELECTED_COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "Port": ("_uuid", "name", "interfaces"),
     "Interface": ("_uuid", "name", "type", "options", "external_ids", "ofport", "error"),
-    "Controller": ("_uuid", "target", "external_ids"),
+    "Controller": ("_uuid", "target", "external_ids", "is_connected", "role", "status"),
 }
 
 
@@ -40,11 +40,17 @@ class InterfaceRow:
 
 @dataclass(frozen=True, slots=True)
 class ControllerRow:
-    """A Controller row: who is dialled, and whose row it is (``owner`` in ``external_ids``, if anybody said)."""
+    """A Controller row: who is dialled, and whose row it is (``owner`` in ``external_ids``, if anybody said).
+
+    The rest is what ovs-vswitchd says of the connection.
+    """
 
     uuid: str
     target: str
     external_ids: Mapping[str, str]
+    connected: bool = False
+    role: str | None = None
+    status: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class BridgeRow:
 
 @dataclass(frozen=True, slots=True)
 class ServerRows:
-    """One OVSDB's whole content as far as we need it, read in one transaction through ``ovsdb``."""
+    """One OVSDB's whole content as far as we need it, read in one transaction through ``ovsdb`` at ``read_at``."""
 
     ovsdb: str
     uuid: str
@@ -72,6 +78,7 @@ class ServerRows:
     external_ids: Mapping[str, str]
     bridges: tuple[BridgeRow, ...]
     other_config: Mapping[str, str] = field(default_factory=dict)
+    read_at: float | None = None
 
 
 def select_operations() -> list[dict[str, Json]]:
@@ -206,4 +213,7 @@ def _controller(row: Row) -> ControllerRow:
         uuid=_string(row["_uuid"]),
         target=_string(row["target"]),
         external_ids=string_map(row["external_ids"]),
+        connected=row["is_connected"] is True,
+        role=_optional(row["role"]),
+        status=string_map(row["status"]),
     )

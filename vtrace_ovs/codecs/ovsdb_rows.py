@@ -17,12 +17,13 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from vtrace_ovs.codecs.frames import MOST_TAGS
-from vtrace_ovs.codecs.ovsdb_json import BridgeRow, InterfaceRow, ServerRows
+from vtrace_ovs.codecs.ovsdb_json import BridgeRow, ControllerRow, InterfaceRow, ServerRows
 from vtrace_ovs.model.actions import OFPP_LOCAL
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.topology import (
     Attachment,
     Bridge,
+    BridgeController,
     BridgeId,
     BridgeRole,
     ManagementSocket,
@@ -109,7 +110,21 @@ def _bridge(node: str, rows: ServerRows, row: BridgeRow, oddities: list[str]) ->
         fail_mode=row.fail_mode,
         profile=row.external_ids.get("vtrace-profile", OVN_PROFILE if _is_of_ovn(rows, row) else None),
         tenant=row.external_ids.get("vtrace-tenant"),
+        controllers=tuple(_controller(rows, one) for one in row.controllers if _is_production(one)),
+        southbound=rows.external_ids["ovn-remote"] if _is_of_ovn(rows, row) else None,
+        external_ids=tuple(sorted(row.external_ids.items())),
     )
+
+
+def _is_production(row: ControllerRow) -> bool:
+    return row.external_ids.get("owner") != OUR_OWNER
+
+
+def _controller(rows: ServerRows, row: ControllerRow) -> BridgeController:
+    """With the moment the connection came, or went (column ``status``; empty where it never was one)."""
+    seconds = _integer(row.status.get("sec_since_connect" if row.connected else "sec_since_disconnect"))
+    since = None if seconds is None or rows.read_at is None else rows.read_at - seconds
+    return BridgeController(row.target, row.connected, row.role, since)
 
 
 def _is_of_ovn(rows: ServerRows, row: BridgeRow) -> bool:
@@ -166,7 +181,7 @@ def _role(bridge_id: BridgeId, row: BridgeRow, oddities: list[str]) -> BridgeRol
 
 
 def _somebody_programs(row: BridgeRow) -> bool:
-    production = any(controller.external_ids.get("owner") != OUR_OWNER for controller in row.controllers)
+    production = any(map(_is_production, row.controllers))
     overlay = any(
         interface.type in TUNNEL_TYPES or interface.type == "patch" or "iface-id" in interface.external_ids
         for interface in row.interfaces

@@ -8,6 +8,7 @@ from vtrace_ovs.diagnosis.blame import NOT_COUNTED, Counters, with_numbers
 from vtrace_ovs.diagnosis.case import Finding, deduced, seen, verdict_of
 from vtrace_ovs.diagnosis.grouping import path_of
 from vtrace_ovs.diagnosis.naming import counted
+from vtrace_ovs.diagnosis.ownership import with_owners
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.entrances import may_enter
@@ -55,10 +56,7 @@ def conclude(
     Proven losses win over delivery, however few packets they hit, and all are named with their packets; else delivery;
     else why it cannot be told. Other fates are noted.
     """
-    groups = tuple(
-        replace(group, verdict=with_numbers(group.verdict, group.example, scene, counters))
-        for group in _grouped(packets)
-    )
+    groups = tuple(replace(group, verdict=_whole(group, scene, counters)) for group in _grouped(packets))
     if not groups:
         return TaskResult(task_id, unseen(request, scene), (), 0, scene.total_copies_lost, notes)
     fates = sorted(_fates(groups), key=_weight, reverse=True)
@@ -78,6 +76,11 @@ def conclude(
         (*others, *notes),
         losses=losses,
     )
+
+
+def _whole(group: PathGroup, scene: Scene, counters: Counters) -> Verdict:
+    """The verdict of a group with what is known of the place it blames: what was counted there, and whose it is."""
+    return with_owners(with_numbers(group.verdict, group.example, scene, counters), group.example, scene)
 
 
 def _grouped(packets: Sequence[DiagnosedPacket]) -> tuple[PathGroup, ...]:

@@ -1,6 +1,6 @@
 """Where things are: servers, their bridges (VFDs), ports, VTEPs and the VMs behind edge ports."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from vtrace_ovs.model.packet import IPAddress, IpFamily, family_of
@@ -87,8 +87,24 @@ Attachment = ManagementSocket | ServiceController
 
 
 @dataclass(frozen=True, slots=True)
+class BridgeController:
+    """A production controller of a bridge (its OVSDB's Controller row), as it was when it was last seen otherwise.
+
+    ``since`` is when the connection came, or went (Unix seconds); None if there never was one. ``role`` is OpenFlow's.
+    """
+
+    target: str
+    connected: bool
+    role: str | None = field(default=None, compare=False)
+    since: float | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Bridge:
-    """A bridge of the inventory. ``dpid`` is None while vswitchd has not reported one (it may be dead)."""
+    """A bridge of the inventory. ``dpid`` is None while vswitchd has not reported one (it may be dead).
+
+    ``southbound`` is the database ovn-controller programs it from, where it does; ``external_ids`` are its row's.
+    """
 
     id: BridgeId
     dpid: int | None
@@ -100,6 +116,9 @@ class Bridge:
     fail_mode: str | None = None
     profile: str | None = None
     tenant: str | None = None
+    controllers: tuple[BridgeController, ...] = ()
+    southbound: str | None = None
+    external_ids: tuple[tuple[str, str], ...] = ()
 
     def port(self, ofport: int) -> Port | None:
         """The port with this number."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from time import time
 
 from vtrace_ovs.codecs.ovsdb_json import ServerRows, decode_rows, select_operations
 from vtrace_ovs.codecs.ovsdb_rows import topology_of
@@ -42,7 +43,8 @@ def read_inventory(connections: Sequence[str], timeout: float, tls: TlsFiles | N
 def _rows_or_error(connection: str, timeout: float, tls: TlsFiles | None) -> ServerRows | OvsdbError:
     try:
         with OvsdbClient(connection, timeout, tls) as client:
-            return decode_rows(connection, client.transact(select_operations()))
+            rows = decode_rows(connection, client.transact(select_operations()))
+            return replace(rows, read_at=time())
     except OvsdbError as error:
         return error
     except CodecError as error:

@@ -42,7 +42,16 @@ def answer() -> dict[str, list[Json]]:
             {"_uuid": uuid("i1"), "name": "eth1", "ofport": 1, **member},
             {"_uuid": uuid("i2"), "name": "eth2", "ofport": EMPTY_SET, **member},
         ],
-        "Controller": [{"_uuid": uuid("c"), "target": "tcp:192.0.2.1:6653", "external_ids": ["map", [["owner", "x"]]]}],
+        "Controller": [
+            {
+                "_uuid": uuid("c"),
+                "target": "tcp:192.0.2.1:6653",
+                "external_ids": ["map", [["owner", "x"]]],
+                "is_connected": True,
+                "role": "master",
+                "status": ["map", [["sec_since_connect", "12"]]],
+            }
+        ],
     }
 
 
@@ -63,7 +72,9 @@ def test_references_are_followed_and_interfaces_sorted_by_name() -> None:
     assert [(interface.name, interface.ofport) for interface in bridge.interfaces] == [("eth1", 1), ("eth2", None)]
     assert bridge.protocols == ("OpenFlow13", "OpenFlow15")
     assert bridge.fail_mode is None
-    assert [(row.target, row.external_ids) for row in bridge.controllers] == [("tcp:192.0.2.1:6653", {"owner": "x"})]
+    (controller,) = bridge.controllers
+    assert (controller.target, controller.external_ids) == ("tcp:192.0.2.1:6653", {"owner": "x"})
+    assert (controller.connected, controller.role, controller.status) == (True, "master", {"sec_since_connect": "12"})
 
 
 def test_an_open_vswitch_without_bridges_is_empty() -> None:

@@ -110,6 +110,31 @@ def test_a_bridge_that_only_joins_system_ports_is_underlay(row: BridgeRow) -> No
     assert role(row) is BridgeRole.UNDERLAY
 
 
+def test_production_controllers_are_told_with_the_moment_they_came_or_went() -> None:
+    rows = (
+        ControllerRow("a", "tcp:192.0.2.9:6653", {}, True, "master", {"sec_since_connect": "40"}),
+        ControllerRow("b", "tcp:192.0.2.8:6653", {}, False, None, {"sec_since_disconnect": "7"}),
+        ControllerRow("c", "tcp:192.0.2.7:6653", {}, False, None, {"state": "BACKOFF"}),
+        ControllerRow("d", "tcp:192.0.2.6:6653", {"owner": "vtrace"}, True),
+    )
+    read = replace(server(replace(bridge_row("s1"), controllers=rows)), read_at=1000.0)
+    controllers = topology_of([read]).topology.bridges[0].controllers
+    assert [(one.target[-6:-5], one.connected, one.role, one.since) for one in controllers] == [
+        ("9", True, "master", 960.0),
+        ("8", False, None, 993.0),
+        ("7", False, None, None),
+    ]
+    later = replace(read, read_at=1003.0)
+    assert topology_of([later]).topology == topology_of([read]).topology, "no news, whatever the clock says"
+
+
+def test_a_bridge_ovn_programs_names_the_southbound_database() -> None:
+    ids = {"hostname": "n", "ovn-remote": "tcp:192.0.2.1:6642"}
+    rows = replace(server(bridge_row("br-int"), bridge_row("br-phy")), external_ids=ids)
+    bridges = topology_of([rows]).topology.bridges
+    assert [bridge.southbound for bridge in bridges] == ["tcp:192.0.2.1:6642", None]
+
+
 @pytest.mark.parametrize("declared", list(BridgeRole))
 def test_a_declared_role_wins_over_the_guess(declared: BridgeRole) -> None:
     row = bridge_row("br-tun", interface("vx0", "vxlan"))
