@@ -33,7 +33,7 @@ from vtrace_ovs.ovsdb.inventory import read_inventory
 from vtrace_ovs.ovsdb.liveness import probe
 from vtrace_ovs.ovsdb.observation import observe
 from vtrace_ovs.ovsdb.revalidation import wait_round
-from vtrace_ovs.session.dry_run import plan_all
+from vtrace_ovs.session.dry_run import plan_all, to_read
 from vtrace_ovs.session.scope import resolve
 
 if TYPE_CHECKING:
@@ -106,10 +106,10 @@ def clean_bridges(settings: Settings, connections: tuple[str, ...]) -> tuple[Cle
 
 def plans(
     request: TraceRequest, settings: Settings, connections: tuple[str, ...], *, both: bool = False
-) -> tuple[tuple[BridgePlan, ...], tuple[str, ...]]:
-    """What arming would install on every bridge that answers, and remarks; ``both``: for replies too.
+) -> tuple[tuple[BridgePlan, ...], int, tuple[str, ...]]:
+    """What arming would install where the packets may come, of how many VFDs, and remarks; ``both``: for replies too.
 
-    The remarks tell why the other bridges do not answer, and to which ports a request is narrowed.
+    The remarks tell why bridges cannot be read, and to which ports a request is narrowed.
     """
     topology = _vfds(settings, connections)
     requests = [resolve(topology, request)]
@@ -118,18 +118,28 @@ def plans(
         requests.append(resolve(topology, reply_request(requests[0], 1)))
     controlled = _controller_settings(settings)
     tables: dict[BridgeId, BridgeTables] = {}
-    remarks = [note for asked in requests if (note := scope_note(topology, asked)) is not None]
-    for bridge in topology.vfds():
-        if isinstance(bridge.attachment, ManagementSocket):
-            try:
-                path = bridge.attachment.path
-                with closing(dial(bridge, path, controlled.controller_id, BRIDGE_TIMEOUT)) as dialogue:
-                    tables[bridge.id] = dialogue.read().tables
-            except (OSError, OpenFlowError) as error:
-                remarks.append(f"{bridge.id} cannot be read: {error}")
-        else:
-            remarks.append(f"{bridge.id} is remote: a dry run attaches to nothing, so its tables are not known")
-    return plan_all(topology, tables, requests, controlled.instrumentation, time.time()), tuple(remarks)
+    narrowed = tuple(note for asked in requests if (note := scope_note(topology, asked)) is not None)
+    problems: dict[BridgeId, str] = {}
+    while unread := to_read(topology, tables, requests, time.time()).difference(problems):
+        for bridge in topology.vfds():
+            if bridge.id in unread:
+                try:
+                    tables[bridge.id] = _read(bridge, controlled.controller_id)
+                except OpenFlowError as problem:
+                    problems[bridge.id] = str(problem)
+    planned = plan_all(topology, tables, requests, controlled.instrumentation, time.time())
+    return planned, len(topology.vfds()), (*narrowed, *problems.values())
+
+
+def _read(bridge: Bridge, controller_id: int) -> "BridgeTables":
+    """The tables of a local bridge. Raises OpenFlowError for one that cannot be read."""
+    if not isinstance(bridge.attachment, ManagementSocket):
+        raise OpenFlowError(f"{bridge.id} is remote: a dry run attaches to nothing, so its tables are not known")
+    try:
+        with closing(dial(bridge, bridge.attachment.path, controller_id, BRIDGE_TIMEOUT)) as dialogue:
+            return dialogue.read().tables
+    except (OSError, OpenFlowError) as error:
+        raise OpenFlowError(f"{bridge.id} cannot be read: {error}") from error
 
 
 def _runner(framework: str | None) -> ModuleType:

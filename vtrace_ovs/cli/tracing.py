@@ -128,8 +128,8 @@ def clean(ovsdb: OvsdbOption = None, listen: ListenOption = None) -> None:
 def _dry_run(request: TraceRequest, settings: Settings, connections: tuple[str, ...], *, both: bool) -> ExitCode:
     from vtrace_ovs.cli.running import plans  # noqa: PLC0415 - python-ovs is slow to import
 
-    planned, remarks = plans(request, settings, connections, both=both)
-    emit(plan_lines([BridgePlan(p.bridge, p.meters, (*p.sinks, *p.sources)) for p in planned]))
+    planned, vfds, remarks = plans(request, settings, connections, both=both)
+    emit(plan_lines([BridgePlan(p.bridge, p.meters, (*p.sinks, *p.sources)) for p in planned], vfds))
     for remark in remarks:
         talk(f"vtrace: {remark}")
     return ExitCode.DELIVERED

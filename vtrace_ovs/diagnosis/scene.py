@@ -46,6 +46,7 @@ class Scene:
     ``unanswered``: addresses that the traced senders asked for again and again (ARP, ND), and how often.
     ``uncolored``: packets that carried a mark and that nobody was seen to give it to: forged, or copies were lost.
     ``unsettled``: when (from, until; Unix seconds) a VFD's production tables were not those our flows were made from.
+    ``watched_since``: the VFDs armed for the task and since when (Unix seconds); None when all were, all the time.
     ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
     ``crowded``: the packet_ids of which more equal packets came than are told apart, so that copies were left out.
     """
@@ -64,6 +65,7 @@ class Scene:
     hop_limit: int | None = None
     unsettled: Mapping[BridgeId, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     crowded: frozenset[str] = frozenset()
+    watched_since: Mapping[BridgeId, float] | None = None
     places: Places = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +90,17 @@ class Scene:
     def traced_at(self, bridge: BridgeId, *locs: Loc) -> tuple[TracedCount, ...]:
         """The counts of our flows at these places in a VFD."""
         return tuple(count for count in self.traced if count.bridge == bridge and count.loc in locs)
+
+    def unwatched(self, bridge: BridgeId, at: float | None) -> str | None:
+        """Why a VFD could not have logged a packet first seen then, as a clause; None where it could."""
+        if bridge in self.unobserved or bridge in self.unreachable:
+            return self.unobserved.get(bridge) or self.unreachable.get(bridge)
+        if self.watched_since is None:
+            return None
+        since = self.watched_since.get(bridge)
+        if since is None:
+            return "it was not armed, as no flow entry was known to lead there"
+        return "it was armed only while the trace ran" if since > (at or 0.0) else None
 
     def changed_at(self, bridge: BridgeId, at: float | None) -> bool:
         """Whether this VFD's tables were other ones than ours were made from then; at any time, if it is not known."""

@@ -113,12 +113,12 @@ def _unfollowable(case: Case, onward: Onward) -> Finding | None:
     hop, scene = case.hop, case.scene
     code, detail = CauseCode.OUTSIDE_INVENTORY, ""
     candidates = _candidates(case, onward)
-    blind = [bridge for bridge in candidates if bridge in scene.unreachable or bridge in scene.unobserved]
+    seen_at = case.observed.first_seen
+    blind = [(bridge, reason) for bridge in candidates if (reason := scene.unwatched(bridge, seen_at)) is not None]
     if scene.hop_limit is not None and hop.dscp_mark >= scene.hop_limit:
         code, detail = CauseCode.HOP_LIMIT_REACHED, f" (the limit is {scene.hop_limit} hops)"
     elif blind:
-        reason = scene.unobserved.get(blind[0]) or scene.unreachable.get(blind[0])
-        detail = f": {blind[0]}: {reason}"
+        detail = f": {blind[0][0]}: {blind[0][1]}"
     elif hop.unmarked:
         detail = ": it left without a mark"
     elif candidates:

@@ -88,7 +88,7 @@ class Target:
 def targets(flow: Flow, groups: Mapping[int, GroupEntry]) -> tuple[Target, ...]:
     """Every table a flow leads to: resubmit, goto, ``ct(table=…)``, and what its groups lead to."""
     own = own_targets(flow.instructions, flow.table_id)
-    found = [groups[number] for number in _groups_of(flow.instructions) if number in groups]
+    found = [groups[number] for number in groups_of(flow.instructions) if number in groups]
     return (*own, *(target for group in found for target in group_targets(group))) if found else own
 
 
@@ -110,7 +110,8 @@ def own_targets(instructions: tuple[Instruction, ...], table_id: int) -> tuple[T
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _groups_of(instructions: tuple[Instruction, ...]) -> tuple[int, ...]:
+def groups_of(instructions: tuple[Instruction, ...]) -> tuple[int, ...]:
+    """The groups a flow hands packets to."""
     return tuple(action.group_id for action in every_action(instructions) if isinstance(action, Group))
 
 

@@ -31,13 +31,14 @@ class BridgePlan:
     flow_mods: tuple[FlowMod, ...]
 
 
-def plan_lines(plans: Sequence[BridgePlan]) -> Iterator[Line]:
-    """Every change a task would make, bridge by bridge, and their number first."""
+def plan_lines(plans: Sequence[BridgePlan], vfds: int) -> Iterator[Line]:
+    """Every change a task would make, bridge by bridge, and first their number, and on how many of all VFDs."""
     flows = sum(len(plan.flow_mods) for plan in plans)
     meters = sum(len(plan.meter_mods) for plan in plans)
     yield line(
         Span(
-            f"Would send {flows} FlowMods and {meters} MeterMods to {len(plans)} bridges; nothing was sent.",
+            f"Would send {flows:,} FlowMods and {meters} MeterMods to {len(plans):,} of {vfds:,} VFDs, "
+            "those the traffic may come to; nothing was sent.",
             Style.STRONG,
         )
     )

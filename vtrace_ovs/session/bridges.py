@@ -21,7 +21,7 @@ READING_TAKES = 1.0
 
 @dataclass(slots=True)
 class BridgeState:
-    """One VFD. ``up`` None: not known yet; ``carried`` is what we have installed.
+    """One VFD. ``up`` None: not known yet; ``carried`` is what we have installed, ``carried_since`` when anything was.
 
     ``planned_with`` is what ``carried`` was made from; ``tables_version`` counts changes of production's tables.
     ``tables`` are without flows of this tool; ``read_at`` and ``asked_at`` are when they last came and were
@@ -40,6 +40,7 @@ class BridgeState:
     reason: str = ""
     tables: BridgeTables | None = None
     carried: BridgePlan | None = None
+    carried_since: float = 0.0
     meters: dict[int, MeterCounters] = field(default_factory=dict)
     counts: BridgeCounts = field(default_factory=BridgeCounts)
     tables_version: int = 0
@@ -65,6 +66,7 @@ class BridgeState:
 
     def carry(self, plan: BridgePlan | None, basis: "PlanBasis | None", at: float) -> None:
         """This plan is there now, made from that."""
+        self.carried_since = at if self.carried is None else self.carried_since
         self.carried, self.planned_with, self.left = plan, basis, ()
         if plan is None:
             self.copies, self.scarce_since, self.spells = 0, None, ()
@@ -147,6 +149,10 @@ class Fleet:
         """The bridges that answer."""
         return tuple(bridge_id for bridge_id, state in self.states.items() if state.up)
 
+    def carrying(self) -> tuple[BridgeId, ...]:
+        """The bridges that answer and have flows of ours."""
+        return tuple(b for b, state in self.states.items() if state.up and state.carried is not None)
+
     def armable(self) -> frozenset[BridgeId]:
         """The bridges that answer and whose tables are known: only they can take marks off."""
         return frozenset(b for b, state in self.states.items() if state.up and state.tables is not None)
@@ -163,7 +169,7 @@ class Fleet:
         return tuple(asked)
 
     def peek(self, at: float, interval: float) -> tuple[ReadBridge, ...]:
-        """Look at bridges nobody has looked at for so long, those first that have waited longest.
+        """Look at bridges of ours nobody has looked at for so long, those first that have waited longest.
 
         Never at more flows at a time than are no burden: of many bridges, each has its turn now and then.
         """
@@ -173,7 +179,7 @@ class Fleet:
         room, looks = PEEKED_FLOWS, []
         for state in sorted(self.states.values(), key=_looked_at):
             flows = 0 if state.tables is None else len(state.tables.flows)
-            if state.up and state.tables is not None and flows <= room and at - _looked_at(state) >= interval:
+            if state.up and state.carried is not None and flows <= room and at - _looked_at(state) >= interval:
                 room -= flows
                 state.peeked_at = at
                 looks.append(ReadBridge(state.bridge.id))

@@ -72,14 +72,20 @@ class Collection:
         self._indexed: Indexed = (fleet.topology, {}, Network.build(fleet.topology, {}))
 
     def armed(self, run: TaskRun) -> tuple[Command, ...]:
-        """Fix what the task is judged by: the tables and meters of this moment."""
-        run.judged_by = self._fleet.tables()
+        """Fix what the task is judged by: its VFDs as they are now. Called again, it adds those armed since."""
+        run.fleet_version = self._fleet.version
+        states = [state for b in sorted(run.scope) if (state := self._fleet.states.get(b)) and b not in run.armed_on]
+        armed = {state.bridge.id: state.carried_since if run.armed_on else 0.0 for state in states if state.carried}
+        known = {state.bridge.id: state for state in states if state.tables and state.bridge.id not in run.judged_by}
+        if not armed and not known:
+            return ()
+        tables = {bridge: state.tables for bridge, state in known.items() if state.tables is not None}
+        run.armed_on, run.scene = {**run.armed_on, **armed}, None
+        run.judged_by = {**run.judged_by, **tables}
         run.network = self._network(run.judged_by)
-        run.meters_before = {
-            bridge: dict(state.meters) for bridge, state in self._fleet.states.items() if state.tables is not None
-        }
-        run.counts_before = self._fleet.counts()
-        return tuple(SaveSnapshot(run.task.id, bridge, tables) for bridge, tables in run.judged_by.items())
+        run.meters_before = {**run.meters_before, **{bridge: dict(state.meters) for bridge, state in known.items()}}
+        run.counts_before = {**run.counts_before, **{bridge: state.counts for bridge, state in known.items()}}
+        return tuple(SaveSnapshot(run.task.id, bridge, read) for bridge, read in tables.items())
 
     def bridge_read(self, event: BridgeRead, runs: Iterable[TaskRun]) -> tuple[Command, ...]:
         """Take over a reading: production tables, meters, and the counters of our own flows."""
@@ -119,22 +125,19 @@ class Collection:
             return
         state.wiped, state.wiped_at = found, at
         for run in runs:
-            run.invalidate(f"{state.bridge.id}: {found}")
+            if state.bridge.id in run.scope:
+                run.invalidate(f"{state.bridge.id}: {found}")
         if self._deployment.idle:
             state.forsake()
 
     def _follow(self, run: TaskRun, state: BridgeState) -> tuple[Command, ...]:
         """Judge by the new tables, and clone from them, when production changed them under a running task."""
         before, now = run.judged_by.get(state.bridge.id), state.tables
-        if now is None or (before is not None and same_tables(before, now)):
+        if now is None or before is None or same_tables(before, now):
             return ()
         run.judged_by = {**run.judged_by, state.bridge.id: now}
         run.network = self._network(run.judged_by)
-        if before is None:
-            run.meters_before = {**run.meters_before, state.bridge.id: dict(state.meters)}
-            run.counts_before = {**run.counts_before, state.bridge.id: state.counts}
-        else:
-            run.note(f"the flow tables of {state.bridge.id} changed while the trace ran")
+        run.note(f"the flow tables of {state.bridge.id} changed while the trace ran")
         self._deployment.stale |= run.coloring
         return (SaveSnapshot(run.task.id, state.bridge.id, now),)
 
@@ -210,6 +213,8 @@ class Collection:
     def progress(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         """Decide what can be decided now, ask for the readings the rest needs, and publish news."""
         commands: list[Command] = []
+        if run.fleet_version != self._fleet.version and self._deployment.idle:
+            commands.extend(self.armed(run))
         for name, group in tuple(run.open.items()):
             commands.extend(self._decide(run, group, at))
             if not group.undecided:
@@ -251,7 +256,8 @@ class Collection:
     def _decide_late(self, run: TaskRun, group: PacketGroup, at: float) -> tuple[Command, ...]:
         """No final record came in time: look at the bridges concerned once more, then say what happened."""
         since = group.last_at + self._settings.short_buffer
-        bridges = {bridge for observed in group.waiting for bridge in self._witnesses(observed)}
+        witnesses = (bridge for observed in group.waiting for bridge in self._witnesses(observed))
+        bridges = run.armed_on.keys() & witnesses
         unread = [b for b in bridges if (state := self._fleet.states.get(b)) and state.up and state.read_at < since]
         if unread:
             return self._fleet.ask((bridge for bridge in unread if self._fleet.states[bridge].asked_at < since), at)
@@ -374,7 +380,8 @@ class Collection:
             profiles = {b: self.naming.told(self._profile_named(state.bridge.profile)) for b, state in states}
             hop_limit = self._deployment.marks.length + 1
             scene = scene_of(self._fleet, profiles, run.meters_before, hop_limit, run.armed_at)
-            run.scene = replace(scene, overflowed=run.observation.copies_dropped(), crowded=run.crowded)
+            lost = run.observation.copies_dropped()
+            run.scene = replace(scene, overflowed=lost, crowded=run.crowded, watched_since=run.armed_on)
             run.calm_scene = replace(run.scene, copies_lost={}) if run.scene.copies_lost else None
             run.scene_version = self._fleet.version
         return run.scene

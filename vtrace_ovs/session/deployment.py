@@ -1,7 +1,8 @@
 """Turns the set of running tasks into what each bridge carries: read, plan, write intents, roll out, confirm.
 
-One transition at a time. A transition first reads the bridges when tasks are being armed, so that the plan is made from
-the tables of the moment; a refusal by the planner ends the arming tasks before the network is touched.
+One transition at a time. A transition first reads bridges when tasks are being armed, so that the plan is made from the
+tables of the moment, and goes on reading where these lead until nothing is new: only VFDs that traffic may come to are
+armed. A refusal by the planner ends the arming tasks before the network is touched.
 """
 
 from collections.abc import Iterable
@@ -9,20 +10,19 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from vtrace_ovs.errors import RefusedError
-from vtrace_ovs.filters import canonical_text
-from vtrace_ovs.instrumentation.aliases import with_aliases
 from vtrace_ovs.instrumentation.changes import on_the_bridge
 from vtrace_ovs.instrumentation.cookies import Cookie, is_ours
 from vtrace_ovs.instrumentation.marks import MarkPlan, code_points_in_use
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings
 from vtrace_ovs.instrumentation.planner import plan_bridge
-from vtrace_ovs.model.flow import FlowMod
+from vtrace_ovs.model.flow import BridgeTables, FlowMod
 from vtrace_ovs.model.task import IntentDraft, IntentKind
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.bridges import BridgeState, Fleet, PlanBasis
 from vtrace_ovs.session.commands import Command, EraseIntents, ReadBridge, WriteIntents
 from vtrace_ovs.session.events import BridgeRead, Programmed
 from vtrace_ovs.session.faults import fail, in_words
+from vtrace_ovs.session.reaching import Reaching, read_first
 from vtrace_ovs.session.rollout import Rollout
 from vtrace_ovs.session.runs import Stage, TaskRun
 
@@ -57,6 +57,8 @@ class Deployment:
     errors: dict[BridgeId, tuple[str, ...]] = field(default_factory=dict)
     rollout: Rollout | None = None
     _reading: set[BridgeId] = field(default_factory=set)
+    _fresh: set[BridgeId] = field(default_factory=set)
+    _reaching: Reaching = field(default_factory=Reaching)
     _members: tuple[TaskRun, ...] = ()
     _bases: dict[BridgeId, PlanBasis] = field(default_factory=dict)
     _batch: int = 0
@@ -102,16 +104,30 @@ class Deployment:
         self.arms = bool(arming)
         self._batch += 1
         self._asked_at = at
-        live = self.fleet.live()
-        if reread and live:
-            self.move = Move.READING
-            self._reading = set(live)
-            return tuple(ReadBridge(bridge) for bridge in live)
-        return self._plan(at)
+        carrying = frozenset(bridge for bridge, state in self.fleet.states.items() if state.carried)
+        self._fresh = set() if reread else set(carrying)
+        return self._read(self._first_to_read(carrying), at) if reread else self._plan(at)
+
+    def _first_to_read(self, carrying: frozenset[BridgeId]) -> frozenset[BridgeId]:
+        """All of few bridges; of many those where packets came by the last readings, and where anything of ours is."""
+        left = (bridge for bridge, state in self.fleet.states.items() if state.left)
+        tasks = tuple(run.traffic for run in self._members)
+        fixed = frozenset(task.slot for task in tasks)
+        guess = (scope for _, scope in self._reaching.scopes(self.fleet.topology, tasks, fixed, self.fleet.tables()))
+        return read_first(self.fleet.live(), carrying.union(left, *guess))
+
+    def _read(self, bridges: frozenset[BridgeId], at: float) -> tuple[Command, ...]:
+        """Read what answers of these before planning."""
+        asked = tuple(bridge for bridge in self.fleet.live() if bridge in bridges)
+        if not asked:
+            return self._plan(at)
+        self.move, self._reading, self._asked_at = Move.READING, set(asked), at
+        return tuple(ReadBridge(bridge) for bridge in asked)
 
     def bridge_read(self, event: BridgeRead) -> tuple[Command, ...]:
         """A bridge's tables arrived."""
         self._recover(event)
+        self._fresh.add(event.bridge)
         self._reading.discard(event.bridge)
         if self.move is Move.READING and not self._reading:
             return self._plan(event.at)
@@ -175,6 +191,9 @@ class Deployment:
 
     def _plan(self, at: float) -> tuple[Command, ...]:
         try:
+            unread = self._spread()
+            if unread:
+                return self._read(unread, at)
             wanted = self._wanted()
         except RefusedError as refused:
             self.refusal = str(refused)
@@ -202,31 +221,64 @@ class Deployment:
             self.refusal = f"an error of vtrace itself: {in_words(error)}"
             self._members[0].faults.append(error)
 
+    def _spread(self) -> frozenset[BridgeId]:
+        """Find out where packets of the tasks may come; the bridges to be read before that can be said.
+
+        What tasks that are being armed look like behind NAT is fixed with it. A task's scope never shrinks.
+        """
+        tables = self._fresh_tables()
+        fixed = frozenset(run.slot for run in self._members if run.aliased)
+        tasks = tuple(run.traffic for run in self._members)
+        found = self._reaching.scopes(self.fleet.topology, tasks, fixed, tables)
+        for run, (task, scope) in zip(self._members, found, strict=True):
+            run.armed_traffic = task
+            run.scope |= scope
+        unread = self._scope().intersection(self.fleet.live()).difference(self._fresh)
+        for run in self._members if not unread else ():
+            run.aliased = True
+        return unread
+
+    def _scope(self) -> frozenset[BridgeId]:
+        return frozenset[BridgeId]().union(*(run.scope for run in self._members))
+
+    def _fresh_tables(self) -> dict[BridgeId, BridgeTables]:
+        return {bridge: tables for bridge, tables in self.fleet.tables().items() if bridge in self._fresh}
+
     def _wanted(self) -> dict[BridgeId, BridgePlan | None]:
-        live = self.fleet.live()
+        """What bridges are to carry; those that neither carry anything nor shall are not mentioned."""
+        live, scope = self.fleet.live(), self._scope()
         self._bases = {}
+        states = self.fleet.states
+        wanted: dict[BridgeId, BridgePlan | None] = {b: None for b in live if states[b].carried or states[b].left}
         if not self._members:
-            return dict.fromkeys(live)
-        stranger = next((bridge for bridge in live if self.fleet.states[bridge].stranger), None)
+            return wanted
+        self._refuse_strangers()
+        self._choose_marks()
+        scene = Scene(self.fleet.topology, self.fleet.armable() & scope, self.marks)
+        return wanted | {bridge: self._plan_one(bridge, scene) for bridge in live if bridge in scope}
+
+    def _refuse_strangers(self) -> None:
+        stranger = next((b for b in self.fleet.live() if b in self._fresh and self.fleet.states[b].stranger), None)
         if stranger is not None:
             raise RefusedError(
                 f"{stranger} carries flows of another run of this tool; let it end, or remove them: vtrace clean"
             )
-        self._learn_aliases()
-        if not any(state.carried for state in self.fleet.states.values()):
-            used = (code_points_in_use(tables) for tables in self.fleet.tables().values())
-            self.marks = MarkPlan.of(in_use=self.sent_by_tenants.union(*used))
-        scene = Scene(self.fleet.topology, self.fleet.armable(), self.marks)
-        return {bridge: self._plan_one(bridge, scene) for bridge in live}
 
-    def _learn_aliases(self) -> None:
-        """What tasks that are being armed look like behind NAT, by the tables of the moment; fixed from then on."""
-        tables = tuple(self.fleet.tables().values())
-        for run in self._members:
-            if not run.aliased:
-                others = (other.traffic for other in self._members if other is not run)
-                run.armed_traffic = with_aliases(run.traffic, others, self.fleet.topology, tables, canonical_text)
-                run.aliased = True
+    def _choose_marks(self) -> None:
+        """Marks that no production flow asks for; they stay while anything carries them, as far as they can."""
+        tables = self._fresh_tables()
+        if not any(state.carried for state in self.fleet.states.values()):
+            used = (code_points_in_use(read) for read in tables.values())
+            self.marks = MarkPlan.of(in_use=self.sent_by_tenants.union(*used))
+            return
+        joining = (read for bridge, read in tables.items() if self.fleet.states[bridge].carried is None)
+        for code in sorted(frozenset[int]().union(*map(code_points_in_use, joining)).intersection(self.marks.codes)):
+            yielded = self.marks.without(code)
+            if yielded is None:
+                raise RefusedError(
+                    f"production flows match DSCP {code}, a code point of ours, and none is left instead"
+                )
+            self.marks = yielded
 
     def _plan_one(self, bridge_id: BridgeId, scene: Scene) -> BridgePlan | None:
         state = self.fleet.states[bridge_id]
@@ -260,6 +312,8 @@ class Deployment:
     def _drafts(self, wanted: dict[BridgeId, BridgePlan | None]) -> tuple[IntentDraft, ...]:
         """What must be undone even after a crash: flows go by themselves in time, meters do not."""
         ovsdb_of = {node.name: node.ovsdb for node in self.fleet.topology.nodes}
+        for run in self._members:
+            run.intended.update(bridge for bridge, plan in wanted.items() if plan is not None)
         return tuple(
             IntentDraft(run.task.id, kind, str(bridge), ovsdb_of.get(bridge.node, ""), detail)
             for bridge, plan in wanted.items()

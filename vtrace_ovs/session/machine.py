@@ -79,7 +79,13 @@ class Session:
         """What to do about one event."""
         absorbed = self._absorb(event)
         news = isinstance(event, PacketInReceived)
-        return (*absorbed, *self._progress([run for run in self.runs.values() if run.touched or not news], event.at))
+        progress = self._progress([run for run in self.runs.values() if run.touched or not news], event.at)
+        return (*self._first_looks(), *absorbed, *progress)
+
+    def _first_looks(self) -> tuple[Command, ...]:
+        """See what servers carry before anything of ours comes there, as soon as it is known where that will be."""
+        arming = (run for run in self.runs.values() if run.stage is Stage.ARMING and run.aliased)
+        return tuple(look for run in arming if not run.observation.begun for look in self._observe(run, Moment.BEFORE))
 
     def _absorb(self, event: Event) -> tuple[Command, ...]:
         match event:
@@ -143,8 +149,9 @@ class Session:
         state.up, state.dpid, state.reason, state.up_at = True, dpid, "", at
         state.asked_at = state.read_at  # what was asked of it before is not answered any more
         self.fleet.version += 1
-        if state.left or any(run.instrumented for run in self.runs.values()):
-            self.deployment.stale = self._reread = True
+        running = [run for run in self.runs.values() if run.instrumented]
+        self.deployment.stale |= bool(state.left or running)
+        self._reread |= bool(state.left) or any(bridge in run.scope for run in running)
 
     def _revive(self, bridge: BridgeId, at: float) -> None:
         """A bridge we gave up on answers after all, over the same connection."""
@@ -249,7 +256,7 @@ class Session:
         run.note(scope_note(self.fleet.topology, run.task.request))
         self._find_partners(run, traffic)
         run.stage, self.deployment.stale, self._reread = Stage.ARMING, True, True
-        return (SaveTaskState(run.task.id, TaskState.ARMING, at, slot=run.slot), *self._observe(run, Moment.BEFORE))
+        return (SaveTaskState(run.task.id, TaskState.ARMING, at, slot=run.slot),)
 
     def _find_partners(self, run: TaskRun, traffic: ArmedTask) -> None:
         """Whose packets may be this task's too: of those that run, and of those whose late copies may still come."""
@@ -286,7 +293,7 @@ class Session:
         over = run.full or at >= run.deadline or self._answered(run, at)
         if over or run.cancelled or run.invalidated:
             run.stage, run.closed_at, self.deployment.stale = Stage.CLOSING, at, True
-            looks = (*self.fleet.ask(self.fleet.live(), at), *self._observe(run, Moment.DURING))
+            looks = (*self.fleet.ask(self.fleet.carrying(), at), *self._observe(run, Moment.DURING))
             return (*commands, SaveTaskState(run.task.id, TaskState.DRAINING, at), *looks)
         return commands
 
@@ -326,7 +333,8 @@ class Session:
         return (*self.collection.finish(run), *self.collection.with_costs(run), *self._ended(run, at))
 
     def _observe(self, run: TaskRun, moment: Moment) -> tuple[Command, ...]:
-        bridges = run.observation.ask((self.fleet.states[live].bridge for live in self.fleet.live()), moment)
+        states = (self.fleet.states[bridge] for bridge in run.scope if bridge in self.fleet.states)
+        bridges = run.observation.ask((state.bridge for state in states if state.up), moment)
         return (ObserveServers(run.task.id, moment, bridges),) if bridges else ()
 
     def _ended(self, run: TaskRun, at: float) -> tuple[Command, ...]:
@@ -337,7 +345,7 @@ class Session:
         for bridge, state in (*self.fleet.states.items(), *self.fleet.gone.items()):
             if state.left:
                 state.owed.add(run.task.id)
-            elif state.up:
+            elif state.up and bridge in run.intended:
                 erased.append(EraseIntents(bridge, (run.task.id,)))
         return (*erased, SaveTaskState(run.task.id, run.final_state, at, reason=run.failure or run.invalidated))
 

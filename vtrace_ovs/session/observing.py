@@ -19,6 +19,11 @@ class Observation:
     awaited: set[tuple[str, Moment]] = field(default_factory=set)
     copies: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def begun(self) -> bool:
+        """Whether anybody was asked, or has said something."""
+        return bool(self.readings or self.awaited)
+
     def ask(self, bridges: Iterable[Bridge], moment: Moment) -> tuple[Bridge, ...]:
         """The bridges to ask at this moment: one per server, later on only where there is something to compare with.
 

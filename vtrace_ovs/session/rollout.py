@@ -1,8 +1,10 @@
 """Turns the difference between what bridges carry and what they shall carry into ordered, confirmed programs.
 
 Order over all bridges, a barrier after each phase: meters and sinks in, sources in, sources out, sinks and meters out
-(trap T10: a colored packet must never meet a VFD that does not know the color). Before the first, remains of an earlier
-connection go where we are to be again; with the last, where we are not.
+(trap T10: a colored packet must never meet a VFD that does not know the color). Where packets are colored already,
+bridges come to know marks before others mark packets toward them, and forget them after: outlets of traced tasks come
+late, and bridges that are to carry nothing are left last. Before the first phase, remains of an earlier connection go
+where we are to be again; with the last, where we are not.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from vtrace_ovs.instrumentation.changes import PlanChanges, changes, wipe
+from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import FlowMod, MeterMod
 from vtrace_ovs.model.topology import BridgeId
@@ -21,23 +24,27 @@ class Phase(IntEnum):
 
     REMAINS_OUT = 0
     SINKS_IN = 1
-    SOURCES_IN = 2
-    SOURCES_OUT = 3
-    SINKS_OUT = 4
+    OUTLETS_IN = 2
+    SOURCES_IN = 3
+    SOURCES_OUT = 4
+    SINKS_OUT = 5
+    LEFT = 6
 
 
-def _mods(change: PlanChanges, phase: Phase) -> tuple[FlowMod | MeterMod, ...]:
-    match phase:
-        case Phase.REMAINS_OUT:
-            return ()
-        case Phase.SINKS_IN:
-            return (*change.meters_set, *change.sinks_add)
-        case Phase.SOURCES_IN:
-            return change.sources_add
-        case Phase.SOURCES_OUT:
-            return change.sources_delete
-        case Phase.SINKS_OUT:
-            return (*change.sinks_delete, *change.meters_delete)
+_AWAITED = frozenset({Phase.SINKS_IN, Phase.OUTLETS_IN, Phase.SOURCES_OUT})
+
+
+def _outlets(change: PlanChanges, carried: BridgePlan | None) -> tuple[FlowMod, ...]:
+    """The new flows of a bridge that mark packets of tasks it may be coloring already."""
+    there = {flow.key: cookie for flow in (carried.sinks if carried else ()) if (cookie := _leaving(flow)) is not None}
+    slots = {cookie.slot for cookie in there.values()}
+    fresh = (flow for flow in change.sinks_add if flow.key not in there)
+    return tuple(flow for flow in fresh if (cookie := _leaving(flow)) is not None and cookie.slot in slots)
+
+
+def _leaving(flow: FlowMod) -> Cookie | None:
+    cookie = Cookie.of(flow.cookie)
+    return cookie if cookie is not None and cookie.kind is CookieKind.LEAVE else None
 
 
 @dataclass(slots=True)
@@ -45,7 +52,8 @@ class Rollout:
     """One transition of all bridges. ``batch`` numbers its programs; ``errors`` collects refusals by bridge.
 
     ``touches`` holds a sink of ours per bridge, there from its first phase to its last. ``recolored`` is set once
-    sources changed, and reset when packets of the old color have had time to arrive.
+    sources or outlets changed, and reset when packets of the old color have had time to arrive. ``outlets`` are the
+    sinks that wait until every bridge has its others.
     """
 
     batch: int
@@ -53,6 +61,7 @@ class Rollout:
     changes: dict[BridgeId, PlanChanges]
     remains: Mapping[BridgeId, tuple[BridgePlan, ...]]
     touches: Mapping[BridgeId, FlowMod]
+    outlets: Mapping[BridgeId, tuple[FlowMod, ...]] = field(default_factory=dict)
     phase: Phase | None = None
     waiting: set[BridgeId] = field(default_factory=set)
     recolored: bool = False
@@ -69,39 +78,42 @@ class Rollout:
         planned = {bridge: changes(carried.get(bridge), plan) for bridge, plan in wanted.items()}
         plans = {bridge: plan or carried.get(bridge) for bridge, plan in wanted.items()}
         touches = {bridge: plan.sinks[0] for bridge, plan in plans.items() if plan is not None and plan.sinks}
-        return Rollout(batch, wanted, planned, remains, touches)
+        outlets = {bridge: _outlets(change, carried.get(bridge)) for bridge, change in planned.items()}
+        return Rollout(batch, wanted, planned, remains, touches, outlets)
 
     @property
     def installs(self) -> bool:
         """Whether anything is put into the network, so that intents come first."""
-        phases = (Phase.SINKS_IN, Phase.SOURCES_IN)
-        return any(_mods(change, phase) for change in self.changes.values() for phase in phases)
+        phases = (Phase.SINKS_IN, Phase.OUTLETS_IN, Phase.SOURCES_IN)
+        return any(self._mods(bridge, phase) for bridge in self.changes for phase in phases)
 
     @property
     def must_drain(self) -> bool:
         """Whether sinks come out next, and packets colored for them until a moment ago may still be in flight."""
-        return self.recolored and self._next() is Phase.SINKS_OUT
+        return self.recolored and self._next() in (Phase.SINKS_OUT, Phase.LEFT)
 
     def advance(self) -> tuple[Program, ...]:
         """The programs of the next phase that has any; none when all are done. Call when nothing is waited for."""
         phase = self._next()
         if phase is None:
-            self.phase = Phase.SINKS_OUT
+            self.phase = Phase.LEFT
             return ()
         self.phase = phase
-        self.recolored |= phase in (Phase.SOURCES_IN, Phase.SOURCES_OUT)
-        programs = tuple(Program(bridge, self.batch, mods, self._touch(bridge)) for bridge, mods in self._due(phase))
+        self.recolored |= phase in (Phase.SOURCES_IN, Phase.SOURCES_OUT, Phase.SINKS_OUT)
+        touches = self.touches if self._settles(phase) else {}
+        programs = tuple(Program(bridge, self.batch, mods, touches.get(bridge)) for bridge, mods in self._due(phase))
         self.waiting = {program.bridge for program in programs}
         return programs
 
-    def _touch(self, bridge: BridgeId) -> FlowMod | None:
-        """What to send again so that the datapath is waited for, not only the tables.
+    def _settles(self, phase: Phase) -> bool:
+        """Whether a flow is sent again so that the datapath is waited for, not only the tables.
 
         A cached flow that does not know a mark yet would carry it to the VM, and one that still colors would go on
         after the sinks are gone.
         """
-        recolors = self.phase is Phase.SOURCES_IN and any(self._due(Phase.SINKS_OUT))
-        return self.touches.get(bridge) if recolors or self.phase in (Phase.SINKS_IN, Phase.SOURCES_OUT) else None
+        if phase is Phase.SOURCES_IN:
+            return any(self._due(Phase.SINKS_OUT)) or any(self._due(Phase.LEFT))
+        return phase in _AWAITED or (phase is Phase.SINKS_OUT and any(self._due(Phase.LEFT)))
 
     def _next(self) -> Phase | None:
         """The next phase in which any bridge is sent anything."""
@@ -109,14 +121,32 @@ class Rollout:
         return next((phase for phase in tuple(Phase)[start:] if any(self._due(phase))), None)
 
     def _due(self, phase: Phase) -> Iterator[tuple[BridgeId, tuple[FlowMod | MeterMod, ...]]]:
-        for bridge, change in sorted(self.changes.items()):
-            mods = (*self._wipe(bridge, phase), *_mods(change, phase))
+        for bridge in sorted(self.changes):
+            mods = (*self._wipe(bridge, phase), *self._mods(bridge, phase))
             if mods:
                 yield bridge, mods
 
+    def _mods(self, bridge: BridgeId, phase: Phase) -> tuple[FlowMod | MeterMod, ...]:
+        change, late = self.changes[bridge], self.outlets.get(bridge, ())
+        match phase:
+            case Phase.REMAINS_OUT:
+                return ()
+            case Phase.SINKS_IN:
+                sinks = change.sinks_add if not late else tuple(flow for flow in change.sinks_add if flow not in late)
+                return (*change.meters_set, *sinks)
+            case Phase.OUTLETS_IN:
+                return late
+            case Phase.SOURCES_IN:
+                return change.sources_add
+            case Phase.SOURCES_OUT:
+                return change.sources_delete
+            case Phase.SINKS_OUT | Phase.LEFT:
+                last = Phase.LEFT if self.wanted[bridge] is None else Phase.SINKS_OUT
+                return (*change.sinks_delete, *change.meters_delete) if phase is last else ()
+
     def _wipe(self, bridge: BridgeId, phase: Phase) -> tuple[FlowMod | MeterMod, ...]:
         remains = self.remains.get(bridge, ())
-        if not remains or phase is not (Phase.SINKS_OUT if self.wanted[bridge] is None else Phase.REMAINS_OUT):
+        if not remains or phase is not (Phase.LEFT if self.wanted[bridge] is None else Phase.REMAINS_OUT):
             return ()
         everything = wipe(sorted({meter.meter_id for plan in remains for meter in plan.meters}))
         return (everything.sources_delete, everything.sinks_delete, *everything.meters_delete)

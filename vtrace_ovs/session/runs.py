@@ -49,6 +49,8 @@ class TaskRun:
     ``armed_traffic`` is what the data plane is to know of it, as the inventory was when arming began; ``judged_by`` the
     flow tables its packets are judged by, ``meters_before`` and ``counts_before`` what meters, flows and ports had
     counted when it was armed.
+    ``scope`` are the VFDs its packets may come to, ``armed_on`` those of them that were armed for it, and since when;
+    ``intended`` those whose intents name it.
     ``promised_until`` is the deadline its flows are told (they expire a margin later), fixed when its transition
     begins. ``open`` are the groups with an undecided packet; ``concluded`` tells that the final result has everything;
     ``unclaimed`` names the groups of which no copy shows the packet being colored, and ``forgotten`` counts those given
@@ -63,6 +65,9 @@ class TaskRun:
     slot: int
     stage: Stage = Stage.WAITING
     armed_traffic: ArmedTask | None = None
+    scope: frozenset[BridgeId] = frozenset()
+    intended: set[BridgeId] = field(default_factory=set)
+    armed_on: Mapping[BridgeId, float] = field(default_factory=dict)
     groups: dict[str, PacketGroup] = field(default_factory=dict)
     open: dict[str, PacketGroup] = field(default_factory=dict)
     packets: int = 0
@@ -73,6 +78,7 @@ class TaskRun:
     scene: Scene | None = None
     calm_scene: Scene | None = None
     scene_version: int = -1
+    fleet_version: int = -1
     promised_until: float = 0.0
     claimed_at: float = 0.0
     armed_at: float = 0.0

@@ -77,6 +77,15 @@ def test_a_vfd_that_is_not_instrumented_is_not_blamed(sent: Trajectory, scene: S
     assert "OpenFlow 1.3 is switched off" in verdict.operator_sentence
 
 
+def test_a_vfd_that_was_not_armed_when_the_packet_came_is_not_blamed(sent: Trajectory, scene: Scene) -> None:
+    seen = replace(sent, first_seen=100.0)
+    for since, why in (({}, "was not armed"), ({CS2: 100.5}, "armed only while")):
+        verdict = diagnose(seen, None, replace(scene, watched_since=since))
+        assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.OUTSIDE_INVENTORY, Confidence.UNDECIDED)
+        assert why in verdict.operator_sentence
+    assert diagnose(seen, None, replace(scene, watched_since={CS2: 100.0})).disposition is Disposition.LOST_ON_WIRE
+
+
 def test_a_tunnel_out_of_the_inventory_is_not_called_a_loss(
     hop: MakeHop, way: Way, tunnel: MakeTunnel, scene: Scene
 ) -> None:

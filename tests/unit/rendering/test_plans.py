@@ -61,8 +61,8 @@ def test_every_instruction_has_a_text() -> None:
 def test_a_plan_lists_every_change_bridge_by_bridge_and_sends_nothing() -> None:
     meter = MeterMod(MeterModCommand.ADD, 7, 1, 20)
     plans = [BridgePlan(BridgeId("server1", "br-int"), (meter,), (ADD,)), BridgePlan(BridgeId("server2", "br"), (), ())]
-    assert plain_text(plan_lines(plans)).splitlines() == [
-        "Would send 1 FlowMods and 1 MeterMods to 2 bridges; nothing was sent.",
+    assert plain_text(plan_lines(plans, 1000)).splitlines() == [
+        "Would send 1 FlowMods and 1 MeterMods to 2 of 1,000 VFDs, those the traffic may come to; nothing was sent.",
         "",
         "server1/br-int",
         f"  {meter_mod_text(meter)}",

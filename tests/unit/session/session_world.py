@@ -1,7 +1,8 @@
 """A session and the bridges around it, without any I/O: bridges keep what they are told and answer at once, or not.
 
 cs1/br has VM ``web`` (port 1), cs2/br has VM ``db`` (port 1); both have a tunnel (port 2). gw/br is a third VFD with a
-tunnel that no test traffic passes. ``transcript`` holds every command in order, ``told`` the same in a few words each.
+tunnel, the default route of cs1/br, that no test traffic passes. ``transcript`` holds every command in order, ``told``
+the same in a few words each.
 """
 
 from collections.abc import Iterable
@@ -117,7 +118,8 @@ def production(bridge: BridgeId) -> tuple[Flow, ...]:
     miss = flow(0, Match())
     if bridge == CS1:
         deny = flow(100, ssh(), cookie=0x22)
-        return (deny, through_the_tunnel(DB, VTEPS[CS2]), flow(10, toward(WEB), Output(VM_PORT)), miss)
+        elsewhere = replace(through_the_tunnel(DB, VTEPS[GW]), priority=1, match=Match.of(exactly(ETH_TYPE, 0x0800)))
+        return (deny, through_the_tunnel(DB, VTEPS[CS2]), flow(10, toward(WEB), Output(VM_PORT)), elsewhere, miss)
     if bridge == CS2:
         return (through_the_tunnel(WEB, VTEPS[CS1]), flow(10, toward(DB), Output(VM_PORT)), miss)
     return (miss,)
@@ -265,10 +267,10 @@ class World:
         probe = self.probe(CS1, ProbeKind.COLORED)
         return self.copy(CS1, probe, self.state(1, slot), packet, in_port=VM_PORT)
 
-    def leaving(self, packet: Headers, slot: int = 0) -> PacketInReceived:
+    def leaving(self, packet: Headers, slot: int = 0, to: BridgeId = CS2) -> PacketInReceived:
         probe = self.probe(CS1, ProbeKind.OUT, TUNNEL_PORT)
         state = self.state(1, slot, marked=True)
-        return self.copy(CS1, probe, state, packet, in_port=VM_PORT, tun_id=VNI, tun_dst=int(VTEPS[CS2]))
+        return self.copy(CS1, probe, state, packet, in_port=VM_PORT, tun_id=VNI, tun_dst=int(VTEPS[to]))
 
     def dropped(self, packet: Headers, slot: int = 0) -> PacketInReceived:
         probe = self.probe(CS1, ProbeKind.ERROR)

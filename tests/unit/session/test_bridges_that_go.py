@@ -141,7 +141,7 @@ def test_a_bridge_that_comes_up_during_a_task_is_instrumented_and_snapshotted() 
     assert world.result.verdict.disposition is Disposition.DELIVERED
 
 
-def test_a_bridge_that_comes_up_while_others_are_read_gets_no_marks_before_it_can_take_them_off() -> None:
+def test_a_bridge_that_comes_up_while_others_are_read_is_read_before_anything_is_planned() -> None:
     world = World(CS1, CS2)
     world.down(CS2)
     world.mute.add(CS1)
@@ -150,9 +150,13 @@ def test_a_bridge_that_comes_up_while_others_are_read_gets_no_marks_before_it_ca
     world.up(CS2)
     world.mute.remove(CS1)
     world.feed(world.reading(CS1))
+    assert world.plan(CS1) is None
+    world.mute.remove(CS2)
+    world.feed(world.reading(CS2))
     plan = world.plan(CS1)
     assert plan is not None
-    assert not [mod for mod in plan.sinks if mod.table_id == plan.tables.leave]
+    assert [mod for mod in plan.sinks if mod.table_id == plan.tables.leave]
+    assert world.plan(CS2) is not None
 
 
 def test_a_dead_bridge_on_the_way_is_named(world: World) -> None:

@@ -23,10 +23,10 @@ def test_a_task_is_armed_sinks_first_after_its_intents(world: World) -> None:
     world.claim(tcp_to_db())
     assert world.told() == [
         "task 1 arming",
-        "observe 1 before cs1,cs2,gw",
         "read cs1/br",
         "read cs2/br",
         "read gw/br",
+        "observe 1 before cs1,cs2,gw",
         "intents of 1",
         "cs1/br +meters +sinks",
         "cs2/br +meters +sinks",

@@ -62,7 +62,7 @@ def test_remains_go_last_where_nothing_is_wanted(armed: World) -> None:
     rollout = Rollout.between(1, {}, {CS2: None}, {CS2: (plan,)})
     assert not rollout.installs
     (program,) = rollout.advance()
-    assert rollout.phase is Phase.SINKS_OUT
+    assert rollout.phase is Phase.LEFT
     assert [mod.command for mod in program.mods[:2]] == [FlowModCommand.DELETE] * 2
 
 

@@ -1,0 +1,54 @@
+"""Turns running tasks and the tables read so far into the VFDs to arm, and those to read before that can be said."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from vtrace_ovs.filters import canonical_text
+from vtrace_ovs.instrumentation.aliases import with_aliases
+from vtrace_ovs.instrumentation.fragments import task_matches
+from vtrace_ovs.instrumentation.plan import ArmedTask
+from vtrace_ovs.instrumentation.spread import Known, Neighbourhood, spread
+from vtrace_ovs.model.flow import BridgeTables
+from vtrace_ovs.model.topology import BridgeId, Topology
+
+READ_AT_ONCE = 16
+"""Of so few VFDs all are read in one round; of more, those on the way as the tables tell where it leads."""
+
+
+@dataclass(slots=True)
+class Reaching:
+    """Where the packets of tasks may come. What tables say is remembered, so that only changed ones are asked again."""
+
+    _around: Neighbourhood = field(default_factory=lambda: Neighbourhood(Topology()))
+    _known: dict[int, Known] = field(default_factory=dict)
+
+    def scopes(
+        self,
+        topology: Topology,
+        tasks: Sequence[ArmedTask],
+        fixed: Collection[int],
+        tables: Mapping[BridgeId, BridgeTables],
+    ) -> tuple[tuple[ArmedTask, frozenset[BridgeId]], ...]:
+        """Each task as it is behind NAT, and the VFDs its packets may come to. Those not in ``tables`` lead no further.
+
+        ``fixed`` are the slots of tasks whose aliases stay as they are. Raises RefusedError as ``with_aliases``.
+        """
+        if self._around.topology is not topology:
+            self._around, self._known = Neighbourhood(topology), {}
+        found = list(tasks)
+        for at, task in enumerate(found):
+            if task.slot not in fixed:
+                others = (*found[:at], *found[at + 1 :])
+                bare = replace(task, aliases=())
+                found[at] = with_aliases(bare, others, topology, tables.values(), canonical_text)
+        self._known = {task.slot: self._known.get(task.slot, {}) for task in found}
+        return tuple((task, self._scope(task, tables)) for task in found)
+
+    def _scope(self, task: ArmedTask, tables: Mapping[BridgeId, BridgeTables]) -> frozenset[BridgeId]:
+        sources = (source.bridge for source in task.sources)
+        return spread(sources, task_matches(task), tables, self._around, self._known[task.slot])
+
+
+def read_first(vfds: Collection[BridgeId], guess: Collection[BridgeId]) -> frozenset[BridgeId]:
+    """Which of the VFDs to read before anything is known: all of few, of many those that are thought to matter."""
+    return frozenset(vfds if len(vfds) <= READ_AT_ONCE else guess)
