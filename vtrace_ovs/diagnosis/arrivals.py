@@ -22,6 +22,16 @@ def handed_over(case: Case) -> Finding:
     port = case.scene.places.port(hop.bridge, hop.out_port)
     where = port_name(case.scene, hop.bridge, hop.out_port)
     evidence = [seen(f"{hop.bridge} logged the packet just before it handed it to {where}.")]
+    owner = None if port is None else _rightful_owner(case, port)
+    if owner is not None:
+        return Finding(
+            disposition=Disposition.INCONCLUSIVE,
+            code=CauseCode.WRONG_ENDPOINT,
+            confidence=Confidence.OBSERVED,
+            particulars=Particulars(towards=where, detail=f"{_behind(port)}, but its destination address is {owner}"),
+            culprit=Culprit(hop.bridge.node, hop.bridge),
+            evidence=(*evidence, deduced(f"By the inventory, its destination address is {owner}.")),
+        )
     if port is not None and _addressed_elsewhere(port, hop):
         evidence.append(deduced(f"The packet's destination address is not the one known of {where}."))
     return Finding(
@@ -35,6 +45,23 @@ def handed_over(case: Case) -> Finding:
 
 def _behind(port: Port | None) -> str:
     return "" if port is None or port.vm is None else f", the port of {port.vm}"
+
+
+def _rightful_owner(case: Case, port: Port) -> str | None:
+    """Who has the destination address instead of the endpoint that got the packet, if nobody who has it got one."""
+    ways = [hop for hop in case.observed.hops if hop.ending is Ending.HANDED_TO_PORT]
+    reached = [case.scene.places.port(hop.bridge, hop.out_port) for hop in ways]
+    headers = case.hop.headers_out
+    if port.tenant is None or headers is None or headers.five_tuple is None:
+        return None
+    address = headers.five_tuple.destination
+    if any(one is None or one.owns(address) is not False for one in (port, *reached)):
+        return None
+    for bridge in case.scene.topology.vfds():
+        for one in bridge.ports:
+            if one.kind is PortKind.EDGE and one.tenant == port.tenant and one.owns(address):
+                return f"that of {port_name(case.scene, bridge.id, one.ofport)}{_behind(one)}"
+    return None
 
 
 def _addressed_elsewhere(port: Port, hop: Hop) -> bool:

@@ -1,10 +1,11 @@
 """Turns the flow that dropped a packet, and what its table is for, into a cause code and category (paper, Table 4)."""
 
+from collections.abc import Iterable
 from typing import assert_never
 
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.profile import Stage, TableRole
-from vtrace_ovs.model.trajectory import DropShape
+from vtrace_ovs.model.trajectory import DropShape, NearMiss
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode
 
 CATEGORIES = {
@@ -15,6 +16,9 @@ CATEGORIES = {
     CauseCode.NO_ROUTE: CauseCategory.CONFIG_ERROR,
     CauseCode.BLACKHOLE_ROUTE: CauseCategory.CONFIG_ERROR,
     CauseCode.UNKNOWN_DESTINATION: CauseCategory.CONFIG_ERROR,
+    CauseCode.UNKNOWN_VNI: CauseCategory.CONFIG_ERROR,
+    CauseCode.VLAN_MISMATCH: CauseCategory.CONFIG_ERROR,
+    CauseCode.WRONG_ENDPOINT: CauseCategory.CONFIG_ERROR,
     CauseCode.METER_RATE_LIMIT: CauseCategory.RATE_LIMIT,
     CauseCode.TTL_EXPIRED: CauseCategory.CONFIG_ERROR,
     CauseCode.OUTPUT_TO_INGRESS: CauseCategory.CONFIG_ERROR,
@@ -73,6 +77,23 @@ def cause_of_drop(shape: DropShape, role: TableRole | None, flow: FlowKey | None
     if by_shape is not None:
         return by_shape
     return _by_stage(shape, flow, owner, Stage.OTHER if role is None else role.stage)
+
+
+_BY_MISSING_FIELD = {
+    "tun_id": CauseCode.UNKNOWN_VNI,
+    "vlan_vid": CauseCode.VLAN_MISMATCH,
+    "vlan_tci": CauseCode.VLAN_MISMATCH,
+}
+
+
+def cause_of_miss(role: TableRole | None, near_misses: Iterable[NearMiss]) -> CauseCode:
+    """Why nothing matches: a table that classifies takes such a packet, but of another VNI or VLAN."""
+    if role is not None and role.stage is Stage.CLASSIFY:
+        for near in near_misses:
+            code = _BY_MISSING_FIELD.get(near.differences[0][0]) if len(near.differences) == 1 else None
+            if code is not None:
+                return code
+    return CauseCode.TABLE_MISS
 
 
 def _by_stage(shape: DropShape, flow: FlowKey | None, owner: str | None, stage: Stage) -> CauseCode:

@@ -1,7 +1,7 @@
 """Turns a drop, seen or predicted, into a finding: which flow did it, whose it is, and what nearly matched instead."""
 
 from vtrace_ovs.diagnosis.case import Case, Finding, seen
-from vtrace_ovs.diagnosis.causes import cause_of_drop
+from vtrace_ovs.diagnosis.causes import cause_of_drop, cause_of_miss
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.naming import place_name, port_name
 from vtrace_ovs.diagnosis.wording import Particulars
@@ -47,7 +47,10 @@ def drop_finding(
     cookie = None if step is None else step.cookie
     role = profile.role(table_id, cookie)
     owner = None if cookie is None else profile.owner(cookie)
+    near_misses = _near_misses(case.expected, table_id)
     code = cause_of_drop(shape, role, flow, owner)
+    if code is CauseCode.TABLE_MISS:
+        code = cause_of_miss(role, near_misses)
     out_port = hop.out_port
     if out_port is None and case.expected is not None:
         out_port = case.expected.out_port
@@ -73,7 +76,7 @@ def drop_finding(
         ),
         drop=shape,
         evidence=evidence,
-        near_misses=_near_misses(case.expected, table_id),
+        near_misses=near_misses,
     )
 
 

@@ -76,6 +76,22 @@ WORDINGS = {
         "The destination address is not known in your network; check the address, and whether that machine exists.",
         "Check that the destination exists in this network and that the control plane has distributed its address.",
     ),
+    CauseCode.UNKNOWN_VNI: Wording(
+        "The VNI it came with is not known in {place}: {flow}{detail}.",
+        "Your traffic arrives at a server of ours that does not know your network; this is our fault.",
+        "Compare the VNI of the sending flow with those that the classification of this virtual switch knows.",
+    ),
+    CauseCode.VLAN_MISMATCH: Wording(
+        "Its VLAN tag is not the one expected in {place}: {flow}{detail}.",
+        "Your machine sends with another VLAN tag than is expected of it, or without one; check its network interface.",
+        "Compare the packet's VLAN tag with the one that the classification wants: see the near misses.",
+    ),
+    CauseCode.WRONG_ENDPOINT: Wording(
+        "Handed to {towards}{detail}.",
+        "The network handed your traffic to another machine of yours than the one that has the destination address.",
+        "Check the MAC address that the last router or sender has for the destination; all is well only if the machine "
+        "that got the traffic is meant to forward it.",
+    ),
     CauseCode.METER_RATE_LIMIT: Wording(
         "Dropped by a rate limit in {place}: {detail}.",
         "Your traffic exceeds its rate limit; the problem may be with your bandwidth settings.",

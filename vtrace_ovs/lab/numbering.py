@@ -35,6 +35,11 @@ def cookie(kind: CookieKind, index: int = 0, group: int = 0) -> int:
     return COOKIE_PREFIX << 48 | kind << 40 | group << 32 | index
 
 
+def kind_of(number: int) -> CookieKind:
+    """The kind in a lab cookie."""
+    return CookieKind(number >> 40 & 0xFF)
+
+
 def vrouter(tenant: str) -> str:
     """The bridge that is a tenant's vRouter."""
     return f"vr-{tenant}"

@@ -40,7 +40,7 @@ PROFILE = PipelineProfile(
 def _vswitch(node: str) -> tuple[Bridge, Bridge]:
     ports = (
         Port(1, f"tap-{node}", PortKind.EDGE, f"vm-{node}", (ADDRESSES[node],), "02:00:00:00:00:02", "blue", 101),
-        Port(2, f"tap-{node}-b", PortKind.EDGE, f"vm-{node}-b", (IPv4Address("10.0.1.99"),), None, "blue", 101),
+        Port(2, f"tap-{node}-b", PortKind.EDGE, f"vm-{node}-b", (IPv4Address("10.0.1.99"),)),
         Port(10, "vxlan0", PortKind.TUNNEL),
         Port(30, "to-phy", PortKind.PATCH, peer="to-int"),
     )

@@ -44,6 +44,37 @@ def test_handed_to_somebody_elses_port_is_noted(hop: MakeHop, way: Way, scene: S
     assert any("not the one known" in fact.sentence for fact in verdict.evidence)
 
 
+def _of_blue(scene: Scene) -> Scene:
+    """The scene with every endpoint known to be the tenant's."""
+    topology = scene.topology
+    bridges = (
+        replace(bridge, ports=tuple(replace(port, tenant="blue") for port in bridge.ports))
+        for bridge in topology.bridges
+    )
+    return replace(scene, topology=replace(topology, bridges=tuple(bridges)))
+
+
+def test_handed_to_another_machine_than_the_one_with_the_address_is_no_delivery(
+    hop: MakeHop, way: Way, scene: Scene
+) -> None:
+    handed = hop("cs1/br-int", 1, out_port=2, ending=Ending.HANDED_TO_PORT)
+    verdict = diagnose(way(Ending.HANDED_TO_PORT, handed), None, _of_blue(scene))
+    assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.WRONG_ENDPOINT, Confidence.OBSERVED)
+    assert verdict.operator_sentence == (
+        "Handed to port 2 (tap-cs1-b) of cs1/br-int, the port of vm-cs1-b, "
+        "but its destination address is that of port 1 (tap-cs2) of cs2/br-int, the port of vm-cs2."
+    )
+
+
+def test_a_copy_for_another_machine_beside_the_addressees_own_is_no_mistake(
+    hop: MakeHop, way: Way, scene: Scene
+) -> None:
+    right = hop("cs2/br-int", 1, out_port=1, ending=Ending.HANDED_TO_PORT)
+    other = hop("cs2/br-int", 1, out_port=2, ending=Ending.HANDED_TO_PORT)
+    verdict = diagnose(way(Ending.HANDED_TO_PORT, right, other), None, _of_blue(scene))
+    assert verdict.disposition is Disposition.DELIVERED
+
+
 def test_the_local_port_is_an_exit(hop: MakeHop, way: Way, scene: Scene) -> None:
     verdict = diagnose(way(Ending.EXITED, hop("cs1/br-int", 1, out_port=0xFFFFFFFE)), None, scene)
     assert summary(verdict) == (Disposition.EXITED, CauseCode.NONE, Confidence.OBSERVED)

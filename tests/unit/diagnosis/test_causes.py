@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import pytest
 
-from vtrace_ovs.diagnosis.causes import CATEGORIES, cause_of_drop
+from vtrace_ovs.diagnosis.causes import CATEGORIES, cause_of_drop, cause_of_miss
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.profile import PipelineProfile
-from vtrace_ovs.model.trajectory import DropShape
+from vtrace_ovs.model.trajectory import DropShape, NearMiss
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode
 
 
@@ -41,3 +41,21 @@ def test_the_owner_tells_a_rule_about_everything_from_a_default(
     owner: str | None, code: CauseCode, flow: Callable[..., FlowKey], profile: PipelineProfile
 ) -> None:
     assert cause_of_drop(DropShape.EXPLICIT_DROP, profile.table(20), flow(20, 9, reg1=3), owner) is code
+
+
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [
+        ("tun_id", CauseCode.UNKNOWN_VNI),
+        ("vlan_vid", CauseCode.VLAN_MISMATCH),
+        ("in_port", CauseCode.TABLE_MISS),
+    ],
+)
+def test_a_miss_where_packets_are_classified_is_told_by_the_one_field_that_fails(
+    field: str, code: CauseCode, flow: Callable[..., FlowKey], profile: PipelineProfile
+) -> None:
+    near = NearMiss(flow(0, 9, in_port=1), 0, ((field, "0x66", "0x65"),))
+    assert cause_of_miss(profile.table(0), (near,)) is code
+    assert cause_of_miss(profile.table(30), (near,)) is CauseCode.TABLE_MISS
+    twice = NearMiss(near.flow, 0, (*near.differences, ("eth_dst", "a", "b")))
+    assert cause_of_miss(profile.table(0), (twice,)) is CauseCode.TABLE_MISS

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from vtrace_ovs.lab.faults import configuration, devices, guests, limits, physical, policy
+from vtrace_ovs.lab.faults import configuration, devices, entries, guests, limits, physical, policy
 from vtrace_ovs.lab.faults.fault import FaultName
 from vtrace_ovs.lab.faults.kinds import FaultKind
 
 FAMILIES = {
     "security policy": policy.FAULTS,
     "configuration": configuration.FAULTS,
+    "forwarding entries": entries.FAULTS,
     "limits": limits.FAULTS,
     "VFDs": devices.FAULTS,
     "physical network": physical.FAULTS,

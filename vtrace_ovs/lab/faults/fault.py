@@ -22,6 +22,19 @@ class FaultName(Enum):
     NEIGHBOUR_UNRESOLVED = "neighbour-unresolved"
     NOT_SENT = "not-sent"
     REPLY_DENY = "reply-deny"
+    REMOTE_DENY = "remote-deny"
+    EGRESS_DENY = "egress-deny"
+    UNKNOWN_NEXT_HOP = "unknown-next-hop"
+    WRONG_NEXT_HOP = "wrong-next-hop"
+    UNKNOWN_DESTINATION = "unknown-destination"
+    UNKNOWN_VNI = "unknown-vni"
+    VLAN_MISMATCH = "vlan-mismatch"
+    WRONG_VTEP = "wrong-vtep"
+    VTEP_OF_NOBODY = "vtep-of-nobody"
+    OUTPUT_TO_INGRESS = "output-to-ingress"
+    NO_OUTPUT = "no-output"
+    EXPLICIT_DROP = "explicit-drop"
+    TABLE_MISS = "table-miss"
 
 
 @dataclass(frozen=True, slots=True)

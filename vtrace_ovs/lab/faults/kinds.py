@@ -6,7 +6,7 @@ are undone by installing what was there. A ``NodeDeed`` is anything else, and br
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vtrace_ovs.lab.faults.fault import Fault
@@ -107,3 +107,21 @@ def with_flows(program: BridgeProgram, *flows: FlowLine) -> BridgeProgram:
 def without_flows(program: BridgeProgram, doomed: Callable[[FlowLine], bool]) -> BridgeProgram:
     """The program without the flows that are doomed."""
     return BridgeProgram.of((flow for flow in program.flows if not doomed(flow)), program.meters, program.groups)
+
+
+def with_actions(program: BridgeProgram, about: Callable[[FlowLine], bool], actions: str) -> BridgeProgram:
+    """The program whose flows of this kind have these actions."""
+    return _edited(program, lambda flow: replace(flow, actions=actions) if about(flow) else flow)
+
+
+def reworded(program: BridgeProgram, about: Callable[[FlowLine], bool], old: str, new: str) -> BridgeProgram:
+    """The program whose flows of this kind say something else, in their matches and actions."""
+
+    def changed(flow: FlowLine) -> FlowLine:
+        return replace(flow, match=flow.match.replace(old, new), actions=flow.actions.replace(old, new))
+
+    return _edited(program, lambda flow: changed(flow) if about(flow) else flow)
+
+
+def _edited(program: BridgeProgram, edit: Callable[[FlowLine], FlowLine]) -> BridgeProgram:
+    return replace(program, flows=tuple(edit(flow) for flow in program.flows))

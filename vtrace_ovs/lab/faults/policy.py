@@ -1,5 +1,6 @@
 """Turns an overlay into one whose security policy stops the traffic."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from vtrace_ovs.errors import UsageError
@@ -17,13 +18,31 @@ from vtrace_ovs.model.verdict import CauseCode, Disposition
 
 
 def _denied(overlay: Overlay, fault: Fault) -> Overlay:
+    return _with_rules(overlay, fault, SecurityRule(1, Direction.INGRESS, RuleAction.DENY, fault.protocol, fault.port))
+
+
+def _others_denied(direction: Direction) -> Callable[[Overlay, Fault], Overlay]:
+    """Nothing passes between the VM and the other subnets of its tenant."""
+
+    def edit(overlay: Overlay, fault: Fault) -> Overlay:
+        vm = victim(overlay, fault)
+        others = [subnet for subnet in overlay.tenant(vm.tenant).subnets if subnet.name != vm.subnet]
+        remotes = [prefix for subnet in others for prefix in (subnet.prefix, subnet.prefix6) if prefix is not None]
+        rules = [SecurityRule(1, direction, RuleAction.DENY, remote=remote) for remote in remotes]
+        return _with_rules(overlay, fault, *rules)
+
+    return edit
+
+
+def _with_rules(overlay: Overlay, fault: Fault, *rules: SecurityRule) -> Overlay:
+    """With these rules behind those of the VM's first group, numbered on."""
     vm = victim(overlay, fault)
     if not vm.groups:
         raise UsageError(f"{fault.name.value}: {vm.name} has no security group")
     group = overlay.tenant(vm.tenant).group(vm.groups[0])
-    number = max((rule.number for rule in group.rules), default=0) + 1
-    rule = SecurityRule(number, Direction.INGRESS, RuleAction.DENY, fault.protocol, fault.port)
-    return _with_group(overlay, replace(group, rules=(*group.rules, rule)))
+    first = max((rule.number for rule in group.rules), default=0) + 1
+    added = (replace(rule, number=number) for number, rule in enumerate(rules, first))
+    return _with_group(overlay, replace(group, rules=(*group.rules, *added)))
 
 
 def _reply_denied(overlay: Overlay, fault: Fault) -> Overlay:
@@ -71,6 +90,17 @@ FAULTS = {
         OverlayEdit(_not_permitted),
         (Symptom(CauseCode.SECURITY_DEFAULT_DENY, Disposition.DROPPED, "cs3/br-int", table=40),),
         selective=True,
+    ),
+    FaultName.REMOTE_DENY: FaultKind(
+        "a rule of the destination's security group denies all that comes from other subnets",
+        OverlayEdit(_others_denied(Direction.INGRESS)),
+        (Symptom(CauseCode.SECURITY_RULE_DENY, Disposition.DROPPED, "cs3/br-int", table=40),),
+    ),
+    FaultName.EGRESS_DENY: FaultKind(
+        "a rule of the sender's security group denies all that goes to other subnets",
+        OverlayEdit(_others_denied(Direction.EGRESS)),
+        (Symptom(CauseCode.SECURITY_RULE_DENY, Disposition.DROPPED, "cs1/br-int", table=20),),
+        of_sender=True,
     ),
     FaultName.REPLY_DENY: FaultKind(
         "a rule of the sender's security group denies the replies",

@@ -16,6 +16,16 @@ def test_a_deny_becomes_the_groups_next_rule(overlay: Overlay, broken: Breaking)
     assert rules[-1] == SecurityRule(7, Direction.INGRESS, RuleAction.DENY, "tcp", 443)
 
 
+def test_other_subnets_are_denied_in_both_families(overlay: Overlay, broken: Breaking) -> None:
+    rules = broken(overlay, Fault(FaultName.REMOTE_DENY)).tenant("blue").group("db").rules[-2:]
+    assert [(rule.number, str(rule.remote)) for rule in rules] == [(7, "10.0.1.0/24"), (8, "fd00:0:0:1::/64")]
+    assert {(rule.direction, rule.action, rule.protocol) for rule in rules} == {
+        (Direction.INGRESS, RuleAction.DENY, None)
+    }
+    away = broken(overlay, Fault(FaultName.EGRESS_DENY)).tenant("blue").group("web").rules[-1]
+    assert (away.direction, str(away.remote)) == (Direction.EGRESS, "fd00:0:0:2::/64")
+
+
 def test_a_deny_needs_a_group(overlay: Overlay, broken: Breaking) -> None:
     blue = overlay.tenants[0]
     bare = replace(blue, vms=(*blue.vms[:-1], replace(blue.vms[-1], groups=())))
