@@ -36,6 +36,7 @@ TESTED_ELSEWHERE = {
     "lab/daemons.py": "tests/functional/test_ovs_sandbox.py",
     "lab/faults/devices.py": "tests/emulation/test_lab_faults.py",
     "lab/faults/physical.py": "tests/emulation/test_lab_faults.py",
+    "lab/faults/unsupported.py": "tests/emulation/test_fault_verdicts.py",
     "lab/injection.py": "tests/emulation/test_lab_faults.py",
     "lab/keeper.py": "tests/emulation/test_lab_lifecycle.py",
     "lab/namespaces.py": "tests/emulation/test_lab_lifecycle.py",

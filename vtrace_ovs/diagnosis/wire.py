@@ -2,12 +2,13 @@
 
 from vtrace_ovs.diagnosis.arrivals import exited, stopped_at_output
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
-from vtrace_ovs.diagnosis.naming import port_name
+from vtrace_ovs.diagnosis.compare import deciding_step
+from vtrace_ovs.diagnosis.naming import place_name, port_name
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.places import NOWHERE, Onward
 from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.topology import BridgeId, PortKind
-from vtrace_ovs.model.trajectory import DropShape
+from vtrace_ovs.model.trajectory import DropShape, Hop
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition, Evidence
 
 _TOO_DEEP = frozenset({DropShape.RESUBMIT_LIMIT, DropShape.RECURSION_LIMIT})
@@ -15,14 +16,14 @@ _TOO_DEEP = frozenset({DropShape.RESUBMIT_LIMIT, DropShape.RECURSION_LIMIT})
 
 def on_wire(case: Case) -> Finding:
     """The last thing known is the packet's ``out`` by a tunnel or patch port."""
-    stopped = stopped_at_output(case) or _translation_gave_up(case)
+    hop = case.hop
+    stopped = stopped_at_output(case) or _translation_gave_up(case, hop.bridge.node)
     if stopped is not None:
         return stopped
-    hop = case.hop
     onward = NOWHERE if hop.out_port is None else case.scene.places.onward(hop.bridge, hop.out_port, hop.left_by)
     if onward.kind is PortKind.PATCH and not onward.arrivals and _leads_to_underlay(case):
         return exited(case)
-    for rule in (_no_endpoint, _dead, _unfollowable, _evidence_missing):
+    for rule in (_no_endpoint, _dead, _unfollowable, _evidence_missing, _gave_up_there):
         finding = rule(case, onward)
         if finding is not None:
             return finding
@@ -34,20 +35,34 @@ def _departed(case: Case) -> Evidence:
     return seen(f"{case.hop.bridge} logged the packet just before it left by {where}.")
 
 
-def _translation_gave_up(case: Case) -> Finding | None:
-    """Bridges joined by patch ports share one translation: a limit reached later undoes the output here."""
+def _translation_gave_up(case: Case, node: str | None) -> Finding | None:
+    """Bridges joined by patch ports share one translation: a limit reached in it undoes every output and copy of it."""
     last = None if case.predicted is None or case.expected is None else case.predicted.last
-    if last is None or last.drop not in _TOO_DEEP or last.bridge.node != case.hop.bridge.node:
+    if last is None or last.drop not in _TOO_DEEP or last.bridge.node != node or not _follows(case, last):
         return None
+    step = deciding_step(last)
+    table_id = None if step is None else step.table_id
+    role = case.scene.profile(last.bridge).role(table_id, None if step is None else step.cookie)
     return Finding(
         disposition=Disposition.DROPPED,
         code=CauseCode.TRANSLATION_LIMIT,
         confidence=Confidence.INFERRED,
-        particulars=Particulars(place=str(last.bridge)),
-        culprit=Culprit(last.bridge.node, last.bridge),
+        particulars=Particulars(place=place_name(last.bridge, table_id, None if role is None else role.name)),
+        culprit=Culprit(last.bridge.node, last.bridge, table_id, None if role is None else role.name),
         drop=last.drop,
         evidence=(_departed(case), deduced(f"The stored tables exceed a limit at {last.bridge}: {last.drop.value}.")),
     )
+
+
+def _follows(case: Case, last: Hop) -> bool:
+    """Whether every hop foretold from here on is of that server, so of the translation that gives up."""
+    hops = () if case.predicted is None else case.predicted.hops
+    return all(hop.bridge.node == last.bridge.node for hop in hops if hop.dscp_mark > case.hop.dscp_mark)
+
+
+def _gave_up_there(case: Case, onward: Onward) -> Finding | None:
+    """Where a translation gives up, not even the ``in`` of the packet is logged."""
+    return _translation_gave_up(case, onward.node)
 
 
 def _leads_to_underlay(case: Case) -> bool:

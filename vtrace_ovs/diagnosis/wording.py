@@ -123,7 +123,7 @@ WORDINGS = {
         "Check the ports and groups that the group's buckets watch.",
     ),
     CauseCode.TRANSLATION_LIMIT: Wording(
-        "Open vSwitch gave up on it in {place}: too many resubmits or too deep a recursion{detail}.",
+        "Given up by Open vSwitch in {place}: too many resubmits or too deep a recursion{detail}.",
         "Your traffic is lost inside our virtual network because its rules became too complex.",
         "Look for flows that resubmit to each other, and for patch ports that form a circle.",
     ),

@@ -35,15 +35,17 @@ class FlowLine:
 
 @dataclass(frozen=True, slots=True)
 class MeterLine:
-    """One packets-per-second meter with a drop band."""
+    """One meter with a drop band: of packets/s and packets, or of kbit/s and kbit."""
 
     meter_id: int
     rate: int
     burst: int
+    packets: bool = True
 
     def text(self) -> str:
         """The meter in ovs-ofctl syntax."""
-        return f"meter={self.meter_id},pktps,burst,stats,bands=type=drop,rate={self.rate},burst_size={self.burst}"
+        unit = "pktps" if self.packets else "kbps"
+        return f"meter={self.meter_id},{unit},burst,stats,bands=type=drop,rate={self.rate},burst_size={self.burst}"
 
 
 @dataclass(frozen=True, slots=True)

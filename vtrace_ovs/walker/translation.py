@@ -123,10 +123,10 @@ class Translation:
             lookup = indexes[table_id].search(key, unknown)
             found.append(lookup)
             keys.append(key)
+            self.resubmits += 1  # a miss counts too: Open vSwitch enters a flow of its own then
             if lookup.undecided or lookup.certain is None:
                 self._ended_by(lookup, unknown)
                 return
-            self.resubmits += 1
             depth += table_id <= here
             here = table_id
             if lookup.onward is None:

@@ -121,6 +121,26 @@ def test_silence_across_a_patch_port_is_inside_the_server(patched: Trajectory, s
     assert verdict.culprit.next_bridge == ROUTER
 
 
+def test_a_limit_at_the_next_server_undoes_even_the_log_of_its_coming_in(
+    sent: Trajectory, hop: MakeHop, way: Way, scene: Scene
+) -> None:
+    here = replace(sent.hops[0], seen=frozenset())
+    predicted = way(Ending.DROPPED, here, hop("cs2/br-int", 2, "", drop=DropShape.RESUBMIT_LIMIT), predicted=True)
+    verdict = diagnose(sent, predicted, scene)
+    assert summary(verdict) == (Disposition.DROPPED, CauseCode.TRANSLATION_LIMIT, Confidence.INFERRED)
+    assert verdict.culprit is not None
+    assert verdict.culprit.bridge == predicted.hops[1].bridge
+
+
+def test_a_limit_beyond_the_next_server_says_nothing_of_a_packet_that_did_not_come_there(
+    sent: Trajectory, hop: MakeHop, way: Way, scene: Scene
+) -> None:
+    here = replace(sent.hops[0], seen=frozenset())
+    onward = (hop("cs2/br-int", 2, ""), hop("gw1/br-int", 3, "", drop=DropShape.RESUBMIT_LIMIT))
+    verdict = diagnose(sent, way(Ending.DROPPED, here, *onward, predicted=True), scene)
+    assert verdict.code is CauseCode.UNDERLAY_LOSS
+
+
 def test_a_limit_behind_a_patch_port_undoes_the_output(
     patched: Trajectory, hop: MakeHop, way: Way, scene: Scene
 ) -> None:

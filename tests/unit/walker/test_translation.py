@@ -1,5 +1,7 @@
 from collections.abc import Callable
 
+import pytest
+
 from vtrace_ovs.model.actions import Output, Resubmit
 from vtrace_ovs.model.flow import BridgeTables, Flow
 from vtrace_ovs.model.match import Match
@@ -20,13 +22,13 @@ def test_only_steps_back_deepen_the_recursion_and_its_limit_forgets_outputs(
     assert [stop.shape for stop in visit.stops] == [DropShape.RECURSION_LIMIT]
 
 
-def test_searches_are_counted_whatever_their_depth(
-    tables: Callable[..., BridgeTables], flow: Callable[..., Flow]
+@pytest.mark.parametrize("last_table", [2, 3])
+def test_searches_are_counted_whatever_their_depth_and_whether_they_find_a_flow(
+    last_table: int, tables: Callable[..., BridgeTables], flow: Callable[..., Flow]
 ) -> None:
     wide = [Resubmit(None, 1)] * 70
-    view = BridgeView(
-        tables(flow(0, 1, Match(), *wide), flow(1, 1, Match(), *([Resubmit(None, 2)] * 70)), flow(2, 1, Match()))
-    )
+    onward = [Resubmit(None, last_table)] * 70
+    view = BridgeView(tables(flow(0, 1, Match(), *wide), flow(1, 1, Match(), *onward), flow(2, 1, Match())))
     visit = evaluate(view, PacketState(0), 60, None)
     assert len(visit.searches) == MAX_RESUBMITS + 1
     assert [stop.shape for stop in visit.stops] == [DropShape.RESUBMIT_LIMIT]

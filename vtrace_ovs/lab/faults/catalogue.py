@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from vtrace_ovs.lab.faults import configuration, devices, entries, guests, limits, physical, policy
+from vtrace_ovs.lab.faults import configuration, devices, entries, guests, limits, physical, policy, unsupported
 from vtrace_ovs.lab.faults.fault import FaultName
 from vtrace_ovs.lab.faults.kinds import FaultKind
 
@@ -12,6 +12,7 @@ FAMILIES = {
     "configuration": configuration.FAULTS,
     "forwarding entries": entries.FAULTS,
     "limits": limits.FAULTS,
+    "unsupported": unsupported.FAULTS,
     "VFDs": devices.FAULTS,
     "physical network": physical.FAULTS,
     "machines": guests.FAULTS,

@@ -35,6 +35,14 @@ class FaultName(Enum):
     NO_OUTPUT = "no-output"
     EXPLICIT_DROP = "explicit-drop"
     TABLE_MISS = "table-miss"
+    DESTINATION_RATE_LIMIT = "destination-rate-limit"
+    BANDWIDTH_LIMIT = "bandwidth-limit"
+    PORT_DOWN = "port-down"
+    VSWITCHD_HUNG = "vswitchd-hung"
+    TTL_EXPIRED = "ttl-expired"
+    RECURSION_LIMIT = "recursion-limit"
+    RESUBMIT_LIMIT = "resubmit-limit"
+    UNSUPPORTED_ACTION = "unsupported-action"
 
 
 @dataclass(frozen=True, slots=True)

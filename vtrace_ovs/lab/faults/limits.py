@@ -1,11 +1,17 @@
-"""Turns an overlay into one that lets less traffic through than is sent."""
+"""Turns a lab into one that lets less traffic through than is sent."""
 
 from dataclasses import replace
 
 from vtrace_ovs.lab.faults.fault import DEFAULT_RATE, Fault, FaultName, victim
-from vtrace_ovs.lab.faults.kinds import FaultKind, OverlayEdit, Symptom
+from vtrace_ovs.lab.faults.kinds import FaultKind, OverlayEdit, ProgramEdit, Programmed, Symptom, with_flows
+from vtrace_ovs.lab.numbering import CookieKind, cookie, vm_ofport
+from vtrace_ovs.lab.program import BridgeProgram, FlowLine, MeterLine
+from vtrace_ovs.lab.vswitch_pipeline import EGRESS, OUTPUT, PRIORITY, RATE_LIMIT
 from vtrace_ovs.model.overlay import Overlay, RateLimit
 from vtrace_ovs.model.verdict import CauseCode, Disposition
+
+ADDED_METER = 200
+"""Above every meter of the pipelines, which are numbered like the VMs' ports."""
 
 
 def _limited(overlay: Overlay, fault: Fault) -> Overlay:
@@ -14,10 +20,47 @@ def _limited(overlay: Overlay, fault: Fault) -> Overlay:
     return replace(overlay, rate_limits=(*others, RateLimit(vm.name, fault.rate or DEFAULT_RATE, burst=1)))
 
 
+def _limited_at_output(programmed: Programmed, fault: Fault) -> BridgeProgram:
+    vm = victim(programmed.overlay, fault)
+    port = vm_ofport(programmed.overlay, vm)
+    actions = f"meter:{ADDED_METER},output:{port}"
+    flow = FlowLine(OUTPUT, PRIORITY, f"reg2={port:#x}", actions, cookie(CookieKind.OUTPUT, port))
+    meter = MeterLine(ADDED_METER, fault.rate or DEFAULT_RATE, burst=1)
+    return _metered(programmed, vm.server, flow, meter)
+
+
+def _limited_in_kilobits(programmed: Programmed, fault: Fault) -> BridgeProgram:
+    vm = victim(programmed.overlay, fault)
+    port = vm_ofport(programmed.overlay, vm)
+    actions = f"meter:{ADDED_METER},goto_table:{EGRESS}"
+    owner = cookie(CookieKind.RATE_LIMIT, ADDED_METER)
+    flow = FlowLine(RATE_LIMIT, PRIORITY, f"in_port={port}", actions, owner)
+    meter = MeterLine(ADDED_METER, fault.rate or DEFAULT_RATE, burst=1, packets=False)
+    return _metered(programmed, vm.server, flow, meter)
+
+
+def _metered(programmed: Programmed, server: str, flow: FlowLine, meter: MeterLine) -> BridgeProgram:
+    if programmed.server != server:
+        return programmed.program
+    program = with_flows(programmed.program, flow)
+    return replace(program, meters=(*program.meters, meter))
+
+
 FAULTS = {
     FaultName.RATE_LIMIT: FaultKind(
         "a meter of the sender's server lets a packet a second through",
         OverlayEdit(_limited),
+        (Symptom(CauseCode.METER_RATE_LIMIT, Disposition.DROPPED, "cs1/br-int", table=15),),
+        of_sender=True,
+    ),
+    FaultName.DESTINATION_RATE_LIMIT: FaultKind(
+        "a meter of the destination's server lets a packet a second out to it",
+        ProgramEdit(_limited_at_output),
+        (Symptom(CauseCode.METER_RATE_LIMIT, Disposition.DROPPED, "cs3/br-int", table=50),),
+    ),
+    FaultName.BANDWIDTH_LIMIT: FaultKind(
+        "a meter of the sender's server lets a kilobit a second through",
+        ProgramEdit(_limited_in_kilobits),
         (Symptom(CauseCode.METER_RATE_LIMIT, Disposition.DROPPED, "cs1/br-int", table=15),),
         of_sender=True,
     ),
