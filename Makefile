@@ -7,12 +7,12 @@ UV := .uv/bin/uv
 READY := $(VENV)/.ready
 APT := openvswitch-switch openvswitch-common ovn-central ovn-host mininet iproute2 iputils-ping ethtool tcpdump procps openssl
 
-.PHONY: demo test check bench fuzz differential equivalence matrix setup apt lock clean
+.PHONY: demo test browser check bench fuzz differential equivalence matrix setup apt lock clean
 
 demo: setup
 	$(BIN)/vtrace demo
 
-test: check
+test: browser check
 	$(BIN)/pytest tests/functional
 	$(BIN)/pytest tests/emulation
 
@@ -39,6 +39,11 @@ matrix: setup
 	$(BIN)/python benchmarks/matrix.py $(N)
 
 setup: apt $(READY)
+
+# Pages are looked at in a real browser; nothing but the tests needs one.
+browser:
+	@command -v chromium >/dev/null || { \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends chromium; }
 
 apt:
 	@dpkg -s $(APT) python3-venv >/dev/null 2>&1 || { \

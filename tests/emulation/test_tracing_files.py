@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from browser import assert_whole_and_dead, opened
 from vtrace_program import UDP, Vtrace, sending
 
 from vtrace_ovs.lab.network import Lab
@@ -28,3 +29,5 @@ def test_a_trace_leaves_a_capture_and_a_report(lab: Lab, program: Vtrace, tmp_pa
     page = report.read_text(encoding="utf-8")
     assert page.count("<figure>") == 1
     assert page.count("DELIVERED</td>") == PACKETS
+    with opened(report, tmp_path / "profile") as shown:
+        assert_whole_and_dead(shown, report)

@@ -1,13 +1,20 @@
 """Turns ``vtrace explain`` into a walk through flow tables: no packet is sent, nothing is changed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, assert_never
 
 import typer
 
 from vtrace_ovs.cli.console import emit, emit_text, talk
 from vtrace_ovs.cli.exit_codes import ExitCode, code_of_verdict
-from vtrace_ovs.cli.options import Format, FormatOption, ListenOption, OvsdbOption, SouthboundOption, VerboseOption
+from vtrace_ovs.cli.options import (
+    ListenOption,
+    OvsdbOption,
+    ResultFormat,
+    ResultFormatOption,
+    SouthboundOption,
+    VerboseOption,
+)
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.model.notation import CT_STATE_BITS
 
@@ -72,7 +79,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option
     ovsdb: OvsdbOption = None,
     listen: ListenOption = None,
     ovn_sb: SouthboundOption = None,
-    output: FormatOption = Format.TREE,
+    output: ResultFormatOption = ResultFormat.TREE,
     verbose: VerboseOption = 0,
 ) -> None:
     """Walk one packet through the flow tables: which flows it meets, and where it ends. Sends nothing."""
@@ -104,19 +111,25 @@ class Places(NamedTuple):
     listen: str | None
 
 
-def _explain(request: "Request", places: Places, output: Format, verbose: int) -> ExitCode:
+def _explain(request: "Request", places: Places, output: ResultFormat, verbose: int) -> ExitCode:
     from vtrace_ovs.cli.explaining import explained  # noqa: PLC0415 - as above
     from vtrace_ovs.rendering.document import result_document  # noqa: PLC0415 - as above
+    from vtrace_ovs.rendering.dot import results_dot  # noqa: PLC0415 - as above
     from vtrace_ovs.rendering.explanation import explanation_lines  # noqa: PLC0415 - as above
 
     explanation = explained(request, *places)
     result = explanation.result
     for problem in explanation.problems:
         talk(f"vtrace: {problem}")
-    if output is Format.JSON:
-        emit_text(result_document(result, explanation.task, explanation.agreements, explanation.examined))
-    else:
-        emit(explanation_lines(result, explanation.agreements, verbose, explanation.examined))
+    match output:
+        case ResultFormat.JSON:
+            emit_text(result_document(result, explanation.task, explanation.agreements, explanation.examined))
+        case ResultFormat.DOT:
+            emit_text(results_dot((result,)))
+        case ResultFormat.TREE:
+            emit(explanation_lines(result, explanation.agreements, verbose, explanation.examined))
+        case _:
+            assert_never(output)
     if any(one.agrees is False for one in explanation.agreements):
         return ExitCode.NOT_KNOWN
     return code_of_verdict(result.verdict)

@@ -49,6 +49,13 @@ def test_a_drop_shows_what_nearly_matched_first(vtrace: Callable[..., Outcome], 
     assert f"{near} tcp_dst: the packet has 80, the flow wants 443" in out
 
 
+def test_the_way_is_drawn_as_a_graph(vtrace: Callable[..., Outcome], dump: str) -> None:
+    arguments = ("explain", f"tcp,{PACKET},tp_dst=22", "--dump", dump, "--in-port", "1", "-o", "dot")
+    code, out, _ = vtrace(*arguments)
+    assert (code, out.splitlines()[0], out.splitlines()[-1]) == (1, "digraph vtrace {", "}")
+    assert "explicit drop" in out
+
+
 def test_json_has_the_shape_of_a_live_trace(vtrace: Callable[..., Outcome], dump: str) -> None:
     arguments = ("explain", f"tcp,{PACKET},tp_dst=443", "--dump", dump, "--in-port", "1", "-o", "json")
     code, out, _ = vtrace(*arguments)
