@@ -37,6 +37,8 @@ TESTED_ELSEWHERE = {
     "lab/faults/devices.py": "tests/emulation/test_lab_faults.py",
     "lab/faults/physical.py": "tests/emulation/test_lab_faults.py",
     "lab/faults/unsupported.py": "tests/emulation/test_fault_verdicts.py",
+    "lab/faults/ports.py": "tests/emulation/test_fault_verdicts.py",
+    "lab/faults/spoofing.py": "tests/emulation/test_fault_verdicts.py",
     "lab/injection.py": "tests/emulation/test_lab_faults.py",
     "lab/keeper.py": "tests/emulation/test_lab_lifecycle.py",
     "lab/namespaces.py": "tests/emulation/test_lab_lifecycle.py",

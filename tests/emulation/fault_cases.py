@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from random import Random
 
@@ -12,7 +12,7 @@ from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.faults.kinds import EVERY_PROTOCOL, Symptom
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
-from vtrace_ovs.model.packet import IpFamily
+from vtrace_ovs.model.packet import IpFamily, family_of
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.verdict import CauseCode, Disposition, Verdict
 from vtrace_ovs.pytest_plugin import Tracer
@@ -58,7 +58,8 @@ class Case:
     def filter_text(self, lab: Lab) -> str:
         """What an operator would type."""
         words, prefix = WORDS[self.family]
-        source = lab.address(self.symptom.source, self.family)
+        used = (address for address in self.symptom.sent_from if family_of(address) is self.family)
+        source = next(used, None) or lab.address(self.symptom.source, self.family)
         destination = self.symptom.address or lab.address(self.symptom.destination, self.family)
         port = f",tp_dst={PORTS[self.protocol]}" if PORTS[self.protocol] else ""
         return f"{words[self.protocol]},{prefix}_src={source},{prefix}_dst={destination}{port}"
@@ -125,7 +126,10 @@ def cases(name: FaultName, symptom: Symptom) -> list[list[Case]]:
 
 
 FINE = Symptom(CauseCode.NONE, Disposition.DELIVERED, None)
-HEALTHY = (FINE,)
+HEALTHY = (
+    FINE,
+    replace(FINE, topology="nat", source="web1", destination="db1", families=(IpFamily.IPV4,)),
+)
 """Traffic that nothing is wrong with, one symptom per topology."""
 
 

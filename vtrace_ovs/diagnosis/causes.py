@@ -33,6 +33,7 @@ CATEGORIES = {
     CauseCode.VSWITCHD_DEAD: CauseCategory.VFD_FAULT,
     CauseCode.UNDERLAY_LOSS: CauseCategory.PHYSICAL_NETWORK,
     CauseCode.PATCH_LOSS: CauseCategory.VFD_FAULT,
+    CauseCode.PATCH_UNWIRED: CauseCategory.VFD_FAULT,
     CauseCode.NO_TUNNEL_ENDPOINT: CauseCategory.VFD_FAULT,
     CauseCode.OUTSIDE_INVENTORY: CauseCategory.UNKNOWN,
     CauseCode.HOP_LIMIT_REACHED: CauseCategory.UNKNOWN,

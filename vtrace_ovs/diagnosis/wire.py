@@ -17,13 +17,13 @@ _TOO_DEEP = frozenset({DropShape.RESUBMIT_LIMIT, DropShape.RECURSION_LIMIT})
 def on_wire(case: Case) -> Finding:
     """The last thing known is the packet's ``out`` by a tunnel or patch port."""
     hop = case.hop
-    stopped = stopped_at_output(case) or _translation_gave_up(case, hop.bridge.node)
+    stopped = stopped_at_output(case) or _translation_gave_up(case, hop.bridge.node) or _unwired(case)
     if stopped is not None:
         return stopped
     onward = NOWHERE if hop.out_port is None else case.scene.places.onward(hop.bridge, hop.out_port, hop.left_by)
     if onward.kind is PortKind.PATCH and not onward.arrivals and _leads_to_underlay(case):
         return exited(case)
-    for rule in (_no_endpoint, _dead, _unfollowable, _evidence_missing, _gave_up_there):
+    for rule in (_key_refused, _no_endpoint, _dead, _unfollowable, _evidence_missing, _gave_up_there):
         finding = rule(case, onward)
         if finding is not None:
             return finding
@@ -70,6 +70,53 @@ def _leads_to_underlay(case: Case) -> bool:
     places, hop = case.scene.places, case.hop
     port = places.port(hop.bridge, hop.out_port)
     return port is not None and places.topology.patch_peer(hop.bridge, port) is not None
+
+
+def _unwired(case: Case) -> Finding | None:
+    """A patch port whose other end does not exist on its server, or names another port."""
+    hop, topology = case.hop, case.scene.topology
+    port = case.scene.places.port(hop.bridge, hop.out_port)
+    if port is None or port.kind is not PortKind.PATCH or topology.patch_peer(hop.bridge, port) is not None:
+        return None
+    here = [bridge for bridge in topology.bridges if bridge.id.node == hop.bridge.node]
+    peer = next((one for bridge in here if port.peer and (one := bridge.port_named(port.peer))), None)
+    if port.peer is None:
+        detail = "it names no peer"
+    elif peer is None:
+        detail = f"its peer {port.peer} does not exist on {hop.bridge.node}"
+    else:
+        detail = f"its peer {port.peer} names {peer.peer or 'nobody'} as its own"
+    where = port_name(case.scene, hop.bridge, hop.out_port)
+    return Finding(
+        disposition=Disposition.DROPPED,
+        code=CauseCode.PATCH_UNWIRED,
+        confidence=Confidence.CORROBORATED,
+        particulars=Particulars(place=str(hop.bridge), towards=where, detail=detail),
+        culprit=Culprit(hop.bridge.node, hop.bridge),
+        evidence=(_departed(case), deduced(f"By the inventory, {where} leads nowhere: {detail}.")),
+    )
+
+
+def _key_refused(case: Case, onward: Onward) -> Finding | None:
+    """Every tunnel port it could arrive at takes another key only."""
+    hop = case.hop
+    if onward.kind is not PortKind.TUNNEL or onward.node is None or onward.arrivals or hop.left_by is None:
+        return None
+    there = case.scene.topology.tunnel_bridges(onward.node)
+    refusing = [(bridge, port) for bridge, port in there if port.key not in {None, hop.left_by.vni}]
+    if not refusing or len(refusing) < len(there):
+        return None
+    keys = ", ".join(f"{port.name} of {bridge.id} takes {port.key} only" for bridge, port in refusing)
+    detail = f"{onward.node} ({onward.destination}) has no tunnel port that takes VNI {hop.left_by.vni}: {keys}"
+    culprit = refusing[0][0].id if len(refusing) == 1 else None
+    return Finding(
+        disposition=Disposition.DROPPED,
+        code=CauseCode.NO_TUNNEL_ENDPOINT,
+        confidence=Confidence.INFERRED,
+        particulars=Particulars(place=str(hop.bridge), detail=detail),
+        culprit=Culprit(onward.node, culprit),
+        evidence=(_departed(case), deduced(f"By the inventory, {detail}.")),
+    )
 
 
 def _no_endpoint(case: Case, onward: Onward) -> Finding | None:

@@ -162,6 +162,11 @@ WORDINGS = {
         "Your traffic is lost inside one of our servers; this is our fault.",
         "Check both ends of the patch port and the virtual switch's log on that server.",
     ),
+    CauseCode.PATCH_UNWIRED: Wording(
+        "Sent to {towards}, a patch port that leads nowhere: {detail}.",
+        "Your traffic is lost inside one of our servers, where two parts are not joined; this is our fault.",
+        "Set options:peer of both patch ports to each other's names.",
+    ),
     CauseCode.NO_TUNNEL_ENDPOINT: Wording(
         "{place} sends it into a tunnel, but {detail}.",
         "Our virtual network does not know which server holds the destination; this is our fault.",

@@ -44,8 +44,8 @@ def server_wiring(overlay: Overlay, server: OverlayServer, options: WiringOption
         "vswitch",
         options.profile("lab-gateway" if gateway else "lab-vswitch"),
     )
-    kind = overlay.underlay.encapsulation.value
-    words += _port(INTEGRATION_BRIDGE, f"{kind}0", TUNNEL_OFPORT, f"type={kind}", "options:key=flow")
+    kind = f"type={overlay.underlay.encapsulation.value}"
+    words += _port(INTEGRATION_BRIDGE, tunnel_name(overlay), TUNNEL_OFPORT, kind, "options:key=flow")
     words += ["options:remote_ip=flow", f"options:local_ip={server.vtep}"]
     words += _bridge(overlay, server.name, PHYSICAL_BRIDGE, "netdev", "underlay")
     words += [f'other_config:hwaddr="{vtep_mac(server.vtep)}"', "fail_mode=standalone"]
@@ -88,6 +88,11 @@ def _bridge(
 
 def _port(bridge: str, name: str, ofport: int, *columns: str) -> list[str]:
     return ["--", "add-port", bridge, name, "--", "set", "Interface", name, f"ofport_request={ofport}", *columns]
+
+
+def tunnel_name(overlay: Overlay) -> str:
+    """The name of every server's tunnel port."""
+    return f"{overlay.underlay.encapsulation.value}0"
 
 
 def _vm_port(overlay: Overlay, vm: OverlayVm) -> list[str]:

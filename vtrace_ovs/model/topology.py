@@ -189,11 +189,14 @@ class Topology:
         return next((vm for vm in self.vms() if vm.name == name), None)
 
     def patch_peer(self, bridge_id: BridgeId, port: Port) -> tuple[Bridge, Port] | None:
-        """The other end of a patch port, on the same server."""
+        """The other end of a patch port, on the same server.
+
+        Ends are joined only if each names the other (``ofport_update_peer()`` of Open vSwitch).
+        """
         for bridge in self.bridges:
             if bridge.id.node == bridge_id.node and port.peer is not None:
                 peer = bridge.port_named(port.peer)
-                if peer is not None:
+                if peer is not None and peer.peer == port.name:
                     return bridge, peer
         return None
 

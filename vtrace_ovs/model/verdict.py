@@ -72,6 +72,7 @@ class CauseCode(Enum):
     VSWITCHD_DEAD = "vswitchd-dead"
     UNDERLAY_LOSS = "underlay-loss"
     PATCH_LOSS = "patch-loss"
+    PATCH_UNWIRED = "patch-unwired"
     NO_TUNNEL_ENDPOINT = "no-tunnel-endpoint"
     OUTSIDE_INVENTORY = "outside-inventory"
     HOP_LIMIT_REACHED = "hop-limit-reached"

@@ -8,7 +8,7 @@ from vtrace_ovs.diagnosis.rules import diagnose
 from vtrace_ovs.diagnosis.scene import Scene, TracedCount
 from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.records import Loc
-from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.topology import BridgeId, Port, PortKind
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition, Verdict
 
@@ -152,3 +152,45 @@ def test_a_limit_behind_a_patch_port_undoes_the_output(
     )
     verdict = diagnose(patched, predicted, scene)
     assert summary(verdict) == (Disposition.DROPPED, CauseCode.TRANSLATION_LIMIT, Confidence.INFERRED)
+
+
+def _with_ports(scene: Scene, bridge: BridgeId, **more: object) -> Scene:
+    """The scene with all patch and tunnel ports of a bridge changed so."""
+
+    def changed(port: Port) -> Port:
+        apart = port.kind in {PortKind.PATCH, PortKind.TUNNEL}
+        return replace(port, **more) if apart else port  # type: ignore[arg-type]  # fields of Port
+
+    bridges = (
+        replace(known, ports=tuple(map(changed, known.ports))) if known.id == bridge else known
+        for known in scene.topology.bridges
+    )
+    return replace(scene, topology=replace(scene.topology, bridges=tuple(bridges)))
+
+
+@pytest.mark.parametrize(
+    ("bridge", "peer", "words"),
+    [
+        (BridgeId("gw1", "br-int"), None, "it names no peer"),
+        (BridgeId("gw1", "br-int"), "nowhere", "its peer nowhere does not exist on gw1"),
+        (ROUTER, "elsewhere", "its peer up names elsewhere as its own"),
+        (ROUTER, None, "its peer up names nobody as its own"),
+    ],
+)
+def test_a_patch_port_whose_ends_do_not_name_each_other_leads_nowhere(
+    patched: Trajectory, scene: Scene, bridge: BridgeId, peer: str | None, words: str
+) -> None:
+    verdict = diagnose(patched, None, _with_ports(scene, bridge, peer=peer))
+    assert summary(verdict) == (Disposition.DROPPED, CauseCode.PATCH_UNWIRED, Confidence.CORROBORATED)
+    assert words in verdict.operator_sentence
+    assert verdict.culprit is not None
+    assert verdict.culprit.bridge == BridgeId("gw1", "br-int")
+
+
+def test_a_tunnel_port_of_another_key_takes_nothing(sent: Trajectory, scene: Scene) -> None:
+    verdict = diagnose(sent, None, _with_ports(scene, CS2, key=9999))
+    assert summary(verdict) == (Disposition.DROPPED, CauseCode.NO_TUNNEL_ENDPOINT, Confidence.INFERRED)
+    assert "takes VNI 101: vxlan0 of cs2/br-int takes 9999 only" in verdict.operator_sentence
+    assert verdict.culprit is not None
+    assert verdict.culprit.bridge == CS2
+    assert diagnose(sent, None, _with_ports(scene, CS2, key=101)).code is CauseCode.UNDERLAY_LOSS

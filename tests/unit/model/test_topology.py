@@ -1,3 +1,4 @@
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 from vtrace_ovs.model.topology import (
@@ -58,6 +59,11 @@ def test_a_patch_port_s_peer_is_on_the_same_server() -> None:
     assert TOPOLOGY.patch_peer(INT.id, UPLINK) == (EXT, EXTERNAL)
     assert TOPOLOGY.patch_peer(INT.id, WEB) is None
     assert TOPOLOGY.bridge(BridgeId("server2", "br-int")) is None
+
+
+def test_patch_ports_are_joined_only_if_each_names_the_other() -> None:
+    faithless = bridge("server1", "br-ex", BridgeRole.VROUTER, replace(EXTERNAL, peer="somebody"))
+    assert Topology((SERVER1,), (INT, faithless)).patch_peer(INT.id, UPLINK) is None
 
 
 def test_tunnels_arrive_at_the_bridges_that_have_a_tunnel_port() -> None:

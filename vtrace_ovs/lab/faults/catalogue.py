@@ -3,14 +3,29 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from vtrace_ovs.lab.faults import configuration, devices, entries, guests, limits, physical, policy, unsupported
+from vtrace_ovs.lab.faults import (
+    configuration,
+    devices,
+    entries,
+    guests,
+    limits,
+    physical,
+    policy,
+    ports,
+    spoofing,
+    translations,
+    unsupported,
+)
 from vtrace_ovs.lab.faults.fault import FaultName
 from vtrace_ovs.lab.faults.kinds import FaultKind
 
 FAMILIES = {
     "security policy": policy.FAULTS,
+    "spoofing": spoofing.FAULTS,
     "configuration": configuration.FAULTS,
     "forwarding entries": entries.FAULTS,
+    "translations": translations.FAULTS,
+    "ports": ports.FAULTS,
     "limits": limits.FAULTS,
     "unsupported": unsupported.FAULTS,
     "VFDs": devices.FAULTS,

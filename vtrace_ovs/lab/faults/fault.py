@@ -43,6 +43,13 @@ class FaultName(Enum):
     RECURSION_LIMIT = "recursion-limit"
     RESUBMIT_LIMIT = "resubmit-limit"
     UNSUPPORTED_ACTION = "unsupported-action"
+    PORT_GONE = "port-gone"
+    PATCH_HALF_WIRED = "patch-half-wired"
+    TUNNEL_KEY_MISMATCH = "tunnel-key-mismatch"
+    NAT_UNBOUND = "nat-unbound"
+    LB_WITHOUT_BACKEND = "lb-without-backend"
+    LB_DEAD_BACKENDS = "lb-dead-backends"
+    ANTI_SPOOFING = "anti-spoofing"
 
 
 @dataclass(frozen=True, slots=True)

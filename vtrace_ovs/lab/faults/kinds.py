@@ -64,7 +64,8 @@ class Symptom:
 
     ``place`` is the culprit's bridge (``cs3/br-int``) and ``table`` its table, None where none is blamed. ``vm`` and
     ``server`` are where the fault strikes if not at the default. ``address`` is what to send to where it is not the
-    destination's own; ``both`` says that the replies are traced too. ``rate`` is in packets/s.
+    destination's own, ``sent_from`` what the sender sends from where that is not its own (one per family); ``both``
+    says that the replies are traced too. ``rate`` is in packets/s.
     """
 
     code: CauseCode
@@ -79,6 +80,7 @@ class Symptom:
     vm: str | None = None
     server: str | None = None
     address: IPAddress | None = None
+    sent_from: tuple[IPAddress, ...] = ()
     both: bool = False
     listen: bool = True
     rate: float = 20.0

@@ -1,0 +1,54 @@
+from ipaddress import IPv4Address
+
+import pytest
+
+from vtrace_ovs.errors import UsageError
+from vtrace_ovs.lab.faults import translations
+from vtrace_ovs.lab.faults.fault import Fault, FaultName, resolved
+from vtrace_ovs.lab.faults.kinds import OverlayEdit, ProgramEdit, Programmed
+from vtrace_ovs.lab.program import BridgeProgram
+from vtrace_ovs.lab.server import programs
+from vtrace_ovs.lab.topologies import load_topology
+from vtrace_ovs.model.overlay import Overlay
+
+NAT = load_topology("nat")
+
+
+def _unbound(vm: str) -> Overlay:
+    way = translations.FAULTS[FaultName.NAT_UNBOUND].way
+    assert isinstance(way, OverlayEdit)
+    return way.edit(NAT, resolved(Fault(FaultName.NAT_UNBOUND, vm=vm), NAT, of_sender=False))
+
+
+def test_only_rules_that_lead_to_the_vm_alone_go() -> None:
+    kept = _unbound("db1").tenant("green").nat
+    assert [rule.number for rule in NAT.tenant("green").nat if rule not in kept] == [2]
+    assert IPv4Address("203.0.113.99") in {rule.outside for rule in kept}
+
+
+def test_a_vm_without_an_outside_address_cannot_lose_it() -> None:
+    with pytest.raises(UsageError, match="no NAT rule of tenant green leads to web1"):
+        _unbound("web1")
+
+
+def _edited(name: FaultName, overlay: Overlay, bridge: str) -> BridgeProgram:
+    way = translations.FAULTS[name].way
+    assert isinstance(way, ProgramEdit)
+    program = programs(overlay, overlay.gateway())[bridge]
+    return way.edit(
+        Programmed(overlay, overlay.gateway().name, bridge, program), resolved(Fault(name), overlay, of_sender=False)
+    )
+
+
+def test_a_group_loses_its_buckets_or_their_life() -> None:
+    (empty,) = _edited(FaultName.LB_WITHOUT_BACKEND, NAT, "vr-green").groups
+    assert empty.body == "type=select"
+    (dead,) = _edited(FaultName.LB_DEAD_BACKENDS, NAT, "vr-green").groups
+    assert dead.body.startswith("type=ff,bucket=watch_port:999,ct(")
+    assert dead.body.count("watch_port") == 2
+    assert _edited(FaultName.LB_DEAD_BACKENDS, NAT, "br-int") == programs(NAT, NAT.gateway())["br-int"]
+
+
+def test_a_vrouter_without_a_load_balancer_has_none_to_break(overlay: Overlay) -> None:
+    with pytest.raises(UsageError, match="vr-blue has no load balancer"):
+        _edited(FaultName.LB_WITHOUT_BACKEND, overlay, "vr-blue")

@@ -1,0 +1,92 @@
+"""Turns an overlay with NAT, or what a controller installs for it, into one whose translations lead nowhere."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from vtrace_ovs.errors import UsageError
+from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
+from vtrace_ovs.lab.faults.kinds import FaultKind, OverlayEdit, ProgramEdit, Programmed, Symptom
+from vtrace_ovs.lab.numbering import vrouter
+from vtrace_ovs.lab.program import BridgeProgram, GroupLine
+from vtrace_ovs.lab.traffic import TrafficProtocol
+from vtrace_ovs.model.overlay import NatKind, Overlay, with_tenant
+from vtrace_ovs.model.packet import IpFamily
+from vtrace_ovs.model.verdict import CauseCode, Disposition
+
+NO_PORT = 999
+
+
+def _unbound(overlay: Overlay, fault: Fault) -> Overlay:
+    """Without the rules that lead to the VM alone."""
+    vm = victim(overlay, fault)
+    tenant = overlay.tenant(vm.tenant)
+    kept = tuple(
+        rule for rule in tenant.nat if rule.kind is NatKind.SNAT or rule.balances or vm.address not in rule.inside[0]
+    )
+    if kept == tenant.nat:
+        raise UsageError(f"{fault.name.value}: no NAT rule of tenant {tenant.name} leads to {vm.name}")
+    return with_tenant(overlay, replace(tenant, nat=kept))
+
+
+def _without_buckets(what: Programmed, fault: Fault) -> BridgeProgram:
+    return _groups(what, fault, lambda _: "type=select")
+
+
+def _with_dead_buckets(what: Programmed, fault: Fault) -> BridgeProgram:
+    """Each backend counts only while a port is up that does not exist."""
+    watching = f"bucket=watch_port:{NO_PORT},"
+    return _groups(what, fault, lambda group: group.body.replace("type=select", "type=ff").replace("bucket=", watching))
+
+
+def _groups(what: Programmed, fault: Fault, edited: Callable[[GroupLine], str]) -> BridgeProgram:
+    if what.bridge != vrouter(victim(what.overlay, fault).tenant):
+        return what.program
+    if not what.program.groups:
+        raise UsageError(f"{fault.name.value}: {what.bridge} has no load balancer")
+    groups = (GroupLine(group.group_id, edited(group)) for group in what.program.groups)
+    return replace(what.program, groups=tuple(groups))
+
+
+_BALANCED = Symptom(
+    CauseCode.NO_LIVE_BUCKET,
+    Disposition.DROPPED,
+    "gw1/vr-green",
+    source="web1",
+    destination="db1",
+    topology="nat",
+    protocols=(TrafficProtocol.TCP,),
+    families=(IpFamily.IPV4,),
+    address=IPv4Address("203.0.113.99"),
+)
+
+FAULTS = {
+    FaultName.NAT_UNBOUND: FaultKind(
+        "no NAT rule knows the outside address of the destination any more",
+        OverlayEdit(_unbound),
+        (
+            Symptom(
+                CauseCode.NO_ROUTE,
+                Disposition.DROPPED,
+                "gw1/vr-green",
+                table=10,
+                source="web1",
+                destination="db1",
+                topology="nat",
+                families=(IpFamily.IPV4,),
+                vm="db1",
+                address=IPv4Address("203.0.113.21"),
+            ),
+        ),
+    ),
+    FaultName.LB_WITHOUT_BACKEND: FaultKind(
+        "the load balancer of the vRouter has no backends",
+        ProgramEdit(_without_buckets),
+        (_BALANCED,),
+    ),
+    FaultName.LB_DEAD_BACKENDS: FaultKind(
+        "the load balancer of the vRouter takes all of its backends to be dead",
+        ProgramEdit(_with_dead_buckets),
+        (replace(_BALANCED, table=5),),
+    ),
+}
