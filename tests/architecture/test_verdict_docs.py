@@ -1,23 +1,44 @@
-"""docs/verdicts.md explains every cause this tool can name."""
+"""docs/verdicts.md explains every cause this tool can name, with the faults of the lab that show it."""
 
 import re
-from pathlib import Path
 
 import pytest
+from verdict_skeletons import PAGE, PARTS, faults_of, sections, skeleton
 
 from vtrace_ovs.lab.faults.fault import FaultName
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition
 
-PAGE = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text(encoding="utf-8")
-SECTIONS = dict(re.findall(r"^## `([a-z-]+)`\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+TEXT = PAGE.read_text(encoding="utf-8")
+SECTIONS = sections(TEXT)
+MISSING = "what is missing is printed by: python tests/architecture/verdict_skeletons.py"
+
+
+def reproduction(code: CauseCode) -> str:
+    """How to see a cause, as the page has it."""
+    found = re.search(r"\*\*Reproduce\.\*\* (.*?)(?=\*\*Fix\.\*\*)", SECTIONS[code.value], re.DOTALL)
+    assert found is not None
+    return found[1]
 
 
 @pytest.mark.parametrize("code", CauseCode)
 def test_every_code_has_a_section_with_meaning_recipe_and_fix(code: CauseCode) -> None:
     section = SECTIONS.get(code.value)
-    assert section is not None, f"docs/verdicts.md has no section for {code.value}"
-    for part in ("**Means.** ", "**Reproduce.** ", "**Fix.** "):
+    assert section is not None, f"docs/verdicts.md has no section for {code.value}; {MISSING}"
+    for part in PARTS:
         assert section.count(part) == 1
+    assert "…" not in section
+
+
+@pytest.mark.parametrize("code", CauseCode)
+def test_a_section_names_every_fault_that_shows_its_code(code: CauseCode) -> None:
+    named = re.findall(r"vtrace lab fault ([a-z-]+)", reproduction(code))
+    assert set(faults_of(code)) <= set(named), skeleton(code)
+
+
+def test_the_skeleton_of_a_section_has_its_parts() -> None:
+    assert sections(skeleton(CauseCode.NO_ROUTE)).keys() == {"no-route"}
+    assert all(part in skeleton(CauseCode.NO_ROUTE) for part in PARTS)
+    assert "vtrace lab fault no-route" in skeleton(CauseCode.NO_ROUTE)
 
 
 def test_no_section_is_about_a_code_that_does_not_exist() -> None:
@@ -26,9 +47,9 @@ def test_no_section_is_about_a_code_that_does_not_exist() -> None:
 
 def test_every_disposition_and_confidence_is_explained() -> None:
     for word in (*Disposition, *Confidence):
-        assert f"| `{word.value}` |" in PAGE
+        assert f"| `{word.value}` |" in TEXT
 
 
 def test_the_lab_faults_of_the_recipes_exist_and_are_all_used() -> None:
-    named = set(re.findall(r"vtrace lab fault ([a-z-]+)", PAGE))
+    named = set(re.findall(r"vtrace lab fault ([a-z-]+)", TEXT))
     assert named == {fault.value for fault in FaultName}

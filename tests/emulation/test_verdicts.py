@@ -1,5 +1,6 @@
 """What a verdict on real packets says beside the cause: the whole path, the flow, how sure, what may be why."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,6 +69,11 @@ def test_loss_on_the_wire_names_both_ends(lab: Lab, vtrace: Tracer) -> None:
         culprit = vtrace.assert_lost(wanted(TrafficProtocol.TCP), CauseCode.UNDERLAY_LOSS, source_vm=SOURCE).verdict
     assert culprit.culprit is not None
     assert (str(culprit.culprit.next_bridge), culprit.culprit.next_node) == ("gw1/br-int", "gw1")
+    facts = " ".join(fact.sentence for fact in culprit.evidence)
+    assert re.search(r"Port 1 \(\w+\) of cs1/br-int sent [1-9]\d* packets while the task ran", facts), facts
+    assert re.search(r"Port 1 \(\w+\) of gw1/br-int received 0 packets while the task ran", facts), (
+        facts
+    )
 
 
 def test_a_dropping_flow_is_named_by_cookie_match_and_owner(lab: Lab, vtrace: Tracer) -> None:

@@ -33,6 +33,11 @@ def test_every_cause_has_its_own_words_and_a_remedy(code: CauseCode) -> None:
     assert WORDINGS[code].remedy
 
 
+def test_no_two_causes_are_told_in_the_same_words() -> None:
+    for told in ("operator", "tenant"):
+        assert len({getattr(wording, told) for wording in WORDINGS.values()}) == len(WORDINGS)
+
+
 @given(st.builds(Particulars, st.text(), st.text(), st.text(), st.text()), st.sampled_from(list(WORDINGS.values())))
 def test_operator_sentences_are_printable_whatever_they_name(particulars: Particulars, wording: Wording) -> None:
     assert operator_sentence(wording, particulars).isprintable()
