@@ -71,9 +71,7 @@ def test_loss_on_the_wire_names_both_ends(lab: Lab, vtrace: Tracer) -> None:
     assert (str(culprit.culprit.next_bridge), culprit.culprit.next_node) == ("gw1/br-int", "gw1")
     facts = " ".join(fact.sentence for fact in culprit.evidence)
     assert re.search(r"Port 1 \(\w+\) of cs1/br-int sent [1-9]\d* packets while the task ran", facts), facts
-    assert re.search(r"Port 1 \(\w+\) of gw1/br-int received 0 packets while the task ran", facts), (
-        facts
-    )
+    assert re.search(r"Port 1 \(\w+\) of gw1/br-int received 0 packets while the task ran", facts), facts
 
 
 def test_a_dropping_flow_is_named_by_cookie_match_and_owner(lab: Lab, vtrace: Tracer) -> None:
