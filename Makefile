@@ -7,7 +7,7 @@ UV := .uv/bin/uv
 READY := $(VENV)/.ready
 APT := openvswitch-switch openvswitch-common ovn-central ovn-host mininet iproute2 iputils-ping ethtool tcpdump procps openssl
 
-.PHONY: demo test browser check bench fuzz differential equivalence matrix setup apt lock clean
+.PHONY: demo test browser check bench fuzz differential equivalence matrix lost-copies setup apt lock clean
 
 demo: setup
 	$(BIN)/vtrace demo
@@ -37,6 +37,9 @@ equivalence: setup
 
 matrix: setup
 	$(BIN)/python benchmarks/matrix.py $(N)
+
+lost-copies: setup
+	$(BIN)/python benchmarks/lost_copies.py $(N)
 
 setup: apt $(READY)
 

@@ -48,7 +48,7 @@ STEPS: dict[str, tuple[Due, bool]] = {  # and whether flows of ours are there th
 def stopped_at(due: Due, lab: Lab, program: Vtrace, place: Path) -> Iterator[Popen[str]]:
     """A trace that has come to this step and can do nothing more to any switch."""
     gate = Gate(lab, place, due)
-    with program.started(*RUN, VTRACE_OVSDB=gate.ovsdb) as process:
+    with program.started(*RUN, VTRACE_OVSDB=",".join(gate.ovsdb)) as process:
         assert gate.shut.wait(DEADLINE), process.poll()
         yield process
     gate.close()

@@ -88,14 +88,17 @@ class BridgeLink:
         self._send(openflow.hello(next(self._xids)))
 
     def read(self) -> None:
-        """Ask for everything that decides a packet's way through the bridge."""
+        """Ask for everything that decides a packet's way through the bridge.
+
+        What its meters have counted comes last, so that copies which they had not counted yet come after the reading.
+        """
         requests = (
             openflow.flow_stats_request,
             openflow.group_desc_request,
             openflow.meter_config_request,
-            openflow.meter_stats_request,
             openflow.port_desc_request,
             openflow.port_stats_request,
+            openflow.meter_stats_request,
         )
         asked = [(next(self._xids), request) for request in requests]
         self._readings.append(Reading({xid for xid, _ in asked}, asked[0][0]))

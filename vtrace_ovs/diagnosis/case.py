@@ -46,12 +46,6 @@ class Case:
         """Whether copies of packets equal to this one were left out, as there were too many."""
         return self.observed.packet_id in self.scene.crowded
 
-    def missing_copies(self, *locs: Loc) -> int:
-        """Copies that never arrived from the deciding VFD; from any VFD when equal packets cannot be told apart."""
-        if self.observed.ambiguous:
-            return self.scene.total_copies_lost
-        return self.scene.missing_copies(self.hop.bridge, *locs)
-
 
 @quickly_built
 @dataclass(frozen=True, slots=True)

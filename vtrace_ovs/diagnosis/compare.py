@@ -23,7 +23,7 @@ def first_divergence(observed: Trajectory, predicted: Trajectory) -> Divergence 
     """Where the packet did what the stored tables do not say. Where the observation merely stops, they agree.
 
     Records that are missing are no disagreement, and neither are outputs whose port one side does not know. From the
-    first hop on that the prediction leaves unknown, it says nothing.
+    first hop on that the prediction leaves unknown, it says nothing; nor of hops before its first.
     """
     if len(observed.hops) == len(predicted.hops) and all(map(_alike, observed.hops, predicted.hops)):
         return None
@@ -31,8 +31,9 @@ def first_divergence(observed: Trajectory, predicted: Trajectory) -> Divergence 
     for hop in predicted.hops:
         by_mark.setdefault(hop.dscp_mark, []).append(hop)
     unknown_from = min((hop.dscp_mark for hop in predicted.hops if hop.ending is Ending.UNKNOWN), default=None)
+    begins = predicted.hops[0].dscp_mark if predicted.hops else 1
     for hop in observed.hops:
-        if unknown_from is not None and hop.dscp_mark >= unknown_from:
+        if hop.dscp_mark < begins or (unknown_from is not None and hop.dscp_mark >= unknown_from):
             continue
         expected = [one for one in by_mark.get(hop.dscp_mark, ()) if one.bridge == hop.bridge]
         if not expected:

@@ -14,7 +14,6 @@ from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.entrances import may_enter
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.packet import IPAddress
-from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import BridgeId, PortKind
 from vtrace_ovs.model.trajectory import Trajectory
@@ -53,19 +52,22 @@ def conclude(
 ) -> TaskResult:
     """The task's result: identical paths grouped, largest group first, and the task's own verdict.
 
-    Proven losses win over delivery, however few packets they hit, and all are named with their packets; else delivery;
-    else why it cannot be told. Other fates are noted.
+    Proven losses win over delivery, however few packets they hit, and all are named with their packets; else delivery,
+    unless most packets' fate is not known; else why it cannot be told. Other fates are noted.
     """
     groups = tuple(replace(group, verdict=_whole(group, scene, counters)) for group in _grouped(packets))
     if not groups:
         return TaskResult(task_id, unseen(request, scene), (), 0, scene.total_copies_lost, notes)
     fates = sorted(_fates(groups), key=_weight, reverse=True)
     losses = tuple(fate for fate in fates if fate.verdict.disposition.is_loss)
-    decisive = losses or tuple(fates[:1])
     total = len(packets)
+    undecided = [fate for fate in fates if fate.verdict.disposition is Disposition.INCONCLUSIVE]
+    in_doubt = 2 * sum(fate.packets for fate in undecided) > total
+    decisive = losses or tuple((undecided if in_doubt else fates)[:1])
     others = tuple(
         f"{counted(fate.packets, 'packet')} of {total}: {fate.verdict.operator_sentence}"
-        for fate in fates[len(decisive) :]
+        for fate in fates
+        if fate not in decisive
     )
     return TaskResult(
         task_id,
@@ -150,13 +152,10 @@ def lowered(sentence: str) -> str:
 def unseen(request: TraceRequest, scene: Scene) -> Verdict:
     """Why no packet of the filter was seen at any inlet, as far as it is known."""
     sources = _sources(request, scene)
-    logged_nothing = [count for count in scene.traced if count.loc is Loc.IN]
     dark = {bridge: scene.unreachable[bridge] for bridge in sources if bridge in scene.unreachable}
     unwatched = {bridge: scene.unobserved[bridge] for bridge in sources if bridge in scene.unobserved}
-    if any(count.counted for count in logged_nothing):
-        finding = _copies_lost(sum(count.counted for count in logged_nothing))
-    elif scene.total_copies_lost:
-        finding = _copies_lost(scene.total_copies_lost)
+    if scene.total_copies_lost:
+        finding = _inconclusive(lost_copies(scene))
     elif dark and len(dark) == len(sources):
         finding = _source_dead(dark)
     elif dark or unwatched:
@@ -168,7 +167,7 @@ def unseen(request: TraceRequest, scene: Scene) -> Verdict:
     elif scene.unanswered:
         finding = _unresolved(request.filter, scene.unanswered)
     else:
-        finding = _not_sent(sources, corroborated=bool(logged_nothing))
+        finding = _not_sent(sources, corroborated=bool(sources) and all(_took_none(scene, one) for one in sources))
     return verdict_of(finding, None)
 
 
@@ -187,9 +186,17 @@ def _sources(request: TraceRequest, scene: Scene) -> tuple[BridgeId, ...]:
     )
 
 
-def _copies_lost(copies: int) -> Finding:
-    fact = f"traced packets were counted, but {'its copy' if copies == 1 else f'none of {copies} copies'} arrived"
-    return _inconclusive(fact)
+def lost_copies(scene: Scene) -> str:
+    """How many copies are missing, and of which VFDs, as a clause."""
+    total = scene.total_copies_lost
+    missing = {bridge: scene.missing_copies(bridge) for bridge in sorted({*scene.copies, *scene.copies_capped})}
+    where = ", ".join(f"{count} of {bridge}" for bridge, count in missing.items() if count)
+    return f"{counted(total, 'copy', 'copies')} of traced packets never arrived" + (f": {where}" if where else "")
+
+
+def _took_none(scene: Scene, bridge: BridgeId) -> bool:
+    tally = scene.copies.get(bridge)
+    return tally is not None and not tally.taken and bridge not in scene.uncounted
 
 
 def _inconclusive(fact: str) -> Finding:
@@ -249,7 +256,7 @@ def _not_sent(sources: tuple[BridgeId, ...], *, corroborated: bool) -> Finding:
         deduced(f"Every VFD where it could have entered was watched: {', '.join(map(str, sources)) or 'none'}."),
     )
     if corroborated:
-        watched = (*watched, seen("The coloring flows' own counters stayed at zero."))
+        watched = (*watched, seen("None of them took a copy of anything, by their own count."))
     return Finding(
         disposition=Disposition.UNSEEN,
         code=CauseCode.NOT_SENT,

@@ -29,6 +29,6 @@ def place_name(bridge: BridgeId, table_id: int | None, table_name: str | None) -
     return f"{bridge}, table {table_id}" + (f" ({table_name})" if table_name else "")
 
 
-def counted(count: int, noun: str) -> str:
-    """``1 packet``, ``41 packets``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def counted(count: int, noun: str, nouns: str | None = None) -> str:
+    """``1 packet``, ``41 packets``; ``nouns`` where the plural is not made with s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {nouns or f'{noun}s'}"

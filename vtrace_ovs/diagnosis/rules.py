@@ -6,6 +6,7 @@ from typing import assert_never
 from vtrace_ovs.diagnosis.arrivals import exited, handed_over, left_unnamed
 from vtrace_ovs.diagnosis.case import Case, Finding, seen, verdict_of
 from vtrace_ovs.diagnosis.drops import dropped, looped
+from vtrace_ovs.diagnosis.missing import branch_missing
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.silence import dropped_aside, silent
 from vtrace_ovs.diagnosis.wire import on_wire
@@ -23,7 +24,8 @@ def diagnose(observed: Trajectory, predicted: Trajectory | None, scene: Scene) -
     rule = dropped_aside if case.hop.aside else _rule_for(observed.ending)
     if case.crowded and rule in _BY_SILENCE:
         rule = _lost_in_the_crowd
-    return verdict_of(rule(case), case)
+    finding = rule(case)
+    return verdict_of(branch_missing(case, finding) or finding, case)
 
 
 def not_judged(fault: str) -> Verdict:

@@ -1,5 +1,6 @@
 """Turns what is known around the traced packets (inventory, profiles, counters, lost copies) into one value."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -7,7 +8,6 @@ from vtrace_ovs.model.flow import FlowKey, MeterEntry
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
-from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.topology import BridgeId, Topology
 
 
@@ -22,16 +22,18 @@ class MeterReading:
 
 
 @dataclass(frozen=True, slots=True)
-class TracedCount:
-    """What our own flows of one kind in a VFD counted during the task, beside the records that arrived (packets).
+class CopyTally:
+    """The copies of traced packets that a VFD took while the task ran and our meter let through, by its own count.
 
-    ``counted`` greater than ``logged`` proves that copies were lost or capped there, not packets (idea N3).
+    ``lost`` of them never arrived here: evidence that is missing, not packets (idea N3).
     """
 
-    bridge: BridgeId
-    loc: Loc
-    counted: int
-    logged: int
+    taken: int
+    lost: int = 0
+
+
+Spells = tuple[tuple[float, float], ...]
+"""Stretches of time: from, until (Unix seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,15 @@ class Scene:
     ``unreachable``: VFDs whose ovs-vswitchd does not answer, with the reason as a clause ("ovs-vswitchd does not
     answer on its management socket"). ``unobserved``: VFDs that run but are not instrumented, with the reason; a
     packet that goes there is never called lost. ``unlogged``: production flows at which a traced packet may end or
-    leave without a copy. ``copies_lost``: packet-in copies known to be lost per VFD; ``overflowed``: those lost
-    in full queues per server, of any of its VFDs.
+    leave without a copy. ``copies``: how many copies each VFD took, and how many of them never came; in the spells of
+    ``uncounted`` that could not be told. ``copies_capped``: those our own meter did not let through; ``overflowed``:
+    those lost in full queues per server, of any of its VFDs.
     ``unanswered``: addresses that the traced senders asked for again and again (ARP, ND), and how often.
     ``uncolored``: packets that carried a mark and that nobody was seen to give it to: forged, or copies were lost.
     ``unsettled``: when (from, until; Unix seconds) a VFD's production tables were not those our flows were made from.
     ``watched_since``: the VFDs armed for the task and since when (Unix seconds); None when all were, all the time.
     ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
+    ``all_came``: no copy is known to be missing, anywhere.
     ``crowded``: the packet_ids of which more equal packets came than are told apart, so that copies were left out.
     """
 
@@ -57,19 +61,22 @@ class Scene:
     unobserved: Mapping[BridgeId, str] = field(default_factory=dict)
     unlogged: Mapping[BridgeId, frozenset[FlowKey]] = field(default_factory=dict)
     meters: tuple[MeterReading, ...] = ()
-    copies_lost: Mapping[BridgeId, int] = field(default_factory=dict)
+    copies: Mapping[BridgeId, CopyTally] = field(default_factory=dict)
+    uncounted: Mapping[BridgeId, Spells] = field(default_factory=dict)
+    copies_capped: Mapping[BridgeId, int] = field(default_factory=dict)
     overflowed: Mapping[str, int] = field(default_factory=dict)
-    traced: tuple[TracedCount, ...] = ()
     unanswered: Mapping[IPAddress, int] = field(default_factory=dict)
     uncolored: int = 0
     hop_limit: int | None = None
-    unsettled: Mapping[BridgeId, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    unsettled: Mapping[BridgeId, Spells] = field(default_factory=dict)
     crowded: frozenset[str] = frozenset()
     watched_since: Mapping[BridgeId, float] | None = None
     places: Places = field(init=False, repr=False, compare=False)
+    all_came: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "places", Places(self.topology))
+        object.__setattr__(self, "all_came", not self.uncounted and not self.total_copies_lost)
 
     def profile(self, bridge: BridgeId) -> PipelineProfile:
         """What this VFD's tables mean; the generic profile when nobody says."""
@@ -82,14 +89,14 @@ class Scene:
                 return reading
         return None
 
-    def missing_copies(self, bridge: BridgeId, *locs: Loc) -> int:
-        """How many copies of these places in a VFD never arrived: known queue loss, or counted but not logged."""
-        counted = sum(max(0, count.counted - count.logged) for count in self.traced_at(bridge, *locs))
-        return max(self.copies_lost.get(bridge, 0) + self.overflowed.get(bridge.node, 0), counted)
+    def missing_copies(self, bridge: BridgeId) -> int:
+        """How many copies from a VFD never arrived: capped by our own meter, or lost on their way."""
+        lost = self.copies[bridge].lost if bridge in self.copies else 0
+        return self.copies_capped.get(bridge, 0) + max(lost, self.overflowed.get(bridge.node, 0))
 
-    def traced_at(self, bridge: BridgeId, *locs: Loc) -> tuple[TracedCount, ...]:
-        """The counts of our flows at these places in a VFD."""
-        return tuple(count for count in self.traced if count.bridge == bridge and count.loc in locs)
+    def uncounted_at(self, bridge: BridgeId, since: float, until: float) -> bool:
+        """Whether copies that this VFD took in that time may be missing without being counted."""
+        return any(began <= until and since <= ended for began, ended in self.uncounted.get(bridge, ()))
 
     def unwatched(self, bridge: BridgeId, at: float | None) -> str | None:
         """Why a VFD could not have logged a packet first seen then, as a clause; None where it could."""
@@ -109,6 +116,8 @@ class Scene:
     @property
     def total_copies_lost(self) -> int:
         """Copies missing on all VFDs together."""
-        bridges = {*self.copies_lost, *(count.bridge for count in self.traced)}
-        known = sum(self.missing_copies(b, *Loc) - self.overflowed.get(b.node, 0) for b in bridges)
-        return known + sum(self.overflowed.values())
+        lost: Counter[str] = Counter()
+        for bridge, tally in self.copies.items():
+            lost[bridge.node] += tally.lost
+        of_servers = (max(lost[node], self.overflowed.get(node, 0)) for node in {*lost, *self.overflowed})
+        return sum(of_servers) + sum(self.copies_capped.values())

@@ -7,10 +7,10 @@ from vtrace_ovs.diagnosis.blame import limit_phrase
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.drops import drop_finding, predicted_the_same
+from vtrace_ovs.diagnosis.missing import evidence_missing
 from vtrace_ovs.diagnosis.naming import counted, place_name
 from vtrace_ovs.diagnosis.scene import MeterReading
 from vtrace_ovs.diagnosis.wording import Particulars
-from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition, Evidence
 
@@ -80,18 +80,7 @@ def _dead(case: Case) -> Finding | None:
 
 
 def _evidence_missing(case: Case) -> Finding | None:
-    missing = case.missing_copies(Loc.OUT, Loc.ERROR)
-    if not missing:
-        return None
-    copies = counted(missing, "copy") if missing == 1 else f"{missing} copies"
-    whose = "the VFDs on the way" if case.observed.ambiguous else "this VFD"
-    return Finding(
-        disposition=Disposition.INCONCLUSIVE,
-        code=CauseCode.EVIDENCE_LOST,
-        confidence=Confidence.UNDECIDED,
-        particulars=Particulars(place=str(case.hop.bridge), detail=f"{copies} from {whose} never arrived"),
-        evidence=(_came_in(case.hop), seen(f"{copies} from {whose} never arrived.")),
-    )
+    return evidence_missing(case, (case.hop.bridge,), "this VFD", _came_in(case.hop))
 
 
 def _metered(case: Case) -> Finding | None:

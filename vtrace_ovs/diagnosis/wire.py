@@ -3,10 +3,10 @@
 from vtrace_ovs.diagnosis.arrivals import exited, stopped_at_output
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
-from vtrace_ovs.diagnosis.naming import place_name, port_name
+from vtrace_ovs.diagnosis.missing import evidence_missing
+from vtrace_ovs.diagnosis.naming import counted, place_name, port_name
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.places import NOWHERE, Onward
-from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.topology import BridgeId, PortKind
 from vtrace_ovs.model.trajectory import DropShape, Hop
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition, Evidence
@@ -206,21 +206,7 @@ def _towards(case: Case, onward: Onward) -> str:
 
 
 def _evidence_missing(case: Case, onward: Onward) -> Finding | None:
-    if case.observed.ambiguous:
-        missing = case.scene.total_copies_lost
-    else:
-        missing = sum(case.scene.missing_copies(bridge, Loc.IN) for bridge in _candidates(case, onward))
-    if not missing:
-        return None
-    copies = "1 copy" if missing == 1 else f"{missing} copies"
-    whose = "VFDs on the way" if case.observed.ambiguous else _towards(case, onward)
-    return Finding(
-        disposition=Disposition.INCONCLUSIVE,
-        code=CauseCode.EVIDENCE_LOST,
-        confidence=Confidence.UNDECIDED,
-        particulars=Particulars(place=str(case.hop.bridge), detail=f"{copies} from {whose} never arrived"),
-        evidence=(_departed(case), seen(f"{copies} from {whose} never arrived.")),
-    )
+    return evidence_missing(case, _candidates(case, onward), _towards(case, onward), _departed(case))
 
 
 def _lost_between(case: Case, onward: Onward) -> Finding:
@@ -228,14 +214,16 @@ def _lost_between(case: Case, onward: Onward) -> Finding:
     candidates = _candidates(case, onward)
     across_patch = onward.kind is PortKind.PATCH
     towards = _towards(case, onward)
-    counts = [count for bridge in candidates for count in case.scene.traced_at(bridge, Loc.IN)]
+    tallies = [case.scene.copies.get(bridge) for bridge in candidates]
+    taken = [tally.taken for tally in tallies if tally is not None]
     evidence = [_departed(case), seen(f"{towards} answers, but logged no such packet coming in.")]
-    if counts:
-        evidence.append(seen(f"All {sum(count.counted for count in counts)} packets it counted are accounted for."))
+    all_counted = bool(taken) and len(taken) == len(tallies)
+    if all_counted:
+        evidence.append(seen(f"Of {counted(sum(taken), 'copy', 'copies')} it took, none is missing."))
     return Finding(
         disposition=Disposition.LOST_IN_VFD if across_patch else Disposition.LOST_ON_WIRE,
         code=CauseCode.PATCH_LOSS if across_patch else CauseCode.UNDERLAY_LOSS,
-        confidence=Confidence.CORROBORATED if counts else Confidence.INFERRED,
+        confidence=Confidence.CORROBORATED if all_counted else Confidence.INFERRED,
         particulars=Particulars(place=_sender(case, onward), towards=towards),
         culprit=Culprit(
             node=hop.bridge.node,

@@ -9,6 +9,7 @@ from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import BridgeTables, MeterCounters, PortCounters
 from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
 from vtrace_ovs.session.commands import ReadBridge
+from vtrace_ovs.session.copies import CopyCount
 from vtrace_ovs.session.counting import BridgeCounts, counts_of
 
 PEEKED_FLOWS = 5000
@@ -27,7 +28,7 @@ class BridgeState:
     ``tables`` are without flows of this tool; ``read_at`` and ``asked_at`` are when they last came and were
     asked for (``ask_again``: once more since), ``up_at`` when it last came up. ``stranger`` is set when another run of
     this tool has flows there.
-    ``copies`` counts what our meter let through, ``scarce_since`` is when half of its burst was spent.
+    ``copies`` counts those of traced packets; ``scarce_since`` is when half of our meter's burst was spent.
     ``left`` are plans of ours of which something may still be there though nothing is counted on, ``owed`` the tasks
     whose intents that keeps open. ``peeked_at`` is when it was last looked at only to see whether anything changed;
     ``wiped`` is what somebody else did to our flows, last at ``wiped_at``. In the ``spells`` (from, until) production's
@@ -47,7 +48,7 @@ class BridgeState:
     planned_with: "PlanBasis | None" = None
     stranger: bool = False
     up_at: float = 0.0
-    copies: int = 0
+    copies: CopyCount = field(default_factory=CopyCount)
     scarce_since: float | None = None
     read_at: float = 0.0
     asked_at: float = 0.0
@@ -69,16 +70,16 @@ class BridgeState:
         self.carried_since = at if self.carried is None else self.carried_since
         self.carried, self.planned_with, self.left = plan, basis, ()
         if plan is None:
-            self.copies, self.scarce_since, self.spells = 0, None, ()
+            self.copies, self.scarce_since, self.spells = CopyCount(), None, ()
         elif basis is not None and basis.tables_version == self.tables_version and self.spells:
             *before, (since, until) = self.spells
             self.spells = (*before, (since, min(until, at)))
 
     def took_copy(self, plan: BridgePlan, at: float) -> None:
-        """A copy of ours came. The meter that caps them starts full: it lets the first ``burst`` of them pass."""
-        self.copies += 1
+        """A copy of a traced packet came. The meter that caps them starts full: the first ``burst`` of them pass."""
+        self.copies.came += 1
         burst = next((meter.burst for meter in plan.meters if meter.meter_id == plan.meter_ids.traced), 0)
-        if self.scarce_since is None and self.copies * 2 >= burst:
+        if self.scarce_since is None and self.copies.came * 2 >= burst:
             self.scarce_since = at
 
     def adopt(
@@ -93,6 +94,9 @@ class BridgeState:
         self.read_at = at
         self.counts = counts_of(self.tables, tables, ports)
         self.meters = {counters.meter_id: counters for counters in meters}
+        ours = None if self.carried is None else self.meters.get(self.carried.meter_ids.traced)
+        if ours is not None:
+            self.copies.read(ours.packets_in - ours.packets_dropped, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +197,21 @@ class Fleet:
             if state.up and state.read_at < state.asked_at <= at - deadline
         )
 
+    @property
+    def owing(self) -> bool:
+        """Whether a bridge that answers has not yet answered ``ask``."""
+        return any(state.up and state.read_at < state.asked_at for state in self.states.values())
+
     def copies_scarce(self, at: float) -> bool:
         """Whether a packet that entered then may have had copies capped: some meter of ours was half spent already.
 
-        Copies of earlier packets are spent first, so those of a packet that entered before were all let through.
+        Copies of earlier packets are spent first, so those of a packet that entered before were all let through. Where
+        copies were lost, it is not known when that was.
         """
-        return any(state.scarce_since is not None and state.scarce_since <= at for state in self.states.values())
+        return any(
+            state.copies.tally.lost or state.copies.uncounted or (state.scarce_since or inf) <= at
+            for state in self.states.values()
+        )
 
     def unreachable(self) -> dict[BridgeId, str]:
         """The bridges that do not answer, with the reason."""

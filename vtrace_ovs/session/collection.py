@@ -7,13 +7,14 @@ from vtrace_ovs.diagnosis.conclusion import conclude
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.instrumentation.cookies import GENERATION_SHIFT, is_ours
 from vtrace_ovs.instrumentation.plan import ProbeKind
+from vtrace_ovs.instrumentation.probes import APART
 from vtrace_ovs.instrumentation.reading import read_log
 from vtrace_ovs.model.flow import BridgeTables, Flow
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.records import PacketInRecord
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.model.trajectory import Trajectory
-from vtrace_ovs.model.verdict import Confidence, Disposition
+from vtrace_ovs.model.verdict import Disposition
 from vtrace_ovs.session.bridges import BridgeState, Fleet, same_tables
 from vtrace_ovs.session.code_points import make_room_for
 from vtrace_ovs.session.collecting import PacketGroup, of_task, record_of
@@ -33,6 +34,7 @@ from vtrace_ovs.session.faults import confined, unjudged
 from vtrace_ovs.session.judging import counted_by, judge, samples_of, scene_of
 from vtrace_ovs.session.listening import hear, listeners, widen
 from vtrace_ovs.session.naming import Naming
+from vtrace_ovs.session.notes import notes_of
 from vtrace_ovs.session.overlaps import enters, enters_for, own_ways
 from vtrace_ovs.session.runs import Stage, TaskRun
 from vtrace_ovs.session.settings import SessionSettings
@@ -85,6 +87,7 @@ class Collection:
         run.network = self._network(run.judged_by)
         run.meters_before = {**run.meters_before, **{bridge: dict(state.meters) for bridge, state in known.items()}}
         run.counts_before = {**run.counts_before, **{bridge: state.counts for bridge, state in known.items()}}
+        run.copies_before = {**run.copies_before, **{bridge: state.copies.tally for bridge, state in known.items()}}
         return tuple(SaveSnapshot(run.task.id, bridge, read) for bridge, read in tables.items())
 
     def bridge_read(self, event: BridgeRead, runs: Iterable[TaskRun]) -> tuple[Command, ...]:
@@ -101,6 +104,7 @@ class Collection:
         private = frozenset(meter.meter_id for plan in plans for meter in plan.meters)
         meters = tuple(entry for entry in event.tables.meters if entry.meter_id not in private)
         peeked = state.peeked_at > max(state.asked_at, state.read_at)
+        missing = state.copies.tally.lost, state.copies.uncounted
         state.adopt(replace(event.tables, flows=theirs, meters=meters), event.meters, event.ports, event.at)
         self._fleet.version += 1
         judged = [run for run in runs if run.stage in JUDGED_STAGES]
@@ -112,6 +116,8 @@ class Collection:
                 if not peeked:
                     commands.append(SaveSamples(samples_of(run, event, counted)))
                 commands.extend(self._follow(run, state))
+                if missing != (state.copies.tally.lost, state.copies.uncounted):
+                    self._reconsider(run)
         return tuple(commands)
 
     def _look_for_wiping(self, state: BridgeState, runs: Iterable[TaskRun], ours: tuple[Flow, ...], at: float) -> None:
@@ -148,7 +154,8 @@ class Collection:
         plan, reading = next(((plan, reading) for plan, reading in found if reading is not None), (None, None))
         if plan is None or reading is None or state is None:
             return ()
-        state.took_copy(plan, event.at)
+        if reading.probe.kind not in APART:
+            state.took_copy(plan, event.at)
         if reading.probe.kind in (ProbeKind.ASKED, ProbeKind.FRAGMENT):
             for run in listeners(event, runs):
                 self._deployment.stale |= hear(run, event, runs, self._fleet.topology)
@@ -309,27 +316,12 @@ class Collection:
 
     def conclude(self, run: TaskRun, *, final: bool) -> SaveResult:
         """What is known of a task, as a result."""
-        notes = (*run.notes, *([run.datagrams.note] if run.datagrams.note else []))
-        if run.extra_packets:
-            packets = "packet was" if run.extra_packets == 1 else "packets were"
-            notes = (*notes, f"{run.extra_packets} more {packets} colored before coloring ended")
-        untold = sum(group.untold for group in run.groups.values())
-        if run.overflowed:
-            notes = (*notes, f"{run.overflowed} packet-ins were dropped in full queues on their way to controllers")
-        if untold:
-            notes = (*notes, f"{untold} more packets came that equal others of the trace: too many to be told apart")
-        scene = self._scene(run)
-        if run.uncolored:
-            packets = "packet" if run.uncolored == 1 else "packets"
-            notes = (*notes, f"left out: {run.uncolored} {packets} with a mark that nobody was seen to give them")
-            scene = replace(scene, uncolored=run.uncolored)
-        if run.unanswered:
-            scene = replace(scene, unanswered=run.unanswered)
+        scene = replace(self._scene(run), uncolored=run.uncolored, unanswered=run.unanswered)
         decided = run.decisions
         blamed = (one.verdict.culprit for one in decided if one.verdict.disposition.is_loss)
         culprits = (culprit for culprit in blamed if culprit is not None)
         counters = counted_since(run.counts_before, self._fleet.counts(), culprits)
-        run.result = conclude(run.task.id, run.task.request, decided, scene, notes, counters)
+        run.result = conclude(run.task.id, run.task.request, decided, scene, notes_of(run, scene), counters)
         return SaveResult(run.result, final)
 
     def server_observed(self, run: TaskRun) -> None:
@@ -337,10 +329,17 @@ class Collection:
         overflowed = sum(run.observation.copies_dropped().values())
         if overflowed <= run.overflowed:
             return
-        run.overflowed, run.scene, run.dirty, run.concluded = overflowed, None, True, False
+        run.overflowed = overflowed
+        if run.scene is not None:
+            run.scene, run.calm_scene = replace(run.scene, overflowed=run.observation.copies_dropped()), None
+        self._reconsider(run)
+
+    def _reconsider(self, run: TaskRun) -> None:
+        """Judge again what was not delivered: other copies are known to be missing now."""
+        run.dirty, run.concluded = True, False
         for group in run.groups.values():
             for packet in tuple(group.decisions.values()):
-                if packet.verdict.confidence is not Confidence.OBSERVED:
+                if packet.verdict.disposition is not Disposition.DELIVERED:
                     self._settle(run, group, packet.observed)
 
     @staticmethod
@@ -375,14 +374,17 @@ class Collection:
         return self._stitcher.stitch(group.records)
 
     def _scene(self, run: TaskRun) -> Scene:
+        if run.scene is not None and not run.instrumented:
+            return run.scene  # what bridges carried, and what they counted, is gone with it
         if run.scene is None or run.scene_version != self._fleet.version:
             states = self._fleet.states.items()
             profiles = {b: self.naming.told(self._profile_named(state.bridge.profile)) for b, state in states}
             hop_limit = self._deployment.marks.length + 1
-            scene = scene_of(self._fleet, profiles, run.meters_before, hop_limit, run.armed_at)
+            before = run.meters_before, run.copies_before
+            scene = scene_of(self._fleet, profiles, *before, hop_limit=hop_limit, armed_at=run.armed_at)
             lost = run.observation.copies_dropped()
             run.scene = replace(scene, overflowed=lost, crowded=run.crowded, watched_since=run.armed_on)
-            run.calm_scene = replace(run.scene, copies_lost={}) if run.scene.copies_lost else None
+            run.calm_scene = replace(run.scene, copies_capped={}) if run.scene.copies_capped else None
             run.scene_version = self._fleet.version
         return run.scene
 

@@ -15,11 +15,11 @@ from vtrace_ovs.instrumentation.cookies import Cookie, is_ours
 from vtrace_ovs.instrumentation.marks import MarkPlan, code_points_in_use
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings
 from vtrace_ovs.instrumentation.planner import plan_bridge
-from vtrace_ovs.model.flow import BridgeTables, FlowMod
+from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod, MeterModCommand
 from vtrace_ovs.model.task import IntentDraft, IntentKind
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.bridges import BridgeState, Fleet, PlanBasis
-from vtrace_ovs.session.commands import Command, EraseIntents, ReadBridge, WriteIntents
+from vtrace_ovs.session.commands import Command, EraseIntents, Program, ReadBridge, WriteIntents
 from vtrace_ovs.session.events import BridgeRead, Programmed
 from vtrace_ovs.session.faults import fail, in_words
 from vtrace_ovs.session.reaching import Reaching, read_first
@@ -164,6 +164,8 @@ class Deployment:
         """A bridge confirmed a phase."""
         if self.rollout is None or event.batch != self.rollout.batch:
             return ()
+        if event.bridge in self.fleet.states:
+            self.fleet.states[event.bridge].copies.confirmed()
         self.rollout.confirmed(event.bridge, event.errors)
         return self._advance(event.at)
 
@@ -335,11 +337,16 @@ class Deployment:
         programs = rollout.advance()
         if programs:
             self._asked_at = at
+            for program in programs:
+                if _sets_meter(program, rollout.wanted[program.bridge]):
+                    self.fleet.states[program.bridge].copies.set_anew()
             return programs
         self.rollout, self.errors, self.move = None, rollout.errors, Move.IDLE
         self.fleet.version += 1
         done = [bridge for bridge in rollout.wanted if bridge in rollout.changes and bridge in self.fleet.states]
-        return tuple(command for bridge in done for command in self._carries(bridge, rollout.wanted[bridge], at))
+        carried = tuple(command for bridge in done for command in self._carries(bridge, rollout.wanted[bridge], at))
+        blind = [bridge for bridge in done if (state := self.fleet.states[bridge]).copies.blind and state.up]
+        return (*carried, *self.fleet.ask(blind, at))
 
     def _carries(self, bridge: BridgeId, plan: BridgePlan | None, at: float) -> tuple[Command, ...]:
         """A bridge carries this plan now; what a refusal may have kept there is remembered."""
@@ -351,6 +358,12 @@ class Deployment:
         state.carry(plan, self._bases.get(bridge), at)
         owed, state.owed = tuple(sorted(state.owed)), set()
         return (EraseIntents(bridge, owed),) if owed else ()
+
+
+def _sets_meter(program: Program, plan: BridgePlan | None) -> bool:
+    """Whether the meter that caps copies of traced packets counts from zero after this."""
+    meters = (mod for mod in program.mods if isinstance(mod, MeterMod) and mod.command is not MeterModCommand.DELETE)
+    return plan is not None and any(meter.meter_id == plan.meter_ids.traced for meter in meters)
 
 
 def _slot(flow: FlowMod) -> int | None:

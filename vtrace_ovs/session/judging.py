@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.diagnosis.rules import diagnose
-from vtrace_ovs.diagnosis.scene import MeterReading, Scene
+from vtrace_ovs.diagnosis.scene import CopyTally, MeterReading, Scene
 from vtrace_ovs.instrumentation.cookies import only_slot
 from vtrace_ovs.model.flow import Flow, MeterCounters
 from vtrace_ovs.model.profile import PipelineProfile
@@ -14,6 +14,7 @@ from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.wording import flow_text
 from vtrace_ovs.session.bridges import BridgeState, Fleet
+from vtrace_ovs.session.copies import since
 from vtrace_ovs.session.events import BridgeRead
 from vtrace_ovs.session.predicting import predict
 from vtrace_ovs.session.runs import TaskRun
@@ -26,6 +27,8 @@ def scene_of(
     fleet: Fleet,
     profiles: Mapping[BridgeId, PipelineProfile],
     meters_before: Mapping[BridgeId, Mapping[int, MeterCounters]],
+    copies_before: Mapping[BridgeId, CopyTally],
+    *,
     hop_limit: int,
     armed_at: float,
 ) -> Scene:
@@ -47,10 +50,20 @@ def scene_of(
         unlogged={
             b: frozenset(state.carried.unlogged) for b, state in fleet.states.items() if state.carried is not None
         },
-        copies_lost={
-            bridge: lost
+        copies={
+            bridge: since(state.copies.tally, copies_before[bridge])
             for bridge, state in fleet.states.items()
-            if (lost := _copies_dropped(state, meters_before.get(bridge, {})))
+            if bridge in copies_before and state.copies.read_at
+        },
+        uncounted={
+            bridge: state.copies.uncounted
+            for bridge, state in fleet.states.items()
+            if bridge in copies_before and state.copies.uncounted
+        },
+        copies_capped={
+            bridge: capped
+            for bridge, state in fleet.states.items()
+            if (capped := _copies_capped(state, meters_before.get(bridge, {})))
         },
         hop_limit=hop_limit,
         unsettled={bridge: state.spells for bridge, state in fleet.states.items() if state.spells},
@@ -78,8 +91,8 @@ def _our_meters(state: BridgeState) -> frozenset[int]:
     return frozenset() if state.carried is None else frozenset({state.carried.meter_ids.traced})
 
 
-def _copies_dropped(state: BridgeState, before: Mapping[int, MeterCounters]) -> int:
-    """Copies our own meter has capped since: evidence that is known to be lost."""
+def _copies_capped(state: BridgeState, before: Mapping[int, MeterCounters]) -> int:
+    """Copies our own meter has not let through since: evidence that is known to be missing."""
     ours = _our_meters(state)
     return sum(_counted(now, before.get(meter))[1] for meter, now in state.meters.items() if meter in ours)
 

@@ -293,8 +293,7 @@ class Session:
         over = run.full or at >= run.deadline or self._answered(run, at)
         if over or run.cancelled or run.invalidated:
             run.stage, run.closed_at, self.deployment.stale = Stage.CLOSING, at, True
-            looks = (*self.fleet.ask(self.fleet.carrying(), at), *self._observe(run, Moment.DURING))
-            return (*commands, SaveTaskState(run.task.id, TaskState.DRAINING, at), *looks)
+            return (*commands, SaveTaskState(run.task.id, TaskState.DRAINING, at), *self._observe(run, Moment.DURING))
         return commands
 
     def _answered(self, run: TaskRun, at: float) -> bool:
@@ -313,12 +312,19 @@ class Session:
         return (*commands, *self.collection.finish(run))
 
     def _drain(self, run: TaskRun, at: float) -> tuple[Command, ...]:
-        """Copies that are late may still change what was decided."""
+        """Copies that are late may still change what was decided, and so may what bridges say in the end."""
         commands = self.collection.progress(run, at)
-        if at < run.drained_at or ((run.undecided or self.collection.naming.awaits(at)) and not run.cancelled):
+        if at < run.drained_at:
             return commands
+        if not run.looked_back and not run.cancelled:
+            run.looked_back = True
+            return (*commands, *self.fleet.ask(self.fleet.carrying(), at))
+        undecided = run.undecided or self.collection.naming.awaits(at) or self.fleet.owing
+        if undecided and not run.cancelled:
+            return commands
+        kept = self.collection.finish(run)
         run.stage, self.deployment.stale = Stage.REMOVING, True
-        return (*commands, *self.collection.finish(run))
+        return (*commands, *kept)
 
     def _removed(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         if run.result is None or run.cancelled:

@@ -16,10 +16,21 @@ Visit = tuple[BridgeId, int]
 
 
 def predict(network: Network, observed: Trajectory, records: Sequence[PacketInRecord]) -> Trajectory | None:
-    """The walk of the same packet from where it was first seen; None when its first ``in`` was not."""
-    first = observed.hops[0] if observed.hops else None
-    entry = None if first is None else next((r for r in records if _began(r, first)), None)
-    return None if entry is None else predict_from(network, entry, observed, records)
+    """The walk of the same packet from where it was first seen to come in; None where it never was.
+
+    Hops before that one, of which the ``in`` is missing, are no part of it.
+    """
+    for hop in observed.hops:
+        entry = next((record for record in records if _began(record, hop)), None)
+        if entry is not None:
+            way = predict_from(network, entry, observed, records)
+            return way if hop.dscp_mark == 1 else _counted_from(way, hop.dscp_mark)
+    return None
+
+
+def _counted_from(way: Trajectory, mark: int) -> Trajectory:
+    """The same way with this hop index for its first hop."""
+    return replace(way, hops=tuple(replace(hop, dscp_mark=hop.dscp_mark + mark - 1) for hop in way.hops))
 
 
 def predict_from(
@@ -74,10 +85,10 @@ def _left_as(hop: Hop, onward: Iterator[Hop]) -> FiveTuple | None:
 
 
 def _began(record: PacketInRecord, first: Hop) -> bool:
-    """Whether a packet seen to come in so has this first hop; equal packets may come in elsewhere."""
+    """Whether a packet seen to come in so has this hop; equal packets may come in elsewhere."""
     return (
         record.loc is Loc.IN
-        and record.dscp_mark == 1
+        and record.dscp_mark == first.dscp_mark
         and (record.bridge, record.in_port) == (first.bridge, first.in_port)
         and first.headers_in in (None, record.headers)
     )

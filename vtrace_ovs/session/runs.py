@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
-from vtrace_ovs.diagnosis.scene import Scene
+from vtrace_ovs.diagnosis.scene import CopyTally, Scene
 from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.model.flow import BridgeTables, MeterCounters
 from vtrace_ovs.model.packet import IPAddress, NeighbourQuestion
@@ -47,18 +47,19 @@ class TaskRun:
     """One task while it runs.
 
     ``armed_traffic`` is what the data plane is to know of it, as the inventory was when arming began; ``judged_by`` the
-    flow tables its packets are judged by, ``meters_before`` and ``counts_before`` what meters, flows and ports had
-    counted when it was armed.
+    flow tables its packets are judged by; ``meters_before`` and ``counts_before`` what meters, flows and ports had
+    counted, and ``copies_before`` which copies had come, when it was armed.
     ``scope`` are the VFDs its packets may come to, ``armed_on`` those of them that were armed for it, and since when;
     ``intended`` those whose intents name it.
     ``promised_until`` is the deadline its flows are told (they expire a margin later), fixed when its transition
-    begins. ``open`` are the groups with an undecided packet; ``concluded`` tells that the final result has everything;
-    ``unclaimed`` names the groups of which no copy shows the packet being colored, and ``forgotten`` counts those given
-    up for want of room; ``aliased`` tells that ``armed_traffic`` names its aliases, ``touched`` that a copy came since
-    it last went on. ``request_ended_at`` is when the task whose replies these are was found to have ended. ``faults``
-    are errors of this tool's own that are not logged yet. ``partners`` are the slots under which packets of this task
-    may travel besides its own, as other tasks' filters overlap; ``held`` are their copies until one shows that the
-    packet is this task's too.
+    begins. ``looked_back`` tells that bridges were asked a last time. ``open`` are the groups with an undecided
+    packet; ``concluded`` tells that the final result has everything; ``unclaimed`` names the groups of which no
+    copy shows the packet being colored, and ``forgotten`` counts those given up for want of room; ``aliased`` tells
+    that ``armed_traffic`` names its aliases, ``touched`` that a copy came since it last went on.
+    ``request_ended_at`` is when the task whose replies these are was found to have ended. ``faults`` are errors of
+    this tool's own that are not logged yet. ``partners`` are the slots under which packets of this task may travel
+    besides its own, as other tasks' filters overlap; ``held`` are their copies until one shows that the packet is
+    this task's too.
     """
 
     task: Task
@@ -75,6 +76,7 @@ class TaskRun:
     judged_by: Mapping[BridgeId, BridgeTables] = field(default_factory=dict)
     meters_before: Mapping[BridgeId, Mapping[int, MeterCounters]] = field(default_factory=dict)
     counts_before: Mapping[BridgeId, BridgeCounts] = field(default_factory=dict)
+    copies_before: Mapping[BridgeId, CopyTally] = field(default_factory=dict)
     scene: Scene | None = None
     calm_scene: Scene | None = None
     scene_version: int = -1
@@ -83,6 +85,7 @@ class TaskRun:
     claimed_at: float = 0.0
     armed_at: float = 0.0
     drained_at: float = 0.0
+    looked_back: bool = False
     observe_until: float = 0.0
     sequence: int = 0
     extra_packets: int = 0

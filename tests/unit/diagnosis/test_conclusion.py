@@ -6,10 +6,9 @@ import pytest
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket, conclude, unseen
 from vtrace_ovs.diagnosis.rules import diagnose
-from vtrace_ovs.diagnosis.scene import Scene, TracedCount
+from vtrace_ovs.diagnosis.scene import CopyTally, Scene
 from vtrace_ovs.model.filter import Filter, Scope
 from vtrace_ovs.model.flow import FlowKey
-from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Step, Trajectory
@@ -92,7 +91,7 @@ def test_every_loss_is_told_with_its_packets_and_the_greatest_is_the_tasks_own(
 
 
 def test_delivery_wins_over_exits_and_doubt(packet: Callable[[str, int], list[DiagnosedPacket]], scene: Scene) -> None:
-    doubtful = [*packet("unknown", 5), *packet("exited", 2)]
+    doubtful = [*packet("unknown", 2), *packet("exited", 2)]
     assert conclude(1, REQUEST, doubtful, scene).verdict.disposition is Disposition.EXITED
     result = conclude(1, REQUEST, [*doubtful, *packet("delivered", 1)], scene)
     assert result.verdict.disposition is Disposition.DELIVERED
@@ -105,7 +104,7 @@ def test_one_packet_needs_no_count(packet: Callable[[str, int], list[DiagnosedPa
 
 
 def test_lost_copies_are_counted_in_the_result(scene: Scene) -> None:
-    lossy = replace(scene, copies_lost={CS1: 3}, traced=(TracedCount(CS2, Loc.OUT, 9, 7),))
+    lossy = replace(scene, copies_capped={CS1: 3}, copies={CS2: CopyTally(9, 2)})
     assert conclude(1, REQUEST, [], lossy).copies_lost == 5
 
 
@@ -117,15 +116,15 @@ def test_no_packet_at_all_means_not_sent(scene: Scene) -> None:
     assert result.packets == 0
 
 
-def test_coloring_counters_at_zero_prove_that_nothing_was_sent(scene: Scene) -> None:
-    verdict = unseen(REQUEST, replace(scene, traced=(TracedCount(CS1, Loc.IN, 0, 0),)))
+def test_counters_of_copies_at_zero_prove_that_nothing_was_sent(scene: Scene) -> None:
+    verdict = unseen(REQUEST, replace(scene, copies={CS1: CopyTally(0), CS2: CopyTally(0)}))
     assert (verdict.code, verdict.confidence) == (CauseCode.NOT_SENT, Confidence.OBSERVED)
 
 
 def test_packets_counted_but_not_logged_are_not_unsent(scene: Scene) -> None:
     for lossy in (
-        replace(scene, traced=(TracedCount(CS1, Loc.IN, 4, 0),)),
-        replace(scene, copies_lost={CS1: 1}),
+        replace(scene, copies={CS1: CopyTally(4, 4)}),
+        replace(scene, copies_capped={CS1: 1}),
     ):
         verdict = unseen(REQUEST, lossy)
         assert (verdict.disposition, verdict.code) == (Disposition.INCONCLUSIVE, CauseCode.EVIDENCE_LOST)
@@ -171,4 +170,14 @@ def test_a_sender_that_asks_for_somebody_else_in_vain_may_have_that_cause(scene:
 def test_lost_copies_and_dead_sources_come_before_a_question(scene: Scene) -> None:
     asked = replace(scene, unanswered={IPv4Address("10.0.1.1"): 3})
     assert unseen(FROM_CS1, replace(asked, unreachable={CS1: DEAD})).code is CauseCode.VSWITCHD_DEAD
-    assert unseen(REQUEST, replace(asked, copies_lost={CS1: 2})).code is CauseCode.EVIDENCE_LOST
+    assert unseen(REQUEST, replace(asked, copies_capped={CS1: 2})).code is CauseCode.EVIDENCE_LOST
+
+
+def test_delivery_is_not_the_verdict_where_most_packets_may_have_met_anything(
+    packet: Callable[[str, int], list[DiagnosedPacket]], scene: Scene
+) -> None:
+    half = conclude(1, REQUEST, [*packet("delivered", 2), *packet("unknown", 2)], scene)
+    assert half.verdict.disposition is Disposition.DELIVERED
+    most = conclude(1, REQUEST, [*packet("delivered", 2), *packet("unknown", 3)], scene)
+    assert most.verdict.disposition is Disposition.INCONCLUSIVE
+    assert any(note.startswith("2 packets of 5: Handed to") for note in most.notes)

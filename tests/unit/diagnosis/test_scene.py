@@ -1,9 +1,8 @@
 from dataclasses import replace
 
-from vtrace_ovs.diagnosis.scene import MeterReading, Scene, TracedCount
+from vtrace_ovs.diagnosis.scene import CopyTally, MeterReading, Scene
 from vtrace_ovs.model.flow import MeterEntry
 from vtrace_ovs.model.profile import GENERIC_PROFILE
-from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.topology import BridgeId
 
 CS1, CS2 = BridgeId("cs1", "br-int"), BridgeId("cs2", "br-int")
@@ -14,16 +13,19 @@ def test_a_bridge_without_a_profile_has_the_generic_one(scene: Scene) -> None:
     assert scene.profile(BridgeId("x", "y")) is GENERIC_PROFILE
 
 
-def test_missing_copies_are_known_queue_loss_or_counted_but_not_logged(scene: Scene) -> None:
-    lossy = replace(
-        scene,
-        copies_lost={CS1: 2},
-        traced=(TracedCount(CS1, Loc.IN, 9, 9), TracedCount(CS1, Loc.OUT, 9, 4), TracedCount(CS2, Loc.OUT, 3, 5)),
-    )
-    assert lossy.missing_copies(CS1, Loc.IN) == 2
-    assert lossy.missing_copies(CS1, Loc.OUT) == 5
-    assert lossy.missing_copies(CS2, *Loc) == 0
-    assert lossy.total_copies_lost == 5
+def test_copies_capped_lost_on_their_way_or_in_full_queues_are_missing(scene: Scene) -> None:
+    lossy = replace(scene, copies_capped={CS1: 2}, copies={CS1: CopyTally(9, 5), CS2: CopyTally(3)})
+    assert (lossy.missing_copies(CS1), lossy.missing_copies(CS2)) == (7, 0)
+    assert lossy.total_copies_lost == 7
+    full = replace(lossy, overflowed={CS1.node: 6, CS2.node: 1})  # five of the six are the ones that never came
+    assert (full.missing_copies(CS1), full.missing_copies(CS2)) == (8, 1)
+    assert full.total_copies_lost == 9
+
+
+def test_all_copies_came_unless_one_is_missing_or_could_not_be_counted(scene: Scene) -> None:
+    assert replace(scene, copies={CS1: CopyTally(9)}).all_came
+    assert not replace(scene, copies={CS1: CopyTally(9, 1)}).all_came
+    assert not replace(scene, uncounted={CS1: ((1.0, 2.0),)}).all_came
 
 
 def test_a_meter_is_found_by_bridge_and_id(scene: Scene) -> None:

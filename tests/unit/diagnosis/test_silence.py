@@ -5,9 +5,8 @@ from math import inf
 import pytest
 
 from vtrace_ovs.diagnosis.rules import diagnose
-from vtrace_ovs.diagnosis.scene import MeterReading, Scene, TracedCount
+from vtrace_ovs.diagnosis.scene import CopyTally, MeterReading, Scene
 from vtrace_ovs.model.flow import FlowKey, MeterEntry
-from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Step, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition, Verdict
@@ -124,20 +123,20 @@ def test_a_path_that_stops_in_a_vfd_that_died(opened: Trajectory, scene: Scene) 
     assert verdict.category is CauseCategory.VFD_FAULT
 
 
-@pytest.mark.parametrize("lost", [{"copies_lost": {CS1: 3}}, {"traced": (TracedCount(CS1, Loc.OUT, 4, 3),)}])
+@pytest.mark.parametrize("lost", [{"copies_capped": {CS1: 3}}, {"copies": {CS1: CopyTally(4, 1)}}])
 def test_lost_copies_are_not_lost_packets(lost: dict[str, object], opened: Trajectory, scene: Scene) -> None:
     verdict = diagnose(opened, None, replace(scene, **lost))  # type: ignore[arg-type]  # fields of Scene
     assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.EVIDENCE_LOST, Confidence.UNDECIDED)
 
 
 def test_copies_lost_elsewhere_do_not_weaken_a_verdict(opened: Trajectory, scene: Scene) -> None:
-    verdict = diagnose(opened, None, replace(scene, copies_lost={CS2: 3}))
+    verdict = diagnose(opened, None, replace(scene, copies_capped={CS2: 3}))
     assert verdict.disposition is Disposition.LOST_IN_VFD
 
 
 def test_copies_lost_anywhere_count_when_twins_cannot_be_told_apart(hop: MakeHop, way: Way, scene: Scene) -> None:
     observed = way(Ending.OPEN, hop("cs1/br-int", 1, "in"), ambiguous=True)
-    verdict = diagnose(observed, None, replace(scene, copies_lost={CS2: 3}))
+    verdict = diagnose(observed, None, replace(scene, copies_capped={CS2: 3}))
     assert verdict.code is CauseCode.EVIDENCE_LOST
     assert diagnose(observed, None, scene).disposition is Disposition.LOST_IN_VFD
 
@@ -160,7 +159,7 @@ def test_a_drop_in_one_branch_is_the_end_when_no_other_branch_let_the_packet_out
         assert summary(verdict) == (Disposition.DROPPED, CauseCode.SECURITY_RULE_DENY, confidence)
         assert verdict.culprit is not None
         assert verdict.culprit.flow == step.flow
-    unsure = diagnose(observed, same, replace(scene, copies_lost={CS1: 1}))
+    unsure = diagnose(observed, same, replace(scene, copies_capped={CS1: 1}))
     assert summary(unsure) == (Disposition.INCONCLUSIVE, CauseCode.EVIDENCE_LOST, Confidence.UNDECIDED)
 
 

@@ -12,11 +12,10 @@ from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket, conclude
 from vtrace_ovs.diagnosis.exchange import exchange
 from vtrace_ovs.diagnosis.prediction import foresee
 from vtrace_ovs.diagnosis.rules import diagnose, not_judged
-from vtrace_ovs.diagnosis.scene import MeterReading, Scene, TracedCount
+from vtrace_ovs.diagnosis.scene import CopyTally, MeterReading, Scene
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import FlowKey, MeterEntry, PortCounters
 from vtrace_ovs.model.packet import Tunnel
-from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import BridgeController, BridgeId
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, NearMiss, Step, Trajectory
@@ -41,8 +40,8 @@ def scenes(scene: Scene) -> Iterator[Scene]:
     yield replace(whole, meters=(MeterReading(CS1, MeterEntry(7, 10, 5, packets=True), 60, 41),))
     yield replace(whole, unreachable={CS1: "ovs-vswitchd of cs1 is dead", CS2: "ovs-vswitchd of cs2 is dead"})
     yield replace(whole, unobserved={CS2: "cs2/br-int has no OpenFlow 1.3"})
-    yield replace(whole, copies_lost={CS1: 3}, hop_limit=1)
-    yield replace(whole, traced=(TracedCount(CS2, Loc.IN, 9, 9),), uncolored=2)
+    yield replace(whole, copies_capped={CS1: 3}, hop_limit=1)
+    yield replace(whole, copies={CS2: CopyTally(9, 1)}, uncolored=2)
 
 
 @pytest.fixture

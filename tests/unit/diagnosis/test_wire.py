@@ -5,9 +5,8 @@ from ipaddress import IPv4Address
 import pytest
 
 from vtrace_ovs.diagnosis.rules import diagnose
-from vtrace_ovs.diagnosis.scene import Scene, TracedCount
+from vtrace_ovs.diagnosis.scene import CopyTally, Scene
 from vtrace_ovs.model.packet import Tunnel
-from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.topology import BridgeId, Port, PortKind
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition, Verdict
@@ -37,11 +36,10 @@ def test_silence_between_two_live_servers_is_the_underlay(sent: Trajectory, scen
 
 
 def test_a_complete_count_at_the_far_end_corroborates(sent: Trajectory, scene: Scene) -> None:
-    counts = (TracedCount(CS2, Loc.IN, 19, 19),)
-    assert diagnose(sent, None, replace(scene, traced=counts)).confidence is Confidence.CORROBORATED
+    assert diagnose(sent, None, replace(scene, copies={CS2: CopyTally(19)})).confidence is Confidence.CORROBORATED
 
 
-@pytest.mark.parametrize("lost", [{"copies_lost": {CS2: 1}}, {"traced": (TracedCount(CS2, Loc.IN, 4, 3),)}])
+@pytest.mark.parametrize("lost", [{"copies_capped": {CS2: 1}}, {"copies": {CS2: CopyTally(4, 1)}}])
 def test_a_copy_lost_at_the_far_end_is_no_loss_on_the_wire(
     lost: dict[str, object], sent: Trajectory, scene: Scene
 ) -> None:

@@ -30,19 +30,19 @@ def metered(world: World, packets: int, dropped: int) -> None:
 
 def test_a_meter_counts_what_it_did_since_the_task_was_armed(armed: World) -> None:
     metered(armed, 120, 9)
-    scene = scene_of(armed.session.fleet, {}, {CS1: before(100, 4)}, 6, START)
+    scene = scene_of(armed.session.fleet, {}, {CS1: before(100, 4)}, {}, hop_limit=6, armed_at=START)
     assert scene.meters == (MeterReading(CS1, LIMIT, 20, 5),)
 
 
 def test_a_meter_that_was_changed_meanwhile_counts_from_zero(armed: World) -> None:
     metered(armed, 12, 1)
-    scene = scene_of(armed.session.fleet, {}, {CS1: before(100, 4)}, 6, START)
+    scene = scene_of(armed.session.fleet, {}, {CS1: before(100, 4)}, {}, hop_limit=6, armed_at=START)
     assert scene.meters == (MeterReading(CS1, LIMIT, 12, 1),)
 
 
 def test_a_meter_nobody_saw_before_says_nothing(armed: World) -> None:
     metered(armed, 12, 1)
-    assert scene_of(armed.session.fleet, {}, {}, 6, START).meters == ()
+    assert scene_of(armed.session.fleet, {}, {}, {}, hop_limit=6, armed_at=START).meters == ()
 
 
 def test_copies_our_meter_dropped_since_are_known_to_be_lost(armed: World) -> None:
@@ -54,8 +54,8 @@ def test_copies_our_meter_dropped_since_are_known_to_be_lost(armed: World) -> No
     )
     armed.feed(armed.reading(CS2))
     then = {plan.meter_ids.traced: MeterCounters(plan.meter_ids.traced, 40, 5)}
-    assert scene_of(armed.session.fleet, {}, {}, 6, START).copies_lost == {CS2: 8}
-    assert scene_of(armed.session.fleet, {}, {CS2: then}, 6, START).copies_lost == {CS2: 3}
+    assert scene_of(armed.session.fleet, {}, {}, {}, hop_limit=6, armed_at=START).copies_capped == {CS2: 8}
+    assert scene_of(armed.session.fleet, {}, {CS2: then}, {}, hop_limit=6, armed_at=START).copies_capped == {CS2: 3}
 
 
 def test_a_scene_names_what_is_dark_late_and_cannot_be_logged(armed: World) -> None:
@@ -64,7 +64,7 @@ def test_a_scene_names_what_is_dark_late_and_cannot_be_logged(armed: World) -> N
     armed.feed(armed.reading(CS1))
     armed.down(GW, "dead")
     armed.session.fleet.states[CS2].up_at = START + 1
-    scene = scene_of(armed.session.fleet, {CS1: GENERIC_PROFILE}, {}, 6, START)
+    scene = scene_of(armed.session.fleet, {CS1: GENERIC_PROFILE}, {}, {}, hop_limit=6, armed_at=START)
     assert scene.unreachable == {GW: "dead"}
     assert scene.unobserved == {CS2: LATE}
     assert hidden.key in scene.unlogged[CS1]
@@ -98,7 +98,7 @@ def test_without_tables_a_packet_is_judged_by_what_was_seen(armed: World) -> Non
     armed.feed_all(armed.whole_way(headers()))
     (group,) = armed.session.runs[1].groups.values()
     (way,) = stitch(group.records, armed.topology)
-    packet = judge(way, group.records, None, scene_of(armed.session.fleet, {}, {}, 6, START))
+    packet = judge(way, group.records, None, scene_of(armed.session.fleet, {}, {}, {}, hop_limit=6, armed_at=START))
     assert packet.predicted is None
     assert packet.verdict.disposition is Disposition.DELIVERED
 

@@ -49,14 +49,14 @@ def test_a_delivered_packet_ends_the_task_at_once(world: World) -> None:
     assert told[-2:] == ["trajectories 1", "final 1 DELIVERED"]
     world.wait(1.0)
     assert world.told() == [
+        *(f"read {server}/br" for server in ("cs1", "cs2", "gw")),
+        *["samples"] * 3,
         "cs1/br -sinks -meters",
         "cs2/br -sinks -meters",
         "gw/br -sinks -meters",
         "observe 1 after cs1,cs2,gw",
         "final 1 DELIVERED",
-        "erase cs1/br 1",
-        "erase cs2/br 1",
-        "erase gw/br 1",
+        *(f"erase {server}/br 1" for server in ("cs1", "cs2", "gw")),
         "task 1 done",
     ]
     assert world.clean

@@ -3,6 +3,7 @@ from ipaddress import IPv4Address
 
 from session_world import CS1, CS2, DB, TUNNEL_PORT, VM_PORT, WEB, World, flow, headers, tcp_to_db, toward
 
+from vtrace_ovs.diagnosis.compare import first_divergence
 from vtrace_ovs.model.actions import Conntrack, Nat, Output
 from vtrace_ovs.model.packet import FiveTuple
 from vtrace_ovs.model.records import Loc
@@ -27,14 +28,19 @@ def test_a_packet_is_predicted_from_where_it_was_seen_entering(armed: World) -> 
     assert predicted.ending is Ending.HANDED_TO_PORT
 
 
-def test_a_packet_nobody_saw_entering_is_not_predicted(armed: World) -> None:
-    armed.feed_all(armed.whole_way(headers())[2:])
+def test_a_packet_nobody_saw_entering_is_predicted_from_where_it_was_first_seen_coming_in(armed: World) -> None:
+    armed.feed_all(armed.whole_way(headers())[1:])
     run = armed.session.runs[1]
     (group,) = run.groups.values()
-    assert not [record for record in group.records if record.loc is Loc.IN and record.dscp_mark == 1]
     (way,) = stitch(group.records, armed.topology)
     assert run.network is not None
-    assert predict(run.network, way, group.records) is None
+    predicted = predict(run.network, way, group.records)
+    assert predicted is not None
+    assert [(hop.bridge, hop.dscp_mark) for hop in predicted.hops] == [(CS2, 2)]
+    assert first_divergence(way, predicted) is None
+    departures_only = [record for record in group.records if record.loc is not Loc.IN]
+    (way,) = stitch(departures_only, armed.topology)
+    assert predict(run.network, way, departures_only) is None
 
 
 def behind_nat(world: World, ct_state: int, text: str = str(OTHER), *, ambiguous: bool = False) -> Trajectory | None:

@@ -106,5 +106,5 @@ def test_a_bridge_that_came_up_after_arming_was_not_watched_from_the_start() -> 
     session = _session(2)
     session.handle(BridgeUp(NOW, _bridge_id(1), 1))
     session.handle(BridgeUp(NOW + 5, _bridge_id(2), 2))
-    scene = scene_of(session.fleet, {}, {}, 5, NOW + 1)
+    scene = scene_of(session.fleet, {}, {}, {}, hop_limit=5, armed_at=NOW + 1)
     assert list(scene.unobserved) == [_bridge_id(2)]

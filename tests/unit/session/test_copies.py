@@ -1,0 +1,96 @@
+from math import inf
+
+from session_world import CS1, World, headers, tcp_to_db
+
+from vtrace_ovs.diagnosis.scene import CopyTally
+from vtrace_ovs.model.flow import MeterCounters
+from vtrace_ovs.model.verdict import CauseCode, Disposition
+from vtrace_ovs.session.copies import CopyCount, since
+
+
+def test_what_the_meter_let_through_and_never_came_is_lost() -> None:
+    count = CopyCount()
+    count.came = 7
+    count.read(10, 1.0)
+    assert count.tally == CopyTally(10, 3)
+    count.came += 3  # they were on their way
+    count.read(10, 2.0)
+    assert count.tally == CopyTally(10, 0)
+
+
+def test_copies_that_came_after_a_reading_make_up_for_none_that_was_lost_before() -> None:
+    count = CopyCount()
+    count.came = 7
+    count.read(10, 1.0)
+    count.came += 5
+    assert count.tally.lost == 3
+    count.read(15, 2.0)
+    assert count.tally == CopyTally(15, 3)
+
+
+def test_a_meter_set_anew_counts_from_zero_and_what_passes_meanwhile_is_not_counted() -> None:
+    count = CopyCount()
+    count.set_anew()
+    count.confirmed()
+    assert not count.uncounted  # nothing was on its way yet
+    count.came = 4
+    count.read(5, 1.0)
+    count.set_anew()
+    assert count.uncounted == ((1.0, inf),)
+    count.read(9, 1.5)  # asked for before the meter was set
+    assert count.blind
+    count.came = 2
+    count.confirmed()
+    count.read(1, 2.0)
+    assert count.uncounted == ((1.0, 2.0),)
+    assert count.tally == CopyTally(6, 1)
+    count.came += 3
+    count.read(5, 3.0)
+    assert count.tally == CopyTally(10, 2)
+
+
+def test_a_meter_that_somebody_else_set_anew_is_noticed() -> None:
+    count = CopyCount()
+    count.came = 5
+    count.read(5, 1.0)
+    count.came += 1
+    count.read(1, 2.0)
+    assert count.uncounted == ((1.0, 2.0),)
+    assert count.tally == CopyTally(6, 0)
+
+
+def test_a_task_counts_only_what_was_lost_while_it_ran() -> None:
+    assert since(CopyTally(20, 5), CopyTally(10, 3)) == CopyTally(10, 2)
+
+
+def took(world: World, copies: int) -> None:
+    """Our meter on cs1 let so many copies through, and somebody looks."""
+    plan = world.plan(CS1)
+    assert plan is not None
+    world.counters[CS1] = (MeterCounters(plan.meter_ids.traced, copies, 0),)
+    world.feed(world.reading(CS1))
+
+
+def test_a_loss_told_by_silence_is_none_once_a_copy_is_found_missing(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=2))
+    world.feed(world.entering(headers()))
+    world.wait(4)
+    assert world.result.verdict.disposition is Disposition.LOST_IN_VFD
+    took(world, 2)
+    world.tick()
+    assert world.result.verdict.code is CauseCode.EVIDENCE_LOST
+    assert "1 copy of traced packets never arrived: 1 of cs1/br" in world.result.notes
+    world.feed(world.leaving(headers(ip_id=8)))  # that copy was only late
+    took(world, 2)
+    world.wait(1)
+    assert world.result.verdict.disposition is Disposition.LOST_IN_VFD
+
+
+def test_copies_of_before_the_task_are_not_its_own(world: World) -> None:
+    world.claim(tcp_to_db(), 1)
+    world.feed(world.entering(headers()))
+    took(world, 3)
+    world.claim(tcp_to_db(444), 2)
+    world.wait(4)
+    run = world.session.runs[2]
+    assert run.copies_before[CS1].lost == 2
