@@ -35,7 +35,6 @@ TESTED_ELSEWHERE = {
     "controller/settings.py": "tests/unit/controller/test_app.py",
     "lab/daemons.py": "tests/functional/test_ovs_sandbox.py",
     "lab/faults/devices.py": "tests/emulation/test_lab_faults.py",
-    "lab/faults/physical.py": "tests/emulation/test_lab_faults.py",
     "lab/faults/unsupported.py": "tests/emulation/test_fault_verdicts.py",
     "lab/faults/ports.py": "tests/emulation/test_fault_verdicts.py",
     "lab/faults/spoofing.py": "tests/emulation/test_fault_verdicts.py",

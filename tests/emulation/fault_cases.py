@@ -11,7 +11,7 @@ from vtrace_ovs.lab.faults.catalogue import CATALOGUE
 from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.faults.kinds import EVERY_PROTOCOL, Symptom
 from vtrace_ovs.lab.network import Lab
-from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
+from vtrace_ovs.lab.traffic import DEFAULT_SIZE, TrafficProtocol, TrafficRequest
 from vtrace_ovs.model.packet import IpFamily, family_of
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.verdict import CauseCode, Disposition, Verdict
@@ -52,8 +52,13 @@ class Case:
     def request(self, lab: Lab) -> TraceRequest:
         """The trace of this traffic."""
         return trace_request(
-            self.filter_text(lab), packet_count=PACKETS, trace_time=TRACE_TIME, source_vm=self.symptom.source
+            self.filter_text(lab), packet_count=self.packets, trace_time=TRACE_TIME, source_vm=self.symptom.source
         )
+
+    @property
+    def packets(self) -> int:
+        """How many are traced."""
+        return self.symptom.packets or PACKETS
 
     def filter_text(self, lab: Lab) -> str:
         """What an operator would type."""
@@ -76,6 +81,7 @@ class Case:
             listen=self.symptom.listen,
             address=self.symptom.address,
             family=self.family,
+            size=self.symptom.size or DEFAULT_SIZE,
         )
 
     def fault_there(self, name: FaultName) -> Fault:
@@ -129,6 +135,8 @@ FINE = Symptom(CauseCode.NONE, Disposition.DELIVERED, None)
 HEALTHY = (
     FINE,
     replace(FINE, topology="nat", source="web1", destination="db1", families=(IpFamily.IPV4,)),
+    replace(FINE, topology="leaf-spine"),
+    replace(FINE, topology="leaf-spine", destination="blue-web2", packets=20),
 )
 """Traffic that nothing is wrong with, one symptom per topology."""
 
@@ -171,7 +179,7 @@ def _traced(lab: Lab, tracer: Tracer, together: Sequence[Case], seed: int) -> li
             (case,) = together
             found = tracer.trace_both(
                 case.filter_text(lab),
-                packet_count=PACKETS,
+                packet_count=case.packets,
                 trace_time=TRACE_TIME,
                 source_vm=case.symptom.source,
             )

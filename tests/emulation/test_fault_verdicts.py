@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from fault_cases import Case, Judgement, outcomes, topologies, trials
 from tenant_words import given_away
-from vtrace_program import differences, fingerprints
+from vtrace_program import await_that, differences, fingerprints, surroundings
 
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.topologies import load_topology
@@ -33,7 +33,7 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def test_traffic_gets_the_verdict_it_deserves_and_the_lab_is_as_before(
     lab: Lab, vtrace: Tracer, together: list[Case]
 ) -> None:
-    before = fingerprints(lab)
+    before, around = fingerprints(lab), surroundings(lab)
     found = outcomes(lab, vtrace, together, SEED)
     wrong = [
         f"{outcome.case}: {outcome.verdict.disposition.value} {outcome.verdict.code.value} at {outcome.place} "
@@ -47,3 +47,4 @@ def test_traffic_gets_the_verdict_it_deserves_and_the_lab_is_as_before(
         assert not undecided or outcome.case.symptom.disposition is Disposition.INCONCLUSIVE
         assert given_away(lab, outcome.verdict.tenant_sentence) == []
     assert differences(before, fingerprints(lab)) == []
+    await_that(lambda: surroundings(lab) == around, lambda: surroundings(lab))

@@ -194,14 +194,24 @@ def vfds(lab: Lab) -> tuple[tuple[str, str], ...]:
 
 
 def fingerprints(lab: Lab) -> Fingerprints:
-    """What every VFD promises to production."""
+    """What every VFD, and every underlay switch, promises to production."""
 
-    def of(vfd: tuple[str, str]) -> Fingerprint:
-        return fingerprint(lab.directory / vfd[0], vfd[1], DEADLINE)
+    def of(bridge: tuple[str, str]) -> Fingerprint:
+        return fingerprint(lab.directory / bridge[0], bridge[1], DEADLINE)
 
-    there = vfds(lab)
+    there = (*vfds(lab), *((switch, switch) for switch in lab.base.underlay.switches))
     with ThreadPoolExecutor(len(there)) as pool:
         return dict(zip(there, pool.map(of, there), strict=True))
+
+
+def surroundings(lab: Lab) -> str:
+    """What the kernel is told of every node's interfaces: their state and MTU, addresses, routes and packet filters."""
+    nodes = [end.namespace for end in (*lab.servers.values(), *lab.switches.values())]
+    shown = "'link show' 'address show' 'route show' '-6 route show'"
+    said = f"for words in {shown}; do ip -o $words; done; nft list ruleset"
+    with ThreadPoolExecutor(len(nodes)) as pool:
+        texts = pool.map(lambda node: node.run("sh", "-c", said), [*nodes, *lab.vms.values()])
+        return "".join(texts)
 
 
 def differences(before: Fingerprints, after: Fingerprints) -> list[str]:

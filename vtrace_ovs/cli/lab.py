@@ -120,13 +120,24 @@ def fault(  # noqa: PLR0913, PLR0917 - one parameter per option
     port: Annotated[int | None, typer.Option("--port", help="Destination port a security rule is about.")] = None,
     prefix: Annotated[str | None, typer.Option("--prefix", help="Prefix of a route.")] = None,
     rate: Annotated[int | None, typer.Option("--rate", help="Packets per second of a rate limit.")] = None,
-    server: Annotated[str | None, typer.Option("--server", help="Server whose ovs-vswitchd dies.")] = None,
-    link: Annotated[str | None, typer.Option("--link", help="Underlay link that goes down.")] = None,
+    server: Annotated[str | None, typer.Option("--server", help="Server that fails, or is cut off.")] = None,
+    link: Annotated[str | None, typer.Option("--link", help="Underlay link that fails.")] = None,
+    switch: Annotated[str | None, typer.Option("--switch", help="Underlay switch that fails.")] = None,
+    percent: Annotated[int | None, typer.Option("--percent", help="How much a lossy link loses.")] = None,
     name: NameOption = None,
 ) -> None:
     """Break something by name; what is not said is chosen."""
     made = lab_client(name).fault(
-        fault_name, vm=vm, protocol=protocol, port=port, prefix=prefix, rate=rate, server=server, link=link
+        fault_name,
+        vm=vm,
+        protocol=protocol,
+        port=port,
+        prefix=prefix,
+        rate=rate,
+        server=server,
+        link=link,
+        switch=switch,
+        percent=percent,
     )
     emit([line(fault_text(made))])
 
@@ -153,7 +164,7 @@ def heal(
 
 def fault_text(made: "Fault") -> str:
     """A fault and where it strikes, e.g. ``security-deny vm=web-1 port=443``."""
-    places = ("vm", "protocol", "port", "prefix", "rate", "server", "link")
+    places = ("vm", "protocol", "port", "prefix", "rate", "server", "link", "switch", "percent")
     said = [f"{place}={getattr(made, place)}" for place in places if getattr(made, place) is not None]
     return " ".join([made.name.value, *said])
 

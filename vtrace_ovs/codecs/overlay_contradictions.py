@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from vtrace_ovs.model.overlay import NatKind, Overlay, OverlayVm, ServerRole, Tenant
+from vtrace_ovs.model.overlay import NatKind, Overlay, OverlayVm, ServerRole, Tenant, UnderlayRouting
 
 MAX_INTERFACE_NAME = 15
 
@@ -49,11 +49,12 @@ def _underlay(overlay: Overlay) -> Iterator[str]:
         if server.vtep not in underlay.prefix:
             yield f"server {server.name}: VTEP {server.vtep} is outside {underlay.prefix}"
     joined = {switch: {switch} for switch in underlay.switches}
+    yield from _repeated("underlay link", ("-".join(sorted(link)) for link in underlay.links))
     for one, other in underlay.links:
         if one not in joined or other not in joined:
             yield f"underlay link {one}-{other}: no such switch"
             return
-        if joined[one] is joined[other]:
+        if joined[one] is joined[other] and underlay.routing is UnderlayRouting.LEARNING:
             yield f"underlay link {one}-{other} closes a loop"
             return
         joined[one] |= joined[other]

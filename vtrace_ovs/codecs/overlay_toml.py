@@ -24,6 +24,7 @@ from vtrace_ovs.model.overlay import (
     ServerRole,
     Tenant,
     Underlay,
+    UnderlayRouting,
 )
 
 MAX_VNI = (1 << 24) - 1
@@ -63,8 +64,8 @@ def parse_overlay(text: str, source: str = "overlay") -> Overlay:
 
 
 def _underlay(place: Place) -> Underlay:
-    place.table(frozenset({"prefix", "switches", "links", "encapsulation"}))
-    encapsulation = place.optional("encapsulation")
+    place.table(frozenset({"prefix", "switches", "links", "encapsulation", "routing"}))
+    encapsulation, routing = place.optional("encapsulation"), place.optional("routing")
     links: list[tuple[str, str]] = []
     for item in place.require("links").array():
         ends = [end.text() for end in item.array()]
@@ -76,6 +77,7 @@ def _underlay(place: Place) -> Underlay:
         switches=tuple(switch.text() for switch in place.require("switches").array()),
         links=tuple(links),
         encapsulation=Encapsulation.VXLAN if encapsulation is None else encapsulation.member(Encapsulation),
+        routing=UnderlayRouting.LEARNING if routing is None else routing.member(UnderlayRouting),
     )
 
 

@@ -41,6 +41,7 @@ CATEGORIES = {
     CauseCode.NOT_SENT: CauseCategory.TENANT_VM,
     CauseCode.REPLY_LOST: CauseCategory.UNKNOWN,
     CauseCode.NO_REPLY: CauseCategory.TENANT_VM,
+    CauseCode.CONNECTION_REFUSED: CauseCategory.TENANT_VM,
     CauseCode.EVIDENCE_LOST: CauseCategory.UNKNOWN,
     CauseCode.UNSUPPORTED: CauseCategory.UNSUPPORTED_ACTION,
     CauseCode.INTERNAL_ERROR: CauseCategory.UNKNOWN,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from vtrace_ovs.diagnosis.blame import NOT_COUNTED, Counters, with_numbers
 from vtrace_ovs.diagnosis.case import Finding, deduced, seen, verdict_of
-from vtrace_ovs.diagnosis.grouping import path_of
+from vtrace_ovs.diagnosis.grouping import kind_of
 from vtrace_ovs.diagnosis.naming import counted
 from vtrace_ovs.diagnosis.ownership import with_owners
 from vtrace_ovs.diagnosis.scene import Scene
@@ -96,8 +96,8 @@ def _grouped(packets: Sequence[DiagnosedPacket]) -> tuple[PathGroup, ...]:
 
 
 def _signature(packet: DiagnosedPacket) -> object:
-    """Same bridges, ports, flows and verdict."""
-    return path_of(packet.observed), _outcome(packet.verdict), packet.verdict.confidence
+    """Same bridges, ports, flows and verdict; packets that refuse a connection are kept apart."""
+    return kind_of(packet.observed), _outcome(packet.verdict), packet.verdict.confidence
 
 
 def _outcome(verdict: Verdict) -> tuple[Disposition, CauseCode, Culprit | None]:

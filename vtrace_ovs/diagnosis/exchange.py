@@ -5,6 +5,8 @@ from dataclasses import replace
 from vtrace_ovs.diagnosis.case import deduced, seen
 from vtrace_ovs.diagnosis.causes import CATEGORIES
 from vtrace_ovs.diagnosis.conclusion import lowered
+from vtrace_ovs.diagnosis.grouping import refuses
+from vtrace_ovs.diagnosis.naming import counted
 from vtrace_ovs.diagnosis.wording import wording_of
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition, Evidence, Exchange, TaskResult, Verdict
 
@@ -17,7 +19,29 @@ def exchange(request: TaskResult, reply: TaskResult | None) -> Exchange:
 
     The request's own unless it arrived; then the reply's, whose loss and absence have codes of their own.
     """
-    return Exchange(_verdict(request.verdict, None if reply is None else reply.verdict), request, reply)
+    verdict = _verdict(request.verdict, None if reply is None else reply.verdict)
+    refusals = 0 if reply is None else sum(group.packets for group in reply.groups if refuses(group.example))
+    if reply is not None and refusals and verdict.disposition in _ARRIVED and reply.verdict.disposition in _ARRIVED:
+        verdict = _refused(verdict, refusals, reply.packets)
+    return Exchange(verdict, request, reply)
+
+
+def _refused(verdict: Verdict, refusals: int, replies: int) -> Verdict:
+    """The network is not why it fails; some refusals only are a fact beside what else is true."""
+    code = CauseCode.CONNECTION_REFUSED
+    fact = seen(f"{refusals} of {counted(replies, 'reply packet')} refused a connection (TCP RST in answer to a SYN).")
+    if refusals < replies:
+        return replace(verdict, evidence=(*verdict.evidence, fact))
+    wording = wording_of(code, verdict.disposition)
+    return replace(
+        verdict,
+        code=code,
+        category=CATEGORIES[code],
+        operator_sentence=f"{wording.operator} {verdict.operator_sentence}",
+        tenant_sentence=wording.tenant,
+        remedy=wording.remedy,
+        evidence=(*verdict.evidence, fact),
+    )
 
 
 def _verdict(request: Verdict, reply: Verdict | None) -> Verdict:

@@ -203,6 +203,11 @@ WORDINGS = {
         "Your traffic reached its destination, but that machine sent no answer; look inside it.",
         "Check that the application listens and answers by the same way; some traffic needs no reply.",
     ),
+    CauseCode.CONNECTION_REFUSED: Wording(
+        "The destination refuses the connection: it answers with a TCP reset.",
+        "Your traffic reached the destination machine, and that machine refused the connection; look inside it.",
+        "Have something listen on the destination's port; check the destination's own firewall.",
+    ),
     CauseCode.EVIDENCE_LOST: Wording(
         "What became of it after {place} is not known, because evidence is missing: {detail}.",
         "The test did not see enough to tell where your traffic is lost, if it is; it should be repeated.",

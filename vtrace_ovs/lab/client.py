@@ -117,15 +117,18 @@ class LabClient:
         rate: int | None = None,
         server: str | None = None,
         link: str | None = None,
+        switch: str | None = None,
+        percent: int | None = None,
     ) -> Fault:
         """Break something by name; returns the fault with every place filled in. Raises UsageError for a wrong one."""
         try:
             network = ip_network(prefix) if prefix else None
         except ValueError as wrong:
             raise UsageError(f"{prefix!r} is no prefix: {wrong}") from wrong
-        return self._call(
-            Call(InjectFault(Fault(fault_named(name), vm, protocol, port, network, rate, server, link))), Fault
+        fault = Fault(
+            *(fault_named(name), vm, protocol, port, network, rate, server, link), switch=switch, percent=percent
         )
+        return self._call(Call(InjectFault(fault)), Fault)
 
     def heal(self, name: str | None = None) -> LabState:
         """Undo one fault, or all of them. Raises UsageError for one that is not in force."""

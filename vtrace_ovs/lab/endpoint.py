@@ -1,11 +1,11 @@
 """Turns a VM into one end of real traffic: run as a program in its namespace, it sends or answers, and counts.
 
     endpoint listen PROTOCOL PORT SOURCE        (the family of the addresses is that of the traffic)
-    endpoint send   PROTOCOL PORT DESTINATION RATE COUNT DSCP TIMEOUT SOURCE_PORT
+    endpoint send   PROTOCOL PORT DESTINATION RATE COUNT DSCP TIMEOUT SOURCE_PORT SIZE
 
 Both print ``ready`` when they are, and their counts as one JSON line when they are done, get SIGTERM or their standard
-input ends. PORT and SOURCE_PORT 0 mean none or any; COUNT 0 means until stopped. Standard library only, so that it
-starts fast.
+input ends. PORT and SOURCE_PORT 0 mean none or any; COUNT 0 means until stopped; SIZE is in bytes of payload. Standard
+library only, so that it starts fast.
 """
 
 import asyncio
@@ -116,7 +116,8 @@ def _datagrams_of(version: int, port: int) -> socket.socket:
 
 
 async def _echo_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
+    # Python 3.11 prints a traceback for each stream cancelled at the end: more than the pipe takes.
+    with contextlib.suppress(ConnectionError, asyncio.CancelledError):
         while message := await reader.read(2048):
             writer.write(message)
             await writer.drain()
@@ -138,7 +139,7 @@ class EchoDatagrams(asyncio.DatagramProtocol):
 class Sender:
     """Sends probes to one destination at a rate and counts the answers."""
 
-    def __init__(self, destination: str, port: int, dscp: int, timeout: float, source_port: int) -> None:
+    def __init__(self, destination: str, port: int, dscp: int, timeout: float, source_port: int, size: int) -> None:
         self.counts = Counts()
         self._destination = destination
         self._version = version_of(destination)
@@ -146,6 +147,7 @@ class Sender:
         self._tos = dscp << 2
         self._timeout = timeout
         self._source_port = source_port
+        self._message = MESSAGE.ljust(size, b".")
         self._answer = asyncio.Event()
 
     def _socket(self, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
@@ -167,7 +169,7 @@ class Sender:
             identifier = os.getpid() & 0xFFFF
             loop.add_reader(end, self._echo_reply, end, identifier)
             async for number in ticks:
-                end.sendto(echo_request(self._version, identifier, number), (self._destination, 0))
+                end.sendto(echo_request(self._version, identifier, number, self._message), (self._destination, 0))
                 self.counts.sent += 1
             await self._last_answers()
             loop.remove_reader(end)
@@ -188,7 +190,7 @@ class Sender:
             loop.add_reader(end, self._datagram_reply, end)
             async for number in ticks:
                 with contextlib.suppress(ConnectionError):  # an ICMP answer to the datagram before
-                    end.send(MESSAGE + number.to_bytes(4))
+                    end.send(self._message + number.to_bytes(4))
                 self.counts.sent += 1
             await self._last_answers()
             loop.remove_reader(end)
@@ -210,9 +212,9 @@ class Sender:
         with contextlib.suppress(TimeoutError, OSError), self._socket(socket.SOCK_STREAM) as end:
             async with asyncio.timeout(self._timeout):
                 await loop.sock_connect(end, (self._destination, self._port))
-                await loop.sock_sendall(end, MESSAGE)
+                await loop.sock_sendall(end, self._message)
                 answer = await loop.sock_recv(end, 2048)
-                self.counts.replies += answer == MESSAGE
+                self.counts.replies += answer == self._message
 
     async def tcp_stream(self, ticks: AsyncIterator[int]) -> None:
         """All messages on one connection; each waits for its answer."""
@@ -223,9 +225,9 @@ class Sender:
             async for _ in ticks:
                 self.counts.sent += 1
                 async with asyncio.timeout(self._timeout):
-                    await loop.sock_sendall(end, MESSAGE)
+                    await loop.sock_sendall(end, self._message)
                     answer = await loop.sock_recv(end, 2048)
-                    self.counts.replies += answer == MESSAGE
+                    self.counts.replies += answer == self._message
 
     def _answered(self) -> None:
         self.counts.replies += 1
@@ -240,13 +242,14 @@ class Sender:
                     await self._answer.wait()
 
 
-def echo_request(version: int, identifier: int, number: int) -> bytes:
+def echo_request(version: int, identifier: int, number: int, message: bytes = MESSAGE) -> bytes:
     """An ICMP echo request with its checksum (RFC 792, RFC 1071); that of ICMPv6 the kernel writes (RFC 3542 §3.1)."""
 
     def packet(checksum: int) -> bytes:
-        return struct.pack("!BBHHH", ECHO_REQUEST[version], 0, checksum, identifier, number & 0xFFFF) + MESSAGE
+        return struct.pack("!BBHHH", ECHO_REQUEST[version], 0, checksum, identifier, number & 0xFFFF) + message
 
-    total = sum(struct.unpack(f"!{len(packet(0)) // 2}H", packet(0)))
+    words = packet(0) + bytes(len(message) % 2)
+    total = sum(struct.unpack(f"!{len(words) // 2}H", words))
     total = (total & 0xFFFF) + (total >> 16)
     return packet(~(total + (total >> 16)) & 0xFFFF)
 
@@ -303,8 +306,8 @@ def main(arguments: list[str]) -> None:
     if verb == "listen":
         asyncio.run(listen(protocol, int(port), peer))
         return
-    rate, count, dscp, timeout, source_port = rest
-    sender = Sender(peer, int(port), int(dscp), float(timeout), int(source_port))
+    rate, count, dscp, timeout, source_port, size = rest
+    sender = Sender(peer, int(port), int(dscp), float(timeout), int(source_port), int(size))
     asyncio.run(send(protocol, sender, float(rate), int(count)))
 
 

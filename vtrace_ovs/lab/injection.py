@@ -86,7 +86,7 @@ class Faults:
         return overlay
 
     def edited(self, overlay: Overlay, server: str, programs: Mapping[str, BridgeProgram]) -> dict[str, BridgeProgram]:
-        """What a controller installs in the bridges of a server, with every fault in force that is an edit of it."""
+        """What a controller installs in the bridges of a server or switch, with every fault in force that edits it."""
         found = dict(programs)
         for fault in self.active:
             way = CATALOGUE[fault.name].way

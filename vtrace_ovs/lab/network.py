@@ -20,6 +20,7 @@ from vtrace_ovs.lab.profile_copies import write_profiles
 from vtrace_ovs.lab.server import LabServer, LabSwitch, programs
 from vtrace_ovs.lab.state import LabState, ServerState, VmState
 from vtrace_ovs.lab.traffic import Traffic, send_frames
+from vtrace_ovs.lab.underlay_pipeline import underlay_program
 from vtrace_ovs.lab.wiring import UPLINK, WiringOptions
 from vtrace_ovs.model.overlay import Overlay, OverlaySubnet, OverlayVm
 from vtrace_ovs.model.packet import IPAddress, IpFamily, family_of
@@ -89,7 +90,7 @@ class Lab(AbstractContextManager["Lab"]):
         cable(self._cables())
         steps = [partial(server.start, overlay, options) for server in self.servers.values()]
         steps += [partial(switch.start, overlay) for switch in self.switches.values()]
-        steps += [partial(self._configure_vm, vm) for vm in overlay.vms()]
+        steps += [partial(self.configure_vm, vm) for vm in overlay.vms()]
         at_once(steps)
 
     def _node(self, name: str) -> Namespace:
@@ -114,7 +115,8 @@ class Lab(AbstractContextManager["Lab"]):
                 Plug(self.servers[vm.server].namespace.pid, vm.name),
             )
 
-    def _configure_vm(self, vm: OverlayVm) -> None:
+    def configure_vm(self, vm: OverlayVm) -> None:
+        """Give a VM its addresses and routes: at first, and after its interface was down, which costs it some."""
         subnet = self.overlay.subnet_of(vm)
         disabled = int(vm.address6 is None)
         self.vms[vm.name].run(
@@ -126,8 +128,8 @@ class Lab(AbstractContextManager["Lab"]):
                 # A userspace datapath forwards what it gets: checksums must be there, segments must fit.
                 f"ethtool -K {VM_INTERFACE} rx off tx off sg off tso off gso off gro off >/dev/null 2>&1",
                 f"ip link set {VM_INTERFACE} mtu {VM_MTU[family_of(self.overlay.underlay.prefix[0])]} up",
-                f"ip addr add {vm.address}/{subnet.prefix.prefixlen} dev {VM_INTERFACE}",
-                f"ip route add default via {subnet.gateway}",
+                f"ip addr replace {vm.address}/{subnet.prefix.prefixlen} dev {VM_INTERFACE}",
+                f"ip route replace default via {subnet.gateway}",
                 *self._ipv6_of(vm, subnet),
             )
         )
@@ -136,8 +138,8 @@ class Lab(AbstractContextManager["Lab"]):
         """Address, route and neighbours: nobody answers solicitations in the overlay, and nobody doubts an address."""
         if vm.address6 is None or subnet.prefix6 is None:
             return
-        yield f"ip -6 addr add {vm.address6}/{subnet.prefix6.prefixlen} dev {VM_INTERFACE} nodad"
-        yield f"ip -6 route add default via {subnet.gateway6} dev {VM_INTERFACE}"
+        yield f"ip -6 addr replace {vm.address6}/{subnet.prefix6.prefixlen} dev {VM_INTERFACE} nodad"
+        yield f"ip -6 route replace default via {subnet.gateway6} dev {VM_INTERFACE}"
         macs = {subnet.gateway6: subnet.gateway_mac}
         peers = (peer for peer in self.overlay.tenant(vm.tenant).vms if peer.subnet == vm.subnet)
         macs |= {peer.address6: peer.mac for peer in peers if peer is not vm}
@@ -154,6 +156,8 @@ class Lab(AbstractContextManager["Lab"]):
         for name, lab_server in self.servers.items():
             if "ovs-vswitchd" in lab_server.ovs.pids:
                 lab_server.install(self.faults.edited(overlay, name, programs(overlay, overlay.server(name))))
+        for name, switch in self.switches.items():
+            switch.install(self.faults.edited(overlay, name, {name: underlay_program(overlay, name)})[name])
 
     def forget_neighbours(self) -> None:
         """Have every VM ask for its neighbours anew."""

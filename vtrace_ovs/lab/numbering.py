@@ -28,6 +28,7 @@ class CookieKind(IntEnum):
     ROUTE = 0x09
     NEIGHBOUR = 0x0A
     NAT = 0x0B
+    UNDERLAY = 0x0C
 
 
 def cookie(kind: CookieKind, index: int = 0, group: int = 0) -> int:

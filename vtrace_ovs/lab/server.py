@@ -7,7 +7,8 @@ from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.lab.gateway_pipeline import gateway_program, vrouter_program
 from vtrace_ovs.lab.namespaces import Namespace, shell
 from vtrace_ovs.lab.numbering import INTEGRATION_BRIDGE, PHYSICAL_BRIDGE, vrouter, vtep_mac
-from vtrace_ovs.lab.program import EMPTY_PROGRAM, BridgeProgram, change
+from vtrace_ovs.lab.program import EMPTY_PROGRAM, BridgeProgram, ProgramChange, change
+from vtrace_ovs.lab.underlay_pipeline import underlay_program
 from vtrace_ovs.lab.vswitch_pipeline import vswitch_program
 from vtrace_ovs.lab.wiring import UPLINK, WiringOptions, server_wiring, switch_ports, switch_wiring
 from vtrace_ovs.model.overlay import Overlay, OverlayServer, ServerRole
@@ -67,35 +68,45 @@ class LabServer:
     def install(self, wanted: Mapping[str, BridgeProgram]) -> None:
         """Bring each bridge from what we installed to what is wanted; flows of others stay untouched."""
         for bridge, program in wanted.items():
-            step = change(self.installed.get(bridge, EMPTY_PROGRAM), program)
-            target = str(self.ovs.management_socket(bridge))
-            for meter in step.added_meters:
-                self.ovs.ofctl("add-meter", target, meter.text())
-            for meter in step.modified_meters:
-                self.ovs.ofctl("mod-meter", target, meter.text())
-            for group in step.set_groups:
-                self.ovs.ofctl("--may-create", "mod-group", target, group.text())
-            if step.flow_bundle:
-                self.ovs.ofctl("--bundle", "add-flows", target, "-", stdin=step.flow_bundle)
-            for meter_id in step.deleted_meters:
-                self.ovs.ofctl("del-meter", target, f"meter={meter_id}")
-            for group_id in step.deleted_groups:
-                self.ovs.ofctl("del-groups", target, f"group_id={group_id}")
+            _install(self.ovs, bridge, change(self.installed.get(bridge, EMPTY_PROGRAM), program))
             self.installed[bridge] = program
 
 
 @dataclass(slots=True)
 class LabSwitch:
-    """An underlay switch of the lab."""
+    """An underlay switch of the lab. ``installed`` is what we put into its one bridge."""
 
     name: str
     namespace: Namespace
     ovs: OvsInstance
+    installed: BridgeProgram = EMPTY_PROGRAM
 
     def start(self, overlay: Overlay) -> None:
         """Start its Open vSwitch with one port per cable."""
         self.namespace.run(*shell(*_quiet_interfaces(list(switch_ports(overlay, self.name)))))
         self.ovs.start(switch_wiring(overlay, self.name))
+        self.install(underlay_program(overlay, self.name))
+
+    def install(self, wanted: BridgeProgram) -> None:
+        """Bring its bridge from what we installed to what is wanted; flows of others stay untouched."""
+        _install(self.ovs, self.name, change(self.installed, wanted))
+        self.installed = wanted
+
+
+def _install(ovs: OvsInstance, bridge: str, step: ProgramChange) -> None:
+    target = str(ovs.management_socket(bridge))
+    for meter in step.added_meters:
+        ovs.ofctl("add-meter", target, meter.text())
+    for meter in step.modified_meters:
+        ovs.ofctl("mod-meter", target, meter.text())
+    for group in step.set_groups:
+        ovs.ofctl("--may-create", "mod-group", target, group.text())
+    if step.flow_bundle:
+        ovs.ofctl("--bundle", "add-flows", target, "-", stdin=step.flow_bundle)
+    for meter_id in step.deleted_meters:
+        ovs.ofctl("del-meter", target, f"meter={meter_id}")
+    for group_id in step.deleted_groups:
+        ovs.ofctl("del-groups", target, f"group_id={group_id}")
 
 
 def _quiet_interfaces(names: list[str]) -> list[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STOP_DEADLINE = 10.0
 MAX_DSCP = 63
 MAX_PORT = 65535
+DEFAULT_SIZE, MAX_SIZE = len(endpoint.MESSAGE), 1350
 
 
 class TrafficProtocol(Enum):
@@ -39,6 +40,7 @@ class TrafficRequest:
 
     ``timeout`` is how long a probe may take to be answered (s). ``listen`` False leaves the destination's port closed.
     ``source_port`` None lets the sender's kernel choose; ``address`` is what to send to, None the destination's own.
+    ``size`` is how many bytes of payload a probe has.
     """
 
     source: str
@@ -53,6 +55,7 @@ class TrafficRequest:
     source_port: int | None = None
     address: IPAddress | None = None
     family: IpFamily = IpFamily.IPV4
+    size: int = DEFAULT_SIZE
 
     def check(self) -> None:
         """Raise UsageError for what cannot be sent."""
@@ -63,6 +66,8 @@ class TrafficRequest:
                 raise UsageError(f"port {number} is not within 1-{MAX_PORT}")
         if not 0 <= self.dscp <= MAX_DSCP:
             raise UsageError(f"DSCP {self.dscp} is not within 0-{MAX_DSCP}")
+        if not DEFAULT_SIZE <= self.size <= MAX_SIZE:
+            raise UsageError(f"a size of {self.size} bytes is not within {DEFAULT_SIZE}-{MAX_SIZE}")
         if self.rate <= 0 or self.count < 0 or self.timeout <= 0:
             raise UsageError("rate and timeout must be above 0, count not below")
 
@@ -225,6 +230,7 @@ def _sender_arguments(request: TrafficRequest, lab: "Lab") -> tuple[str, ...]:
         str(request.address or lab.address(request.destination, request.family)),
         *(str(value) for value in (request.rate, request.count, request.dscp, request.timeout)),
         str(request.source_port or 0),
+        str(request.size),
     )
 
 

@@ -15,7 +15,15 @@ from vtrace_ovs.lab.numbering import (
     vrouter,
     vtep_mac,
 )
-from vtrace_ovs.model.overlay import Overlay, OverlayServer, OverlaySubnet, OverlayVm, ServerRole, Tenant
+from vtrace_ovs.model.overlay import (
+    Overlay,
+    OverlayServer,
+    OverlaySubnet,
+    OverlayVm,
+    ServerRole,
+    Tenant,
+    UnderlayRouting,
+)
 
 UPLINK = "uplink"
 
@@ -59,9 +67,14 @@ def server_wiring(overlay: Overlay, server: OverlayServer, options: WiringOption
 
 
 def switch_wiring(overlay: Overlay, switch: str) -> list[str]:
-    """The transaction for an underlay switch: one NORMAL bridge of its own name, one port per cable."""
+    """The transaction for an underlay switch: one bridge of its own name, one port per cable.
+
+    It is NORMAL where switches learn; where they have routes it has no flows yet.
+    """
     words = ["--", "set", "Open_vSwitch", ".", *_external_ids(hostname=switch)]
-    words += [*_bridge(overlay, switch, switch, "netdev", "underlay"), "fail_mode=standalone"]
+    learning = overlay.underlay.routing is UnderlayRouting.LEARNING
+    words += [*_bridge(overlay, switch, switch, "netdev", "underlay")]
+    words += [f"fail_mode={'standalone' if learning else 'secure'}"]
     for number, port in enumerate(switch_ports(overlay, switch), 1):
         words += _port(switch, port, number)
     return words
@@ -70,9 +83,7 @@ def switch_wiring(overlay: Overlay, switch: str) -> list[str]:
 def switch_ports(overlay: Overlay, switch: str) -> Iterator[str]:
     """The port names of an underlay switch: each is the name of what it is cabled to."""
     yield from (server.name for server in overlay.servers if server.switch == switch)
-    for one, other in overlay.underlay.links:
-        if switch in (one, other):
-            yield other if switch == one else one
+    yield from overlay.underlay.neighbours(switch)
 
 
 def _bridge(

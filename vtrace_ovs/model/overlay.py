@@ -37,14 +37,30 @@ class Encapsulation(Enum):
     GRE = "gre"
 
 
+class UnderlayRouting(Enum):
+    """How underlay switches find a VTEP.
+
+    LEARNING: by the MAC addresses they have learnt; their links must be a tree. ECMP: by a route to each VTEP over all
+    its shortest ways; of equal ways, packets with one outer source port take the same.
+    """
+
+    LEARNING = "learning"
+    ECMP = "ecmp"
+
+
 @dataclass(frozen=True, slots=True)
 class Underlay:
-    """The physical network: its switches (PFDs), the cables between them (a tree) and the prefix of all VTEPs."""
+    """The physical network: its switches (PFDs), the cables between them and the prefix of all VTEPs."""
 
     prefix: IPNetwork
     switches: tuple[str, ...]
     links: tuple[tuple[str, str], ...] = ()
     encapsulation: Encapsulation = Encapsulation.VXLAN
+    routing: UnderlayRouting = UnderlayRouting.LEARNING
+
+    def neighbours(self, switch: str) -> tuple[str, ...]:
+        """The switches that this one is cabled to, in the order of the links."""
+        return tuple(other if switch == one else one for one, other in self.links if switch in (one, other))
 
 
 class Direction(Enum):

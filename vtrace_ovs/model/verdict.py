@@ -80,6 +80,7 @@ class CauseCode(Enum):
     NOT_SENT = "not-sent"
     REPLY_LOST = "reply-lost"
     NO_REPLY = "no-reply"
+    CONNECTION_REFUSED = "connection-refused"
     EVIDENCE_LOST = "evidence-lost"
     UNSUPPORTED = "unsupported"
     INTERNAL_ERROR = "internal-error"

@@ -5,7 +5,7 @@ import pytest
 
 from vtrace_ovs.codecs.overlay_contradictions import contradictions
 from vtrace_ovs.lab.topologies import load_topology
-from vtrace_ovs.model.overlay import Overlay, OverlayRoute, OverlayVm, RateLimit, ServerRole, Tenant
+from vtrace_ovs.model.overlay import Overlay, OverlayRoute, OverlayVm, RateLimit, ServerRole, Tenant, UnderlayRouting
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,14 @@ def test_a_chain_of_switches_is_joined_whatever_the_order_of_its_links(overlay: 
         overlay.underlay, switches=("pfd1", "a", "b", "pfd2"), links=(("a", "b"), ("pfd1", "a"), ("pfd2", "b"))
     )
     assert list(contradictions(replace(overlay, underlay=underlay))) == []
+
+
+def test_switches_with_routes_may_be_joined_in_loops_but_only_once(overlay: Overlay) -> None:
+    links = (("pfd1", "a"), ("pfd1", "b"), ("pfd2", "a"), ("pfd2", "b"))
+    fabric = replace(overlay.underlay, switches=("pfd1", "a", "b", "pfd2"), links=links, routing=UnderlayRouting.ECMP)
+    assert list(contradictions(replace(overlay, underlay=fabric))) == []
+    twice = replace(fabric, links=(*links, ("a", "pfd1")))
+    assert list(contradictions(replace(overlay, underlay=twice))) == ["underlay link a-pfd1 is given 2 times"]
 
 
 def test_a_server_hangs_on_a_switch_and_in_the_prefix(overlay: Overlay) -> None:

@@ -16,6 +16,7 @@ from vtrace_ovs.model.overlay import (
     RuleAction,
     SecurityRule,
     ServerRole,
+    UnderlayRouting,
 )
 from vtrace_ovs.model.packet import IpFamily
 
@@ -49,6 +50,12 @@ r1 = { server = "cs1", subnet = "web", address = "10.0.1.11", groups = [] }
 [rate_limits]
 b1 = { packets_per_second = 100, burst = 10 }
 """
+
+
+def test_underlay_switches_learn_unless_they_have_routes() -> None:
+    assert parse_overlay(TEXT).underlay.routing is UnderlayRouting.LEARNING
+    routed = TEXT.replace('links = [["p1", "p2"]]', 'links = [["p1", "p2"]]\nrouting = "ecmp"')
+    assert parse_overlay(routed).underlay.routing is UnderlayRouting.ECMP
 
 
 def test_the_encapsulation_is_one_that_open_vswitch_has() -> None:

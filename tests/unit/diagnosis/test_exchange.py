@@ -3,13 +3,16 @@ from dataclasses import replace
 import pytest
 
 from vtrace_ovs.diagnosis.exchange import exchange
+from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.trajectory import Ending, Hop, Origin, Trajectory
 from vtrace_ovs.model.verdict import (
     CauseCategory,
     CauseCode,
     Confidence,
     Culprit,
     Disposition,
+    PathGroup,
     TaskResult,
     Verdict,
 )
@@ -99,3 +102,36 @@ def test_what_left_the_overlay_may_be_answered_unseen() -> None:
     verdict = both(left, UNSENT)
     assert (verdict.disposition, verdict.code) == (Disposition.INCONCLUSIVE, CauseCode.OUTSIDE_INVENTORY)
     assert both(left, DENIED).code is CauseCode.REPLY_LOST
+
+
+RESET = Headers("", "", 0x0800, 54, tcp_seq=0, tcp_ack=7, tcp_flags=0x14)
+
+
+def back_from_port_443(*headers: Headers) -> TaskResult:
+    """Replies that arrived, a group for each of these headers."""
+    hops = (Hop(BridgeId("cs2", "br-int"), 1, 3, headers_in=one) for one in headers)
+    ways = [Trajectory(2, "a", 0, Origin.OBSERVED, None, (hop,), Ending.HANDED_TO_PORT) for hop in hops]
+    return TaskResult(2, ARRIVED, tuple(PathGroup(ARRIVED, way, 2) for way in ways), 2 * len(ways))
+
+
+def test_replies_that_are_resets_are_a_refusal_of_the_destination() -> None:
+    verdict = exchange(TaskResult(1, ARRIVED, (), 5), back_from_port_443(RESET)).verdict
+    assert (verdict.disposition, verdict.code) == (Disposition.DELIVERED, CauseCode.CONNECTION_REFUSED)
+    assert verdict.category is CauseCategory.TENANT_VM
+    assert verdict.operator_sentence.startswith("The destination refuses the connection")
+    assert verdict.evidence[-1].sentence.startswith("2 of 2 reply packets refused a connection")
+
+
+def test_a_reset_of_a_connection_there_was_is_no_refusal() -> None:
+    late = replace(RESET, tcp_seq=12345)
+    assert exchange(TaskResult(1, ARRIVED, (), 5), back_from_port_443(late)).verdict.code is CauseCode.NONE
+
+
+def test_some_refusals_among_answers_are_a_fact_and_no_verdict() -> None:
+    verdict = exchange(TaskResult(1, ARRIVED, (), 5), back_from_port_443(RESET, replace(RESET, tcp_flags=0x12))).verdict
+    assert verdict.code is CauseCode.NONE
+    assert verdict.evidence[-1].sentence.startswith("2 of 4 reply packets refused a connection")
+
+
+def test_a_request_that_was_lost_is_not_refused() -> None:
+    assert exchange(TaskResult(1, DENIED, (), 5), back_from_port_443(RESET)).verdict == DENIED

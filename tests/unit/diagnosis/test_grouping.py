@@ -1,6 +1,7 @@
 from dataclasses import replace
 
-from vtrace_ovs.diagnosis.grouping import packets_of, path_of
+from vtrace_ovs.diagnosis.grouping import packets_of, path_of, refuses
+from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Ending, Hop, Origin, Trajectory
 from vtrace_ovs.model.verdict import (
@@ -47,3 +48,13 @@ def test_without_a_result_no_packet_is_in_a_group() -> None:
 
 def test_the_port_it_left_by_makes_another_path() -> None:
     assert path_of(FIRST) == path_of(TWIN) != path_of(OTHER)
+
+
+def test_packets_that_refuse_a_connection_have_a_group_of_their_own() -> None:
+    reset = Headers("", "", 0x0800, 54, tcp_seq=0, tcp_flags=0x14)
+    refusal = replace(FIRST, packet_id="e", hops=(replace(HERE, headers_in=reset),))
+    assert refuses(refusal)
+    assert not refuses(FIRST)
+    here, no = PathGroup(DELIVERED, FIRST, 1), PathGroup(DELIVERED, refusal, 1)
+    again = replace(refusal, packet_id="f")
+    assert packets_of((TWIN, again), result(here, no)) == ((TWIN, here), (again, no))

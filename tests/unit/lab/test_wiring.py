@@ -2,7 +2,7 @@ from dataclasses import replace
 from ipaddress import IPv6Address
 
 from vtrace_ovs.lab.wiring import WiringOptions, server_wiring, switch_ports, switch_wiring
-from vtrace_ovs.model.overlay import Encapsulation, Overlay
+from vtrace_ovs.model.overlay import Encapsulation, Overlay, UnderlayRouting
 
 
 def commands(words: list[str]) -> list[str]:
@@ -71,3 +71,8 @@ def test_an_underlay_switch_has_a_port_for_each_cable(overlay: Overlay) -> None:
     text = " ".join(switch_wiring(overlay, "pfd2"))
     assert 'vtrace-role="underlay"' in text
     assert "fail_mode=standalone" in text
+
+
+def test_a_switch_with_routes_floods_nothing(overlay: Overlay) -> None:
+    fabric = replace(overlay, underlay=replace(overlay.underlay, routing=UnderlayRouting.ECMP))
+    assert "fail_mode=secure" in " ".join(switch_wiring(fabric, "pfd2"))

@@ -19,6 +19,16 @@ class FaultName(Enum):
     RATE_LIMIT = "rate-limit"
     VSWITCHD_DEAD = "vswitchd-dead"
     UNDERLAY_LINK_DOWN = "underlay-link-down"
+    UPLINK_DOWN = "uplink-down"
+    PFD_BLACKHOLE = "pfd-blackhole"
+    PFD_ACL = "pfd-acl"
+    ONE_WAY_LOSS = "one-way-loss"
+    PFD_MTU = "pfd-mtu"
+    UNDERLAY_LOSSY = "underlay-lossy"
+    ECMP_MEMBER = "ecmp-member"
+    GUEST_FIREWALL = "guest-firewall"
+    GUEST_DOWN = "guest-down"
+    NO_LISTENER = "no-listener"
     NEIGHBOUR_UNRESOLVED = "neighbour-unresolved"
     NOT_SENT = "not-sent"
     REPLY_DENY = "reply-deny"
@@ -56,7 +66,8 @@ class FaultName(Enum):
 class Fault:
     """A fault and where it strikes. What is None is chosen by ``resolved``.
 
-    ``vm`` is the destination, for faults of the sender (``FaultKind.of_sender``) the sender. ``rate`` is in packets/s.
+    ``vm`` is the destination, for faults of the sender (``FaultKind.of_sender``) the sender. ``rate`` is in packets/s,
+    ``percent`` how much is lost. ``switch`` None leaves the choice of an underlay switch to the fault.
     ``family`` is that of the traffic it is about, where it matters.
     """
 
@@ -69,11 +80,15 @@ class Fault:
     server: str | None = None
     link: str | None = None
     family: IpFamily = IpFamily.IPV4
+    switch: str | None = None
+    percent: int | None = None
 
 
 DEFAULT_PROTOCOL = "tcp"
 DEFAULT_PORT = 443
 DEFAULT_RATE = 1
+DEFAULT_PERCENT = 70
+ALL = 100
 
 
 def fault_named(name: str) -> FaultName:
@@ -103,6 +118,10 @@ def resolved(fault: Fault, overlay: Overlay, *, of_sender: bool) -> Fault:
         raise UsageError(f"no server {fault.server!r}; there are: {', '.join(servers)}")
     if fault.link is not None and fault.link not in links:
         raise UsageError(f"no underlay link {fault.link!r}; there are: {', '.join(links)}")
+    if fault.switch is not None and fault.switch not in overlay.underlay.switches:
+        raise UsageError(f"no underlay switch {fault.switch!r}; there are: {', '.join(overlay.underlay.switches)}")
+    if fault.percent is not None and not 1 <= fault.percent <= ALL:
+        raise UsageError(f"{fault.percent} percent are not within 1-{ALL}")
     protocol = fault.protocol or DEFAULT_PROTOCOL
     return replace(
         fault,
@@ -113,6 +132,7 @@ def resolved(fault: Fault, overlay: Overlay, *, of_sender: bool) -> Fault:
         rate=fault.rate or DEFAULT_RATE,
         server=fault.server or vm.server,
         link=fault.link or (links[0] if links else None),
+        percent=fault.percent or DEFAULT_PERCENT,
     )
 
 

@@ -29,7 +29,7 @@ class OverlayEdit:
 
 @dataclass(frozen=True, slots=True)
 class Programmed:
-    """What a controller is about to install in one bridge of one server."""
+    """What a controller is about to install in one bridge of one server or underlay switch (``server``)."""
 
     overlay: Overlay
     server: str
@@ -39,7 +39,7 @@ class Programmed:
 
 @dataclass(frozen=True, slots=True)
 class ProgramEdit:
-    """What is installed instead, asked for every bridge of every server; most are returned as they are."""
+    """What is installed instead, asked for every bridge of every server and underlay switch; most stay as they are."""
 
     edit: Callable[[Programmed, Fault], BridgeProgram]
 
@@ -65,7 +65,8 @@ class Symptom:
     ``place`` is the culprit's bridge (``cs3/br-int``) and ``table`` its table, None where none is blamed. ``vm`` and
     ``server`` are where the fault strikes if not at the default. ``address`` is what to send to where it is not the
     destination's own, ``sent_from`` what the sender sends from where that is not its own (one per family); ``both``
-    says that the replies are traced too. ``rate`` is in packets/s.
+    says that the replies are traced too. ``rate`` is in packets/s,
+    ``size`` in bytes of payload; ``packets`` is how many are traced where the usual number is too few to tell.
     """
 
     code: CauseCode
@@ -84,6 +85,8 @@ class Symptom:
     both: bool = False
     listen: bool = True
     rate: float = 20.0
+    size: int | None = None
+    packets: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

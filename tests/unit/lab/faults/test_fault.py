@@ -41,6 +41,8 @@ def test_icmp_has_no_port(overlay: Overlay) -> None:
         (Fault(FaultName.SECURITY_DENY, vm="ghost"), "no VM 'ghost'"),
         (Fault(FaultName.VSWITCHD_DEAD, server="cs9"), "no server 'cs9'"),
         (Fault(FaultName.UNDERLAY_LINK_DOWN, link="a-b"), "no underlay link 'a-b'"),
+        (Fault(FaultName.PFD_ACL, switch="pfd9"), "no underlay switch 'pfd9'; there are: pfd1, pfd2"),
+        (Fault(FaultName.UNDERLAY_LOSSY, percent=101), "101 percent are not within 1-100"),
     ],
 )
 def test_a_place_that_does_not_exist_is_refused(overlay: Overlay, fault: Fault, sentence: str) -> None:
