@@ -1,5 +1,6 @@
 """Every fault of the catalogue, injected for real, gets the verdict that the catalogue says, and is healed exactly."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -9,10 +10,11 @@ from vtrace_program import await_that, differences, fingerprints, surroundings
 
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.topologies import load_topology
-from vtrace_ovs.model.verdict import Confidence, Disposition
+from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition
 from vtrace_ovs.pytest_plugin import Tracer
 
 SEED = 1
+NUMBERS = re.compile(r"limit \d+ \S+/s, burst .*Meter \d+ dropped (\d+) of (\d+) packets? while the task ran")
 TRIED = [
     pytest.param(
         topology, together, id=f"{together[0]}{'' if len(together) == 1 else f' and {len(together) - 1} more'}"
@@ -45,6 +47,9 @@ def test_traffic_gets_the_verdict_it_deserves_and_the_lab_is_as_before(
     for outcome in found:
         undecided = outcome.verdict.confidence is Confidence.UNDECIDED
         assert not undecided or outcome.case.symptom.disposition is Disposition.INCONCLUSIVE
+        if outcome.verdict.code is CauseCode.METER_RATE_LIMIT:
+            dropped, passed = map(int, NUMBERS.findall(outcome.verdict.operator_sentence)[0])
+            assert 0 < dropped <= passed
         assert given_away(lab, outcome.verdict.tenant_sentence) == []
     assert differences(before, fingerprints(lab)) == []
     await_that(lambda: surroundings(lab) == around, lambda: surroundings(lab))

@@ -26,7 +26,7 @@ from vtrace_ovs.session.commands import (
     SaveSnapshot,
     SaveTrajectories,
 )
-from vtrace_ovs.session.counting import counted_since
+from vtrace_ovs.session.counting import counted_since, culprits_of
 from vtrace_ovs.session.datagrams import needs_joining
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import BridgeRead, FlowsNamed, PacketInReceived
@@ -318,9 +318,7 @@ class Collection:
         """What is known of a task, as a result."""
         scene = replace(self._scene(run), uncolored=run.uncolored, unanswered=run.unanswered)
         decided = run.decisions
-        blamed = (one.verdict.culprit for one in decided if one.verdict.disposition.is_loss)
-        culprits = (culprit for culprit in blamed if culprit is not None)
-        counters = counted_since(run.counts_before, self._fleet.counts(), culprits)
+        counters = counted_since(run.counts_before, self._fleet.counts(), culprits_of(decided))
         run.result = conclude(run.task.id, run.task.request, decided, scene, notes_of(run, scene), counters)
         return SaveResult(run.result, final)
 

@@ -1,10 +1,11 @@
 """Turns two readings of the counters of production's flows and ports into what they counted in between."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vtrace_ovs.diagnosis.blame import Counters
+from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.model.flow import BridgeTables, Flow, FlowKey, PortCounters
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import Culprit
@@ -35,15 +36,20 @@ def counts_of(kept: BridgeTables, read: BridgeTables, ports: Iterable[PortCounte
     return BridgeCounts(kept.flows, array("Q", [flow.n_packets for flow in flows]), {one.ofport: one for one in ports})
 
 
+def culprits_of(packets: Iterable[DiagnosedPacket]) -> frozenset[Culprit]:
+    """Whom losses of these packets are blamed on."""
+    lost = (packet.verdict for packet in packets if packet.verdict.disposition.is_loss)
+    return frozenset(verdict.culprit for verdict in lost if verdict.culprit is not None)
+
+
 def counted_since(
-    before: Mapping[BridgeId, BridgeCounts], now: Mapping[BridgeId, BridgeCounts], culprits: Iterable[Culprit]
+    before: Mapping[BridgeId, BridgeCounts], now: Mapping[BridgeId, BridgeCounts], culprits: Collection[Culprit]
 ) -> Counters:
     """What was counted since at the places these losses are blamed on."""
-    blamed = set(culprits)
-    nodes = {node for culprit in blamed for node in (culprit.node, culprit.next_node)}
+    nodes = {node for culprit in culprits for node in (culprit.node, culprit.next_node)}
     both = before.keys() & now.keys()
     flows: dict[tuple[BridgeId, FlowKey], int] = {}
-    for culprit in blamed:
+    for culprit in culprits:
         bridge, flow = culprit.bridge, culprit.flow
         if bridge is not None and flow is not None and bridge in both:
             then, last = before[bridge].of_flow(flow) or 0, now[bridge].of_flow(flow)
