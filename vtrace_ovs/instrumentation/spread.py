@@ -1,197 +1,216 @@
 """Turns where traffic enters and the tables read so far into the VFDs its packets may come to, and no others.
 
 Only those are armed. What a VFD's tables leave open counts as everything behind its ports, so that the set may be too
-large and never too small: NORMAL, floods, ports from registers, ``learn``, controllers, actions nobody here knows.
+large and not too small: NORMAL, floods, ports from registers, ``learn``, controllers, actions nobody here knows.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
 
-from vtrace_ovs.instrumentation.cookies import is_ours
-from vtrace_ovs.instrumentation.destinations import tunnel_destinations
-from vtrace_ovs.instrumentation.reach import FILTER_FIELDS, Reach, all_rewrites, groups_of, reach, rewrites
-from vtrace_ovs.instrumentation.walk import REMEMBERED, every_action, nested
-from vtrace_ovs.model.actions import (
-    OFPP_LOCAL,
-    OFPP_MAX,
-    Action,
-    Bundle,
-    Controller,
-    Group,
-    Instruction,
-    Learn,
-    Output,
-    OutputSubField,
-    PopMpls,
-    PushMpls,
-    UnknownAction,
-    UnknownInstruction,
-)
-from vtrace_ovs.model.flow import BridgeTables, GroupEntry
+from vtrace_ovs.instrumentation.branches import Exit, Pipeline
+from vtrace_ovs.instrumentation.looks import Look
+from vtrace_ovs.instrumentation.plan import SourcePorts
+from vtrace_ovs.instrumentation.reach import FILTER_FIELDS, exactly
+from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.match import Match
-from vtrace_ovs.model.oxm import Field
+from vtrace_ovs.model.oxm import (
+    ETH_DST,
+    ETH_SRC,
+    ETH_TYPE,
+    IN_PORT,
+    IP_FRAG,
+    IPV4_DST,
+    IPV4_SRC,
+    IPV6_DST,
+    IPV6_SRC,
+    METADATA,
+    REGISTERS,
+    TUN_DST,
+    TUN_ID,
+    TUN_IPV6_DST,
+)
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.topology import Bridge, BridgeId, Port, PortKind, Topology
 
-Known = dict[BridgeId, tuple[BridgeTables, tuple[Match, ...], "Step"]]
-"""What was found out about VFDs: the tables and packets it is true of, and the step."""
+MOST_LOOKS = 8
+"""So many looks are told apart in one table; of more, only what they have in common is known."""
+MOST_INLETS = 4
+WIDEST_VNI = 1 << 24
+_CARRIED = FILTER_FIELDS | {ETH_SRC, ETH_DST}
+"""What one VFD learns of a packet and the next can count on."""
+_OF_FRAGMENTS = frozenset({ETH_TYPE, IPV4_SRC, IPV4_DST, IPV6_SRC, IPV6_DST})
+_FRESH = tuple(exactly(entry, 0) for entry in (*REGISTERS, METADATA))
+_NO_TUNNEL = tuple(exactly(entry, 0) for entry in (TUN_ID, TUN_DST, TUN_IPV6_DST))
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """Where one VFD may send such packets, and the fields of a filter that tell nothing of them from there on."""
+class Arrival:
+    """Packets that come to a VFD; by which of its ports (None: unknown), and whether out of a tunnel."""
 
-    onward: frozenset[BridgeId]
-    rewritten: frozenset[Field]
+    bridge: BridgeId
+    in_port: int | None
+    look: Look
+    tunnelled: bool
 
 
 class Neighbourhood:
     """A topology's VFDs and what is behind their ports. Build it once per topology."""
 
     def __init__(self, topology: Topology) -> None:
-        vfds = topology.vfds()
         self.topology = topology
-        self.bridges = {bridge.id: bridge for bridge in vfds}
-        self._tunnels: dict[str, frozenset[BridgeId]] = {}
-        for bridge in vfds:
+        self.bridges = {bridge.id: bridge for bridge in topology.vfds()}
+        self._ports = {bridge.id: {port.ofport: port for port in bridge.ports} for bridge in topology.vfds()}
+        self._vteps = {node.name: frozenset(node.vteps) for node in topology.nodes}
+        self._tunnels: dict[str, list[Bridge]] = {}
+        for bridge in topology.vfds():
             if any(port.kind is PortKind.TUNNEL for port in bridge.ports):
-                self._tunnels[bridge.id.node] = self._tunnels.get(bridge.id.node, frozenset()) | {bridge.id}
-        self._anywhere = frozenset(chain.from_iterable(self._tunnels.values()))
-        self._at_vtep = {
-            vtep: self._tunnels.get(node.name, frozenset()) for node in topology.nodes for vtep in node.vteps
-        }
+                self._tunnels.setdefault(bridge.id.node, []).append(bridge)
+        self._at_vtep = {vtep: self._tunnels.get(node.name, []) for node in topology.nodes for vtep in node.vteps}
 
-    def behind(self, bridge: Bridge, port: Port, destinations: frozenset[IPAddress] | None) -> frozenset[BridgeId]:
-        """The VFDs a packet may come to by this port, into tunnels to these destinations (None: any)."""
-        if port.kind is PortKind.PATCH:
-            peer = self.topology.patch_peer(bridge.id, port)
-            return frozenset() if peer is None or peer[0].id not in self.bridges else frozenset({peer[0].id})
-        if port.kind is not PortKind.TUNNEL:
-            return frozenset()
-        toward = destinations if port.remote is None else frozenset({port.remote})
-        if toward is None:
-            return self._anywhere
-        return frozenset().union(*(self._at_vtep.get(vtep, frozenset()) for vtep in toward))
+    def behind(self, here: BridgeId, leaving: Exit) -> Iterator[Arrival]:
+        """Where packets that leave a VFD come in, as far as the inventory goes."""
+        ports = self._ports[here]
+        known = ports.values() if leaving.port is None else filter(None, (ports.get(leaving.port),))
+        look = leaving.look.only(_CARRIED)
+        for port in known:
+            if port.kind is PortKind.PATCH:
+                peer = self.topology.patch_peer(here, port)
+                if peer is not None and peer[0].id in self.bridges:
+                    yield Arrival(peer[0].id, peer[1].ofport, look, tunnelled=False)
+            elif port.kind is PortKind.TUNNEL:
+                yield from self._across(here, port, leaving.look, look)
 
+    def _across(self, here: BridgeId, port: Port, leaving: Look, look: Look) -> Iterator[Arrival]:
+        destination = port.remote or _destination(leaving)
+        if destination is None:
+            there = [bridge for bridges in self._tunnels.values() for bridge in bridges]
+        else:
+            there = self._at_vtep.get(destination, [])
+        vni = leaving.whole(TUN_ID) if port.key is None else None
+        for bridge in there:
+            inlets = self._inlets(bridge, here.node)
+            for inlet in inlets or (None,):
+                told = vni is not None and vni < WIDEST_VNI and inlet is not None and inlet.key is None
+                arrived = look.narrowed(Match.of(exactly(TUN_ID, vni or 0))) if told else look
+                yield Arrival(bridge.id, None if inlet is None else inlet.ofport, arrived, tunnelled=True)
 
-def spread(
-    entries: Iterable[BridgeId],
-    matches: Iterable[Match],
-    tables: Mapping[BridgeId, BridgeTables],
-    around: Neighbourhood,
-    known: Known | None = None,
-) -> frozenset[BridgeId]:
-    """The VFDs that packets that look like this may come to from these. Those not in ``tables`` lead no further yet.
-
-    ``known`` keeps what was found out about VFDs for the next call.
-    """
-    looks = tuple(matches)
-    remembered = {} if known is None else known
-    lost: dict[BridgeId, frozenset[Field]] = {entry: frozenset() for entry in entries if entry in around.bridges}
-    pending = list(lost)
-    while pending:
-        here = pending.pop()
-        if here not in tables:
-            continue
-        step = _remembered_step(around, here, tables[here], _without(looks, lost[here]), remembered)
-        told_nothing = lost[here] | step.rewritten
-        for onward in step.onward:
-            before = lost.get(onward)
-            if before is None or not told_nothing <= before:
-                lost[onward] = told_nothing | (before or frozenset())
-                pending.append(onward)
-    return frozenset(lost)
+    def _inlets(self, bridge: Bridge, sender: str) -> tuple[Port, ...]:
+        """The tunnel ports that take packets of a server; none when there is no telling."""
+        vteps = self._vteps.get(sender, frozenset[IPAddress]())
+        tunnels = (port for port in bridge.ports if port.kind is PortKind.TUNNEL)
+        found = tuple(port for port in tunnels if port.remote is None or port.remote in vteps)
+        return found if len(found) <= MOST_INLETS else ()
 
 
-def _without(matches: tuple[Match, ...], fields: frozenset[Field]) -> tuple[Match, ...]:
-    """These packets, when what they have in some fields is not known."""
-    if not fields:
-        return matches
-    left = (Match.of(*(masked for masked in match.fields if masked.field not in fields)) for match in matches)
-    return tuple(dict.fromkeys(left))
+def _destination(look: Look) -> IPAddress | None:
+    """The destination of a tunnel that flows choose; None when it may be any."""
+    four, six = look.whole(TUN_DST), look.whole(TUN_IPV6_DST)
+    if four:
+        return IPv4Address(four)
+    return IPv6Address(six) if four == 0 and six else None
 
 
-def _remembered_step(
-    around: Neighbourhood,
-    here: BridgeId,
-    tables: BridgeTables,
-    matches: tuple[Match, ...],
-    known: Known,
-) -> Step:
-    found = known.get(here)
-    if found is not None and found[0] is tables and found[1] == matches:
-        return found[2]
-    step = step_from(around, here, tables, matches)
-    known[here] = (tables, matches, step)
-    return step
+@dataclass(slots=True)
+class Memory:
+    """What was found out before: pipelines of all tasks, and the last answer for each (by any number of it)."""
 
+    pipelines: dict[BridgeId, Pipeline] = field(default_factory=dict)
+    answers: dict[int, "Answer"] = field(default_factory=dict)
 
-def step_from(around: Neighbourhood, here: BridgeId, tables: BridgeTables, matches: tuple[Match, ...]) -> Step:
-    """Where the tables of one VFD may send packets that look like this."""
-    bridge = around.bridges[here]
-    groups = {group.group_id: group for group in tables.groups}
-    reached = reach((flow for flow in tables.flows if not is_ours(flow.cookie)), groups, matches)
-    found = [_done(flow.instructions) for flows in reached.flows.values() for flow in flows]
-    found += [_done_by_group(groups[number]) for number in _groups(reached) if number in groups]
-    if None in found:
-        everywhere = (around.behind(bridge, port, None) for port in bridge.ports)
-        return Step(frozenset[BridgeId]().union(*everywhere), FILTER_FIELDS)
-    known = [done for done in found if done is not None]
-    ports = frozenset[int]().union(*(done.ports for done in known))
-    destinations = tunnel_destinations(reached, groups)
-    leaving = (around.behind(bridge, port, destinations) for port in bridge.ports if port.ofport in ports)
-    return Step(
-        frozenset[BridgeId]().union(*leaving),
-        frozenset[Field]().union(*(done.rewritten for done in known)) & FILTER_FIELDS,
-    )
-
-
-def _groups(reached: Reach) -> frozenset[int]:
-    flows = chain.from_iterable(reached.flows.values())
-    return frozenset(number for flow in flows for number in groups_of(flow.instructions))
+    def pipeline(self, bridge: BridgeId, tables: BridgeTables) -> Pipeline:
+        """The tables of a VFD, ready to be asked."""
+        found = self.pipelines.get(bridge)
+        if found is None or found.tables is not tables:
+            found = self.pipelines[bridge] = Pipeline(tables)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
-    """The ports a flow or group outputs to, and the fields it rewrites."""
+class Answer:
+    """The VFDs that packets may come to, and what that was found from; ``tables`` are those of these VFDs."""
 
-    ports: frozenset[int]
-    rewritten: frozenset[Field]
+    sources: tuple[SourcePorts, ...]
+    matches: tuple[Match, ...]
+    tables: Mapping[BridgeId, BridgeTables | None]
 
-
-@lru_cache(maxsize=REMEMBERED)
-def _done(instructions: tuple[Instruction, ...]) -> _Done | None:
-    """What a flow does itself; None when that is open."""
-    ports = _ports(every_action(instructions))
-    if ports is None or any(isinstance(instruction, UnknownInstruction) for instruction in instructions):
-        return None
-    return _Done(ports, all_rewrites(instructions))
-
-
-def _done_by_group(group: GroupEntry) -> _Done | None:
-    """What a group's buckets do; a group within a group is open."""
-    actions = tuple(action for bucket in group.buckets for action in nested(bucket.actions))
-    ports = _ports(actions)
-    if ports is None or any(isinstance(action, Group) for action in actions):
-        return None
-    return _Done(ports, frozenset[Field]().union(*map(rewrites, actions)))
+    def holds(
+        self, sources: tuple[SourcePorts, ...], matches: tuple[Match, ...], tables: Mapping[BridgeId, BridgeTables]
+    ) -> bool:
+        """Whether it is the answer to this as well."""
+        same = (self.sources, self.matches) == (sources, matches)
+        return same and all(tables.get(bridge) is read for bridge, read in self.tables.items())
 
 
-def _ports(actions: Iterable[Action]) -> frozenset[int] | None:
-    """The ports these output to; None when it may be any, or what becomes of the packet is not known."""
-    found: set[int] = set()
-    for action in actions:
-        match action:
-            case Output(port=port):
-                if port > OFPP_MAX and port != OFPP_LOCAL:
-                    return None
-                found.add(port)
-            case Bundle(members=members, destination=None):
-                found.update(members)
-            case OutputSubField() | Controller() | Learn() | PushMpls() | PopMpls() | UnknownAction():
-                return None
-            case _:
-                pass
-    return frozenset(found)
+def spread(
+    sources: tuple[SourcePorts, ...],
+    matches: tuple[Match, ...],
+    tables: Mapping[BridgeId, BridgeTables],
+    around: Neighbourhood,
+    memory: Memory,
+    number: int = 0,
+) -> frozenset[BridgeId]:
+    """The VFDs that packets that look like this may come to from these ports. Those not in ``tables`` lead no further.
+
+    ``number`` is the task's in ``memory``.
+    """
+    answer = memory.answers.get(number)
+    if answer is None or not answer.holds(sources, matches, tables):
+        spreading = _Spreading(tables, around, memory)
+        looks = tuple(map(_look, matches))
+        for source in sources:
+            for ofport in sorted(source.ofports):
+                for look in looks:
+                    spreading.arrive(Arrival(source.bridge, ofport, look, tunnelled=False))
+        reached = spreading.run()
+        answer = memory.answers[number] = Answer(sources, matches, {bridge: tables.get(bridge) for bridge in reached})
+    return frozenset(answer.tables)
+
+
+def _look(match: Match) -> Look:
+    """What is known of packets that enter like this; of fragments, ports are shown or not as a bridge is set."""
+    look = Look.of(*match.fields)
+    return look.only(_OF_FRAGMENTS) if match.get(IP_FRAG) is not None else look
+
+
+@dataclass(slots=True)
+class _Spreading:
+    tables: Mapping[BridgeId, BridgeTables]
+    around: Neighbourhood
+    memory: Memory
+    reached: set[BridgeId] = field(default_factory=set)
+    _seen: dict[tuple[BridgeId, int], list[Look]] = field(default_factory=dict)
+    _pending: list[tuple[BridgeId, int, Look]] = field(default_factory=list)
+
+    def arrive(self, arrival: Arrival) -> None:
+        """Packets come to a VFD, if it is one of the inventory."""
+        if arrival.bridge not in self.around.bridges:
+            return
+        self.reached.add(arrival.bridge)
+        if arrival.bridge in self.tables:
+            port = () if arrival.in_port is None else (exactly(IN_PORT, arrival.in_port),)
+            fresh = Match((*_FRESH, *(() if arrival.tunnelled else _NO_TUNNEL), *port))
+            self._enter(arrival.bridge, 0, arrival.look.narrowed(fresh))
+
+    def run(self) -> frozenset[BridgeId]:
+        """Follow them until nothing is new."""
+        while self._pending:
+            bridge, table_id, look = self._pending.pop()
+            onward = self.memory.pipeline(bridge, self.tables[bridge]).onward(table_id, look)
+            for target, there in onward.tables:
+                self._enter(bridge, target, there)
+            for leaving in onward.exits:
+                for arrival in self.around.behind(bridge, leaving):
+                    self.arrive(arrival)
+        return frozenset(self.reached)
+
+    def _enter(self, bridge: BridgeId, table_id: int, look: Look) -> None:
+        looks = self._seen.setdefault((bridge, table_id), [])
+        if any(known.covers(look) for known in looks):
+            return
+        if len(looks) >= MOST_LOOKS:
+            for known in looks:
+                look = look.joined(known)
+            looks.clear()
+        looks.append(look)
+        self._pending.append((bridge, table_id, look))

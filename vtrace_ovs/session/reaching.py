@@ -7,7 +7,7 @@ from vtrace_ovs.filters import canonical_text
 from vtrace_ovs.instrumentation.aliases import with_aliases
 from vtrace_ovs.instrumentation.fragments import task_matches
 from vtrace_ovs.instrumentation.plan import ArmedTask
-from vtrace_ovs.instrumentation.spread import Known, Neighbourhood, spread
+from vtrace_ovs.instrumentation.spread import Memory, Neighbourhood, spread
 from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.topology import BridgeId, Topology
 
@@ -20,7 +20,7 @@ class Reaching:
     """Where the packets of tasks may come. What tables say is remembered, so that only changed ones are asked again."""
 
     _around: Neighbourhood = field(default_factory=lambda: Neighbourhood(Topology()))
-    _known: dict[int, Known] = field(default_factory=dict)
+    _memory: Memory = field(default_factory=Memory)
 
     def scopes(
         self,
@@ -34,19 +34,19 @@ class Reaching:
         ``fixed`` are the slots of tasks whose aliases stay as they are. Raises RefusedError as ``with_aliases``.
         """
         if self._around.topology is not topology:
-            self._around, self._known = Neighbourhood(topology), {}
+            self._around = Neighbourhood(topology)
+            kept = {bridge: known for bridge, known in self._memory.pipelines.items() if bridge in self._around.bridges}
+            self._memory = Memory(kept)
         found = list(tasks)
         for at, task in enumerate(found):
             if task.slot not in fixed:
                 others = (*found[:at], *found[at + 1 :])
                 bare = replace(task, aliases=())
                 found[at] = with_aliases(bare, others, topology, tables.values(), canonical_text)
-        self._known = {task.slot: self._known.get(task.slot, {}) for task in found}
         return tuple((task, self._scope(task, tables)) for task in found)
 
     def _scope(self, task: ArmedTask, tables: Mapping[BridgeId, BridgeTables]) -> frozenset[BridgeId]:
-        sources = (source.bridge for source in task.sources)
-        return spread(sources, task_matches(task), tables, self._around, self._known[task.slot])
+        return spread(task.sources, task_matches(task), tables, self._around, self._memory, task.slot)
 
 
 def read_first(vfds: Collection[BridgeId], guess: Collection[BridgeId]) -> frozenset[BridgeId]:

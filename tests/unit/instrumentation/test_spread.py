@@ -1,12 +1,15 @@
 """Three servers: s1 has br0 (patched to rt) and a tunnel, s2 and s3 a tunnel each; packets enter at s1/br0."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
+from vtrace_ovs.instrumentation.fragments import fragment_matches
+from vtrace_ovs.instrumentation.plan import SourcePorts
 from vtrace_ovs.instrumentation.reach import filter_match
-from vtrace_ovs.instrumentation.spread import Known, Neighbourhood, spread
+from vtrace_ovs.instrumentation.spread import MOST_LOOKS, Memory, Neighbourhood, spread
 from vtrace_ovs.model import oxm
 from vtrace_ovs.model.actions import (
     OFPP_CONTROLLER,
@@ -18,6 +21,7 @@ from vtrace_ovs.model.actions import (
     ApplyActions,
     Bundle,
     Clone,
+    Conjunction,
     Conntrack,
     Controller,
     Group,
@@ -50,6 +54,7 @@ VM, PATCH, TUNNEL, TO_S3, TO_PHY = 1, 2, 3, 4, 5
 VTEPS = {f"s{n}": IPv4Address(f"192.0.2.{n}") for n in (1, 2, 3)}
 OTHERS = frozenset({ROUTER, S2, S3})
 DB = IPv4Address("10.0.2.1")
+VM_SOURCE = SourcePorts(ENTRY, frozenset({VM}))
 TRAFFIC = filter_match(Filter("", protocol=6, destination=IPv4Network(DB), destination_port=443))
 REGISTER = oxm.SubField(oxm.REGISTERS[0], 0, 16)
 
@@ -96,9 +101,14 @@ def into(server: str) -> tuple[Action, ...]:
     return SetField(oxm.TUN_DST, int(VTEPS[server]), 0xFFFFFFFF), Output(TUNNEL)
 
 
+def back(server: str) -> tuple[Action, ...]:
+    """From tunnel to tunnel: Open vSwitch drops what goes out where it came in, unless that is said."""
+    return SetField(oxm.TUN_DST, int(VTEPS[server]), 0xFFFFFFFF), Output(OFPP_IN_PORT)
+
+
 def beyond_entry(read: BridgeTables, **others: BridgeTables) -> frozenset[BridgeId]:
     known = {ENTRY: read} | {BridgeId(name, "br0"): found for name, found in others.items()}
-    return spread([ENTRY], [TRAFFIC], known, AROUND) - {ENTRY}
+    return spread((VM_SOURCE,), (TRAFFIC,), known, AROUND, Memory()) - {ENTRY}
 
 
 @pytest.mark.parametrize(
@@ -107,6 +117,7 @@ def beyond_entry(read: BridgeTables, **others: BridgeTables) -> frozenset[Bridge
         ((), set()),
         ((Output(VM),), set()),
         ((Output(OFPP_LOCAL),), set()),
+        ((Output(OFPP_IN_PORT),), set()),
         ((Output(PATCH),), {ROUTER}),
         ((Output(TO_PHY),), set()),
         (into("s2"), {S2}),
@@ -115,7 +126,7 @@ def beyond_entry(read: BridgeTables, **others: BridgeTables) -> frozenset[Bridge
         ((Clone((Output(PATCH),)),), {ROUTER}),
         ((Bundle(active_backup=False, members=(VM, PATCH), destination=None, raw=b""),), {ROUTER}),
     ],
-    ids=["drop", "VM", "host", "patch", "underlay", "tunnel", "outside", "fixed tunnel", "clone", "bundle"],
+    ids=["drop", "VM", "host", "back", "patch", "underlay", "tunnel", "outside", "fixed tunnel", "clone", "bundle"],
 )
 def test_what_flows_say_is_followed(actions: tuple[Action, ...], expected: set[BridgeId]) -> None:
     assert beyond_entry(tables(flow(*actions))) == expected
@@ -126,16 +137,15 @@ def test_what_flows_say_is_followed(actions: tuple[Action, ...], expected: set[B
     [
         (Output(OFPP_NORMAL),),
         (Output(OFPP_FLOOD),),
-        (Output(OFPP_IN_PORT),),
         (Output(OFPP_CONTROLLER),),
         (Controller(0),),
-        (OutputSubField(REGISTER),),
+        (Move(oxm.SubField(oxm.ETH_DST, 0, 16), REGISTER), OutputSubField(REGISTER)),
         (Learn(5),),
         (PushMpls(0x8847),),
         (UnknownAction("odd", b""),),
         (Clone((Output(OFPP_NORMAL),)),),
     ],
-    ids=["NORMAL", "FLOOD", "IN_PORT", "CONTROLLER", "controller", "register", "learn", "MPLS", "unknown", "nested"],
+    ids=["NORMAL", "FLOOD", "CONTROLLER", "controller", "register", "learn", "MPLS", "unknown", "nested"],
 )
 def test_what_flows_leave_open_is_everything_behind_any_port(actions: tuple[Action, ...]) -> None:
     assert beyond_entry(tables(flow(*actions))) >= OTHERS
@@ -159,7 +169,7 @@ def test_flows_that_packets_cannot_hit_lead_nowhere() -> None:
 
 def test_later_tables_and_action_sets_lead_on() -> None:
     written: tuple[Instruction, ...] = (WriteActions((Output(TO_S3),)),)
-    read = tables(flow(Resubmit(None, 7)), flow(*into("s2"), table_id=7), Flow(7, 1, Match(), written))
+    read = tables(flow(Resubmit(None, 7)), flow(*into("s2"), table_id=7), Flow(7, 10, Match(), written))
     assert beyond_entry(read) == {S2, S3}
 
 
@@ -170,21 +180,22 @@ def test_buckets_of_groups_lead_on() -> None:
     assert beyond_entry(tables(flow(Group(10)), groups=(group,))) == set()
 
 
-def test_a_group_within_a_group_leaves_everything_open() -> None:
-    groups = (
-        GroupEntry(9, GroupType.ALL, (Bucket(0, 0, 0, (Group(10),)),)),
-        GroupEntry(10, GroupType.ALL, (Bucket(0, 0, 0, (Output(PATCH),)),)),
-    )
-    assert beyond_entry(tables(flow(Group(9)), groups=groups)) >= OTHERS
+def test_groups_within_groups_are_followed_and_circles_of_them_leave_everything_open() -> None:
+    inner = GroupEntry(10, GroupType.ALL, (Bucket(0, 0, 0, (Output(PATCH),)),))
+    outer = GroupEntry(9, GroupType.ALL, (Bucket(0, 0, 0, (Group(10),)),))
+    circle = GroupEntry(9, GroupType.ALL, (Bucket(0, 0, 0, (Group(9),)),))
+    assert beyond_entry(tables(flow(Group(9)), groups=(outer, inner))) == {ROUTER}
+    assert beyond_entry(tables(flow(Group(9)), groups=(circle,))) >= OTHERS
 
 
 def test_the_way_goes_on_where_tables_are_known() -> None:
-    assert beyond_entry(tables(flow(*into("s2"))), s2=tables(flow(*into("s3"), toward=DB))) == {S2, S3}
-    assert beyond_entry(tables(flow(*into("s2"))), s2=tables(flow(*into("s3"), toward=IPv4Address("10.0.9.9")))) == {S2}
+    assert beyond_entry(tables(flow(*into("s2"))), s2=tables(flow(*back("s3"), toward=DB))) == {S2, S3}
+    assert beyond_entry(tables(flow(*into("s2"))), s2=tables(flow(*back("s3"), toward=IPv4Address("10.0.9.9")))) == {S2}
+    assert beyond_entry(tables(flow(*into("s2"))), s2=tables(flow(*into("s3"), toward=DB))) == {S2}
 
 
 def test_circles_end() -> None:
-    assert beyond_entry(tables(flow(*into("s2"))), s2=tables(flow(*into("s1")))) == {S2}
+    assert beyond_entry(tables(flow(*into("s2"))), s2=tables(flow(*back("s1")))) == {S2}
 
 
 @pytest.mark.parametrize(
@@ -195,23 +206,102 @@ def test_circles_end() -> None:
     ],
     ids=["set_field", "ct"],
 )
-def test_behind_a_translation_packets_may_look_like_anything(translating: Action) -> None:
-    onward = flow(*into("s3"), toward=IPv4Address("10.0.9.9"))
+def test_packets_are_followed_through_translations(translating: Action) -> None:
+    onward = flow(*back("s3"), toward=IPv4Address("10.0.9.9"))
     assert S3 not in beyond_entry(tables(flow(*into("s2"))), s2=tables(onward))
     assert S3 in beyond_entry(tables(flow(translating, *into("s2"))), s2=tables(onward))
 
 
-def test_a_translation_found_later_widens_what_was_found_before() -> None:
+def test_a_look_found_later_widens_what_was_found_before() -> None:
     """s2 is first reached as the packets are, then, round by s3, translated."""
     translating = SetField(oxm.IPV4_DST, int(IPv4Address("10.0.9.9")), 0xFFFFFFFF)
-    s2 = tables(flow(Output(1), toward=DB), flow(SetField(oxm.TUN_DST, int(VTEPS["s1"]), 0xFFFFFFFF), Output(TUNNEL)))
     entry = tables(
         flow(*into("s2"), toward=DB),
         flow(Output(TO_S3), toward=DB),
         flow(Output(PATCH), toward=IPv4Address("10.0.9.9")),
     )
+    s2 = tables(flow(Output(1), toward=DB), flow(*back("s1")))
     assert ROUTER not in beyond_entry(entry, s2=s2)
-    assert ROUTER in beyond_entry(entry, s2=s2, s3=tables(flow(translating, *into("s2"))))
+    assert ROUTER in beyond_entry(entry, s2=s2, s3=tables(flow(translating, *back("s2"))))
+
+
+def priority(entry: Flow, number: int) -> Flow:
+    return replace(entry, priority=number)
+
+
+def test_flows_below_one_that_takes_all_these_packets_lead_nowhere() -> None:
+    below = priority(flow(Output(PATCH)), 5)
+    assert beyond_entry(tables(flow(*into("s2"), toward=DB), below)) == {S2}
+    assert beyond_entry(tables(flow(*into("s2"), toward=DB), flow(Output(PATCH)))) == {S2, ROUTER}
+
+
+@pytest.mark.parametrize("expiring", [{"idle_timeout": 10}, {"hard_timeout": 10}], ids=str)
+def test_flows_below_one_that_will_be_gone_are_looked_at(expiring: dict[str, int]) -> None:
+    first = replace(flow(*into("s2"), toward=DB), **expiring)
+    assert beyond_entry(tables(first, priority(flow(Output(PATCH)), 5))) == {S2, ROUTER}
+
+
+def test_a_part_of_a_conjunction_is_no_match() -> None:
+    part = flow(Conjunction(7, 0, 2), toward=DB)
+    assert beyond_entry(tables(part, priority(flow(Output(PATCH)), 5))) == {ROUTER}
+
+
+def test_what_one_table_finds_out_the_next_knows() -> None:
+    """Packets of one network stay there: the register that names it tells them from those of others."""
+    register = oxm.REGISTERS[1]
+    named = Match.of(exact(register, 2))
+    read = tables(
+        flow(SetField(register, 1, register.full_mask), Resubmit(None, 7)),
+        Flow(7, 10, named, (ApplyActions(into("s3")),)),
+        Flow(7, 10, Match.of(exact(register, 1)), (ApplyActions(into("s2")),)),
+    )
+    assert beyond_entry(read) == {S2}
+
+
+def test_behind_a_resubmit_anything_the_bridge_writes_may_have_changed() -> None:
+    register = oxm.REGISTERS[1]
+    chosen = OutputSubField(oxm.SubField(register, 0, 16))
+    read = tables(flow(Resubmit(None, 7), chosen), flow(SetField(register, PATCH, register.full_mask), table_id=7))
+    assert beyond_entry(read) >= {ROUTER}
+    assert beyond_entry(tables(flow(SetField(register, PATCH, register.full_mask), chosen))) == {ROUTER}
+
+
+def test_networks_stay_apart_across_tunnels() -> None:
+    def of_network(vni: int, *actions: Action) -> Flow:
+        match = Match.of(exact(oxm.IN_PORT, TUNNEL), exact(oxm.TUN_ID, vni))
+        return Flow(0, 10, match, (ApplyActions(actions),))
+
+    entry = tables(flow(SetField(oxm.TUN_ID, 5001, oxm.TUN_ID.full_mask), *into("s2")))
+    assert beyond_entry(entry, s2=tables(of_network(5001, *back("s3")))) == {S2, S3}
+    assert beyond_entry(entry, s2=tables(of_network(5002, *back("s3")))) == {S2}
+    assert beyond_entry(tables(flow(*into("s2"))), s2=tables(of_network(5002, *back("s3")))) == {S2}
+
+
+def test_more_looks_than_are_told_apart_become_one() -> None:
+    """Every MAC leads to a table of its own in the end; only what all have in common is known there."""
+    register = oxm.REGISTERS[1]
+
+    def marked(number: int) -> Flow:
+        return Flow(
+            0,
+            10,
+            Match.of(exact(oxm.ETH_DST, number)),
+            (ApplyActions((SetField(register, number, register.full_mask), Resubmit(None, 7))),),
+        )
+
+    def chosen(number: int) -> Flow:
+        return Flow(7, 10, Match.of(exact(register, number)), (ApplyActions((Output(PATCH),)),))
+
+    few, many = range(1, MOST_LOOKS), range(1, 3 * MOST_LOOKS)
+    assert beyond_entry(tables(*map(marked, few), chosen(999))) == set()
+    assert beyond_entry(tables(*map(marked, many), chosen(999))) == {ROUTER}
+
+
+def test_fragments_are_followed_whatever_ports_they_show() -> None:
+    (fragments,) = fragment_matches(Filter("", protocol=6, destination=IPv4Network(DB), destination_port=443))
+    ports = Match.of(exact(oxm.ETH_TYPE, 0x0800), exact(oxm.IP_PROTO, 6), exact(oxm.TCP_DST, 443))
+    read = tables(Flow(0, 10, ports, (ApplyActions((Output(PATCH),)),)))
+    assert ROUTER in spread((VM_SOURCE,), (fragments,), {ENTRY: read}, AROUND, Memory())
 
 
 def test_flows_of_this_tool_are_no_way() -> None:
@@ -220,14 +310,15 @@ def test_flows_of_this_tool_are_no_way() -> None:
 
 
 def test_entries_the_inventory_does_not_name_are_left_out() -> None:
-    assert spread([UNDERLAY, ENTRY], [TRAFFIC], {}, AROUND) == {ENTRY}
+    elsewhere = SourcePorts(UNDERLAY, frozenset({1}))
+    assert spread((elsewhere, VM_SOURCE), (TRAFFIC,), {}, AROUND, Memory()) == {ENTRY}
 
 
-def test_tables_that_did_not_change_are_not_looked_at_again() -> None:
-    known: Known = {}
+def test_the_answer_is_remembered_until_tables_on_the_way_change() -> None:
+    memory = Memory()
     read = tables(flow(*into("s2")))
-    spread([ENTRY], [TRAFFIC], {ENTRY: read}, AROUND, known)
-    _, _, step = known[ENTRY]
-    spread([ENTRY], [TRAFFIC], {ENTRY: read}, AROUND, known)
-    assert known[ENTRY][2] is step
-    assert spread([ENTRY], [TRAFFIC], {ENTRY: tables(flow())}, AROUND, known) == {ENTRY}
+    spread((VM_SOURCE,), (TRAFFIC,), {ENTRY: read}, AROUND, memory)
+    answer = memory.answers[0]
+    spread((VM_SOURCE,), (TRAFFIC,), {ENTRY: read, S3: tables()}, AROUND, memory)
+    assert memory.answers[0] is answer
+    assert spread((VM_SOURCE,), (TRAFFIC,), {ENTRY: tables(flow())}, AROUND, memory) == {ENTRY}

@@ -1,8 +1,7 @@
 """A session and the bridges around it, without any I/O: bridges keep what they are told and answer at once, or not.
 
-cs1/br has VM ``web`` (port 1), cs2/br has VM ``db`` (port 1); both have a tunnel (port 2). gw/br is a third VFD with a
-tunnel, the default route of cs1/br, that no test traffic passes. ``transcript`` holds every command in order, ``told``
-the same in a few words each.
+cs1/br has VM ``web`` (port 1), cs2/br has VM ``db`` (port 1); both have a tunnel (port 2). gw/br is a third VFD, where
+cs1/br sends what has a TTL of 7: no test does. ``transcript`` holds every command in order, ``told`` the same in words.
 """
 
 from collections.abc import Iterable
@@ -118,7 +117,7 @@ def production(bridge: BridgeId) -> tuple[Flow, ...]:
     miss = flow(0, Match())
     if bridge == CS1:
         deny = flow(100, ssh(), cookie=0x22)
-        elsewhere = replace(through_the_tunnel(DB, VTEPS[GW]), priority=1, match=Match.of(exactly(ETH_TYPE, 0x0800)))
+        elsewhere = replace(through_the_tunnel(DB, VTEPS[GW]), priority=20, match=Match.of(exactly(field("nw_ttl"), 7)))
         return (deny, through_the_tunnel(DB, VTEPS[CS2]), flow(10, toward(WEB), Output(VM_PORT)), elsewhere, miss)
     if bridge == CS2:
         return (through_the_tunnel(WEB, VTEPS[CS1]), flow(10, toward(DB), Output(VM_PORT)), miss)
