@@ -28,6 +28,8 @@ from vtrace_ovs.session.events import BridgeDown, BridgeReleased, Event, Program
 
 REDIAL_INTERVAL = 0.25
 GREETING_DEADLINE = 2.0
+MOST_GREETINGS = 64
+"""So many local bridges are greeted at a time: of a thousand, each is to have its time to answer."""
 TOUCH = -1
 """The batch number of touches: no transition has it, so nobody waits for their confirmation."""
 
@@ -76,6 +78,9 @@ class Links:
         self._links: dict[BridgeId, Link] = {}
         self._callers: set[Link] = set()
         self._dialing: set[BridgeId] = set()
+        self._greeting: set[BridgeId] = set()
+        self._dialed_at: dict[BridgeId, float] = {}
+        self._undialed = False
         self._reported_down: dict[BridgeId, str] = {}
         self._task: int | None = None
         self._open = True
@@ -95,6 +100,7 @@ class Links:
             self._topology = topology
             self._bridges = {bridge.id: bridge for bridge in topology.vfds()}
             gone = [self._links.pop(bridge_id) for bridge_id in tuple(self._links) if bridge_id not in self._bridges]
+            self._greeting.intersection_update(self._bridges)
         for link in gone:
             link.connection.close()
         self._dial_missing()
@@ -211,6 +217,7 @@ class Links:
                 self._lost(link, "ovs-vswitchd accepts the connection but does not answer: it hangs")
 
     def _dial_missing(self) -> None:
+        """Dial local bridges that are not connected, those first that were not dialled for longest."""
         with self._lock:
             busy = {*self._links, *self._dialing}
             missing = [
@@ -218,16 +225,20 @@ class Links:
                 for bridge in self._bridges.values()
                 if self._open and bridge.id not in busy and isinstance(bridge.attachment, ManagementSocket)
             ]
+            missing.sort(key=lambda one: self._dialed_at.get(one[0].id, 0.0))
+            self._undialed = False
             self._dialing.update(bridge.id for bridge, _ in missing)
         for bridge, path in missing:
-            obstacle = attach_obstacle(self._topology, bridge)
-            if obstacle is None:
+            if len(self._greeting) >= MOST_GREETINGS:
+                self._undialed = True
+            elif (obstacle := attach_obstacle(self._topology, bridge)) is None:
                 self._dial(bridge, path)
             else:
                 self._down(bridge.id, obstacle)
             self._dialing.discard(bridge.id)
 
     def _dial(self, bridge: Bridge, path: str) -> None:
+        self._dialed_at[bridge.id] = monotonic()
         sock = socket.socket(socket.AF_UNIX)
         try:
             sock.connect(path)
@@ -236,6 +247,7 @@ class Links:
             self._down(bridge.id, self._probe(bridge) or f"{bridge.id}: {path} was refused")
             return
         link = self._link(bridge.id, sock, None)
+        self._greeting.add(bridge.id)
         self._links[bridge.id] = link
         self._begin(link)
 
@@ -305,11 +317,18 @@ class Links:
             self._lost(link, str(error))
         else:
             if link.conversation.attached:
-                self._reported_down.pop(link.conversation.bridge, None)
+                self._greeted(link.conversation.bridge)
+
+    def _greeted(self, bridge_id: BridgeId) -> None:
+        self._reported_down.pop(bridge_id, None)
+        self._greeting.discard(bridge_id)
+        if self._undialed and len(self._greeting) <= MOST_GREETINGS // 2:
+            self._dial_missing()
 
     def _lost(self, link: Link, reason: str) -> None:
         bridge_id = link.conversation.bridge
         with self._lock:
+            self._greeting.discard(bridge_id)
             self._callers.discard(link)
             if self._links.get(bridge_id) is not link:
                 return

@@ -35,15 +35,11 @@ def source_ports(topology: Topology, request: TraceRequest) -> tuple[SourcePorts
     The source VM's port, else the edge ports with the scope's VNI, else every edge port of every VFD. Raises UsageError
     when there is none.
     """
-    enters = may_enter(topology, request)
+    colors = _coloring(topology, request)
     found = tuple(
         SourcePorts(bridge.id, ofports)
         for bridge in topology.vfds()
-        if (
-            ofports := frozenset(
-                port.ofport for port in bridge.ports if _colors(bridge, port, topology, request, enters)
-            )
-        )
+        if (ofports := frozenset(port.ofport for port in bridge.ports if port.ofport > 0 and colors(bridge, port)))
     )
     if not found:
         scope = request.scope
@@ -100,12 +96,10 @@ def _ports(topology: Topology, request: TraceRequest) -> int:
     return sum(len(source.ofports) for source in source_ports(topology, request))
 
 
-def _colors(
-    bridge: Bridge, port: Port, topology: Topology, request: TraceRequest, enters: Callable[[Port], bool]
-) -> bool:
-    if port.kind is not PortKind.EDGE or port.ofport <= 0:
-        return False
-    if request.scope.source_vm is not None:
-        source = topology.vm(request.scope.source_vm)
-        return source is not None and source.bridge == bridge.id and source.port.ofport == port.ofport
-    return enters(port)
+def _coloring(topology: Topology, request: TraceRequest) -> Callable[[Bridge, Port], bool]:
+    """Whether the request's packets are colored at a port of a bridge."""
+    if request.scope.source_vm is None:
+        enters = may_enter(topology, request)
+        return lambda _, port: port.kind is PortKind.EDGE and enters(port)
+    source = topology.vm(request.scope.source_vm)
+    return lambda bridge, port: source is not None and source.bridge == bridge.id and source.port.ofport == port.ofport

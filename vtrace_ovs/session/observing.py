@@ -13,22 +13,22 @@ OBSERVED_SERVERS = 64
 
 @dataclass(slots=True)
 class Observation:
-    """The readings of one trace, and who is still to answer. Copies are counted as they come."""
+    """The readings of one trace, and who is still to answer. Copies are counted as they come.
+
+    ``begun`` tells that servers were asked for the first time.
+    """
 
     readings: dict[tuple[str, Moment], ServerReading] = field(default_factory=dict)
     awaited: set[tuple[str, Moment]] = field(default_factory=set)
     copies: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def begun(self) -> bool:
-        """Whether anybody was asked, or has said something."""
-        return bool(self.readings or self.awaited)
+    begun: bool = False
 
     def ask(self, bridges: Iterable[Bridge], moment: Moment) -> tuple[Bridge, ...]:
         """The bridges to ask at this moment: one per server, later on only where there is something to compare with.
 
         From now on only these answers are awaited; older ones are still welcome.
         """
+        self.begun = True
         servers = {bridge.id.node: bridge for bridge in bridges}
         if moment is not Moment.BEFORE:
             begun = {node for node, _ in (*self.readings, *self.awaited)}

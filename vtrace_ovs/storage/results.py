@@ -54,18 +54,14 @@ def list_trajectories(session: Session, task_id: int) -> tuple[Trajectory, ...]:
 
 def save_vfds(session: Session, bridges: Iterable[Bridge]) -> None:
     """Keep bridges as last seen; bridges that are gone stay, because history names them."""
+    known = {(row.node, row.bridge): row for row in session.scalars(select(VfdRow))}
     for bridge in bridges:
-        session.merge(
-            VfdRow(
-                node=bridge.id.node,
-                bridge=bridge.id.name,
-                dpid=bridge.dpid,
-                role=bridge.role,
-                profile=bridge.profile,
-                tenant=bridge.tenant,
-                document=to_json(bridge),
-            )
-        )
+        row = known.get((bridge.id.node, bridge.id.name))
+        if row is None:
+            row = VfdRow(node=bridge.id.node, bridge=bridge.id.name)
+            session.add(row)
+        row.dpid, row.role, row.profile, row.tenant = bridge.dpid, bridge.role, bridge.profile, bridge.tenant
+        row.document = to_json(bridge)
 
 
 def list_vfds(session: Session) -> tuple[Bridge, ...]:
