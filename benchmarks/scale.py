@@ -60,8 +60,8 @@ CASES = (
 )
 NOTES = """\
 Tasks one after another, after {warm_up} to warm up: from the row's `created_at` to `armed_at`. Each reads those \
-switches the traffic may come to, hop by hop (of up to 16 all), plans, writes the intents to the database, installs sinks on \
-these switches, then sources on one, a barrier each. All switches are connected when a task is added.
+switches the traffic may come to, hop by hop (of up to 16 all), plans, writes the intents to the database, installs \
+sinks on these switches, then sources on one, a barrier each. All switches are connected when a task is added.
 Switches are simulated in one other process: {flows} production flows each, no datapath, so nothing is \
 waited for behind a barrier.
 Processor time: that of the controller's process, all threads, from added to armed, median."""
