@@ -2,6 +2,8 @@
 
 import html
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from vtrace_ovs.model.verdict import CauseCode, Disposition
 from vtrace_ovs.pytest_plugin import Tracer
 
 PACKETS = 12
+NOBODY = "tcp:127.0.0.1:9"
 
 
 def test_two_faults_at_once_are_both_blamed_with_their_packets_and_numbers(lab: Lab, vtrace: Tracer) -> None:
@@ -40,17 +43,30 @@ def test_two_faults_at_once_are_both_blamed_with_their_packets_and_numbers(lab: 
     assert any(fact.startswith("cs3/br-int has no controller in its OVSDB") for fact in facts), facts
 
 
+@contextmanager
+def run_by(lab: Lab, server: str, bridge: str, target: str) -> Iterator[None]:
+    """A bridge with somebody's controller in its OVSDB; of a type that takes no flows away (design D1)."""
+    row = (f'target="{target}"', "type=service", "connection_mode=out-of-band")
+    vsctl = lab.ovs(server).vsctl
+    vsctl("--id=@c", "create", "controller", *row, "--", "set", "bridge", bridge, "controller=@c")
+    try:
+        yield
+    finally:
+        vsctl("clear", "bridge", bridge, "controller")
+
+
 @pytest.mark.usefixtures("unchanged")
-def test_a_near_miss_is_in_the_verdict_the_tree_the_document_and_the_report(
-    lab: Lab, program: Vtrace, tmp_path: Path
-) -> None:
+def test_the_near_miss_and_whose_the_bridge_is_are_in_every_view(lab: Lab, program: Vtrace, tmp_path: Path) -> None:
     fault = Fault(FaultName.DEFAULT_DENY, protocol="udp", port=5000)
-    with lab.faults.injected(fault), sending(lab):
+    with lab.faults.injected(fault), run_by(lab, "cs3", "br-int", NOBODY), sending(lab):
         run = program("run", UDP, "--from", "blue-web1", "-n", "3")
     assert run.returncode == 1, run.stderr
     report = tmp_path / "report.html"
     told = json.loads(program("result", "-o", "json", "--html", str(report)).stdout)
     assert told["verdict"]["code"] == CauseCode.SECURITY_DEFAULT_DENY.value
+    facts = [fact["sentence"] for fact in told["verdict"]["evidence"]]
+    whose = f"cs3/br-int is run by {NOBODY} (never connected); its flows stay as they are meanwhile (fail_mode secure)."
+    assert whose in facts, facts
     nearest = told["verdict"]["near_misses"][0]
     assert nearest["flow"]["table_id"] == told["verdict"]["culprit"]["table_id"]
     words = "; ".join(
