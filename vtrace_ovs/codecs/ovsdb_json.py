@@ -20,14 +20,17 @@ SELECTED_COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("protocols", "fail_mode", "external_ids"),
     ),
     "Port": ("_uuid", "name", "interfaces"),
-    "Interface": ("_uuid", "name", "type", "options", "external_ids", "ofport", "error"),
+    "Interface": ("_uuid", "name", "type", "options", "external_ids", "ofport", "error", "mtu"),
     "Controller": ("_uuid", "target", "external_ids", "is_connected", "role", "status"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class InterfaceRow:
-    """An Interface row. ``ofport`` is empty before vswitchd has assigned it, and -1 when it could not be added."""
+    """An Interface row. ``ofport`` is empty before vswitchd has assigned it, and -1 when it could not be added.
+
+    ``mtu`` is in bytes, and empty for tunnel and patch ports.
+    """
 
     uuid: str
     name: str
@@ -36,6 +39,7 @@ class InterfaceRow:
     external_ids: Mapping[str, str]
     ofport: int | None
     error: str | None
+    mtu: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +209,7 @@ def _interface(row: Row) -> InterfaceRow:
         external_ids=string_map(row["external_ids"]),
         ofport=_optional_integer(row["ofport"]),
         error=_optional(row["error"]),
+        mtu=_optional_integer(row["mtu"]),
     )
 
 

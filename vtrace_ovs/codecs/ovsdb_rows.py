@@ -32,9 +32,12 @@ from vtrace_ovs.model.topology import (
     PortKind,
     ServiceController,
     Topology,
+    TunnelEnd,
 )
 
 TUNNEL_TYPES = frozenset({"vxlan", "geneve", "gre", "ip6gre", "erspan", "ip6erspan", "lisp", "stt", "gtpu", "bareudp"})
+UDP_PORTS = {"vxlan": 4789, "geneve": 6081, "lisp": 4341, "stt": 7471, "gtpu": 2152}
+"""Unless ``options:dst_port`` says otherwise (ovs-vswitchd.conf.db(5))."""
 OUR_OWNER = "vtrace"
 # Names hypervisors give to a VM's interface: libvirt, Neutron, vhost-user; anything else may be an uplink.
 VM_INTERFACE_NAME = re.compile(r"(vm|tap|vnet|vhu|qvo)")
@@ -207,7 +210,15 @@ def port_of(bridge: str, row: InterfaceRow) -> Port:
         key=_integer(row.options.get("key")) if kind is PortKind.TUNNEL else None,
         peer=row.options.get("peer") if kind is PortKind.PATCH else None,
         error=_port_error(row),
+        end=_tunnel_end(row) if kind is PortKind.TUNNEL else None,
+        mtu=row.mtu,
     )
+
+
+def _tunnel_end(row: InterfaceRow) -> TunnelEnd:
+    udp_port = _integer(row.options.get("dst_port"))
+    usual = UDP_PORTS.get(row.type)
+    return TunnelEnd(row.type, usual if udp_port is None else udp_port, _address(row.options.get("local_ip", "")))
 
 
 def _kind(bridge: str, row: InterfaceRow) -> PortKind:

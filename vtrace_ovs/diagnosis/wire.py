@@ -23,7 +23,7 @@ def on_wire(case: Case) -> Finding:
     onward = NOWHERE if hop.out_port is None else case.scene.places.onward(hop.bridge, hop.out_port, hop.left_by)
     if onward.kind is PortKind.PATCH and not onward.arrivals and _leads_to_underlay(case):
         return exited(case)
-    for rule in (_key_refused, _no_endpoint, _dead, _unfollowable, _evidence_missing, _gave_up_there):
+    for rule in (_dead, _refused, _no_endpoint, _unfollowable, _evidence_missing, _gave_up_there):
         finding = rule(case, onward)
         if finding is not None:
             return finding
@@ -97,24 +97,19 @@ def _unwired(case: Case) -> Finding | None:
     )
 
 
-def _key_refused(case: Case, onward: Onward) -> Finding | None:
-    """Every tunnel port it could arrive at takes another key only."""
-    hop = case.hop
-    if onward.kind is not PortKind.TUNNEL or onward.node is None or onward.arrivals or hop.left_by is None:
+def _refused(case: Case, onward: Onward) -> Finding | None:
+    """No tunnel port of the server takes it: each is configured for something else, or there is none."""
+    if onward.kind is not PortKind.TUNNEL or onward.node is None or onward.arrivals or not _ports_known(case, onward):
         return None
-    there = case.scene.topology.tunnel_bridges(onward.node)
-    refusing = [(bridge, port) for bridge, port in there if port.key not in {None, hop.left_by.vni}]
-    if not refusing or len(refusing) < len(there):
-        return None
-    keys = ", ".join(f"{port.name} of {bridge.id} takes {port.key} only" for bridge, port in refusing)
-    detail = f"{onward.node} ({onward.destination}) has no tunnel port that takes VNI {hop.left_by.vni}: {keys}"
-    culprit = refusing[0][0].id if len(refusing) == 1 else None
+    refusing = {bridge for bridge, _ in onward.refusals} or set(_candidates(case, onward))
+    reasons = "; ".join(why for _, why in onward.refusals)
+    detail = f"{onward.node} ({onward.destination}) has no tunnel port that takes it{': ' if reasons else ''}{reasons}"
     return Finding(
         disposition=Disposition.DROPPED,
         code=CauseCode.NO_TUNNEL_ENDPOINT,
         confidence=Confidence.INFERRED,
-        particulars=Particulars(place=str(hop.bridge), detail=detail),
-        culprit=Culprit(onward.node, culprit),
+        particulars=Particulars(place=str(case.hop.bridge), detail=detail),
+        culprit=Culprit(onward.node, next(iter(refusing)) if len(refusing) == 1 else None),
         evidence=(_departed(case), deduced(f"By the inventory, {detail}.")),
     )
 
@@ -125,8 +120,6 @@ def _no_endpoint(case: Case, onward: Onward) -> Finding | None:
     note = None if case.expected is None or case.expected.drop is not DropShape.NO_OUTPUT else case.expected.note
     hop = case.hop
     if onward.destination is not None and onward.arrivals:
-        return None
-    if onward.destination is not None and case.scene.unreachable and _dead(case, onward) is not None:
         return None
     proven = note is not None
     detail = note or (
@@ -143,6 +136,12 @@ def _no_endpoint(case: Case, onward: Onward) -> Finding | None:
         drop=DropShape.NO_OUTPUT if proven else None,
         evidence=(_departed(case), deduced(f"{hop.bridge} sends it into a tunnel, but {detail}.")),
     )
+
+
+def _ports_known(case: Case, onward: Onward) -> bool:
+    """Whether the inventory has every port of that server's VFDs: none is waiting for its ovs-vswitchd to report."""
+    bridges = [bridge for bridge in case.scene.topology.vfds() if bridge.id.node == onward.node]
+    return bool(bridges) and all(bridge.dpid is not None for bridge in bridges)
 
 
 def _candidates(case: Case, onward: Onward) -> tuple[BridgeId, ...]:

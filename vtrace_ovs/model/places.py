@@ -12,13 +12,15 @@ class Onward:
     """What is behind an output. ``kind`` None: the port is not in the inventory.
 
     ``arrivals`` are the (VFD, ofport) pairs it may arrive at, all on server ``node``; empty for a tunnel or patch
-    means that the other end is outside the inventory. ``destination`` is the outer destination address.
+    means that the other end is outside the inventory. ``destination`` is the outer destination address; ``refusals``
+    say of every tunnel port of the server that does not take it why not.
     """
 
     kind: PortKind | None
     node: str | None = None
     arrivals: tuple[tuple[BridgeId, int], ...] = ()
     destination: IPAddress | None = None
+    refusals: tuple[tuple[BridgeId, str], ...] = ()
 
 
 NOWHERE = Onward(None)
@@ -144,10 +146,22 @@ class Places:
         if node is None:
             return Onward(PortKind.TUNNEL, None, (), destination)
         key = port.key if tunnel is None else tunnel.vni
-        arrivals = tuple(
-            (arrival, far.ofport)
+        answers = [
+            (arrival, far, self._refusal(bridge_id.node, port, far, key, destination))
             for arrival, far in self._arrivals.get(node, ())
-            if (far.remote is None or self.node_of_vtep(far.remote) == bridge_id.node)
-            and (far.key is None or key is None or far.key == key)
+        ]
+        arrivals = tuple((arrival, far.ofport) for arrival, far, refusal in answers if refusal is None)
+        refusals = tuple(
+            (one, f"{far.name} of {one} {refusal}") for one, far, refusal in answers if refusal is not None
         )
-        return Onward(PortKind.TUNNEL, node, arrivals, destination)
+        return Onward(PortKind.TUNNEL, node, arrivals, destination, refusals)
+
+    def _refusal(
+        self, sender: str, port: Port, far: Port, key: int | None, destination: IPAddress | None
+    ) -> str | None:
+        """Why a tunnel port does not take what another server sends by ``port``, as a clause; None when it does."""
+        if far.remote is not None and self.node_of_vtep(far.remote) != sender:
+            return f"takes only what {far.remote} sends"
+        if far.key is not None and key is not None and far.key != key:
+            return f"takes only the key {far.key}, not {key}"
+        return None if far.end is None or port.end is None else far.end.refusal(port.end, destination)

@@ -27,11 +27,34 @@ class PortKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class TunnelEnd:
+    """What a tunnel port takes: its encapsulation (``vxlan``), the UDP port, None where it has none, and our address.
+
+    ``local`` None takes what comes to any address of the server.
+    """
+
+    encapsulation: str
+    udp_port: int | None
+    local: IPAddress | None
+
+    def refusal(self, sender: "TunnelEnd", destination: IPAddress | None) -> str | None:
+        """Why this end does not take what ``sender`` sends to an address, as a clause; None when it does."""
+        if self.encapsulation != sender.encapsulation:
+            return f"takes {self.encapsulation}, not {sender.encapsulation}"
+        if self.udp_port != sender.udp_port:
+            return f"listens on UDP port {self.udp_port}, not {sender.udp_port}"
+        if self.local is not None and destination is not None and self.local != destination:
+            return f"has the address {self.local}, not {destination}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class Port:
     """A bridge port. ``vm``, ``tenant`` and ``vni`` come from the interface's ``external_ids`` and may be unknown.
 
     For a tunnel, ``remote`` None means the flow sets it (``remote_ip=flow``) and ``key`` None means ``key=flow``.
-    ``peer`` is the name of a patch port's other end. ``addresses`` are those of the VM, of either family.
+    ``end`` is what else is known of a tunnel port. ``peer`` is the name of a patch port's other end. ``addresses`` are
+    those of the VM, of either family. ``mtu`` is in bytes behind the Ethernet header.
     """
 
     ofport: int
@@ -46,6 +69,8 @@ class Port:
     key: int | None = None
     peer: str | None = None
     error: str | None = None
+    end: TunnelEnd | None = None
+    mtu: int | None = None
 
     def address_of(self, family: IpFamily) -> IPAddress | None:
         """The first known address of a family."""

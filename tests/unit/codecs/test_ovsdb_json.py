@@ -13,7 +13,7 @@ def uuid(name: str) -> Json:
 
 def answer() -> dict[str, list[Json]]:
     """What ovsdb-server says about one bridge with a bond of two interfaces."""
-    member = {"type": "", "options": EMPTY_MAP, "external_ids": EMPTY_MAP, "error": EMPTY_SET}
+    member = {"type": "", "options": EMPTY_MAP, "external_ids": EMPTY_MAP, "error": EMPTY_SET, "mtu": EMPTY_SET}
     return {
         "Open_vSwitch": [
             {

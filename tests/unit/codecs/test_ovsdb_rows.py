@@ -13,7 +13,15 @@ from vtrace_ovs.codecs.ovsdb_rows import (
     version_obstacle,
 )
 from vtrace_ovs.model.actions import OFPP_LOCAL
-from vtrace_ovs.model.topology import BridgeId, BridgeRole, ManagementSocket, Node, PortKind, ServiceController
+from vtrace_ovs.model.topology import (
+    BridgeId,
+    BridgeRole,
+    ManagementSocket,
+    Node,
+    PortKind,
+    ServiceController,
+    TunnelEnd,
+)
 
 UNIX = "unix:/run/openvswitch/db.sock"
 
@@ -316,3 +324,21 @@ def test_the_bridge_ovn_controller_programs_has_ovns_profile(
 ) -> None:
     rows = replace(server(bridge_row(name)), external_ids=external_ids)
     assert topology_of([rows]).topology.bridges[0].profile == profile
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        ("vxlan", {}, TunnelEnd("vxlan", 4789, None)),
+        ("vxlan", {"dst_port": "4790", "local_ip": "192.0.2.3"}, TunnelEnd("vxlan", 4790, ip_address("192.0.2.3"))),
+        ("geneve", {}, TunnelEnd("geneve", 6081, None)),
+        ("gre", {"local_ip": "flow"}, TunnelEnd("gre", None, None)),
+        ("", {}, None),
+    ],
+)
+def test_what_a_tunnel_port_takes(kind: str, options: dict[str, str], expected: TunnelEnd | None) -> None:
+    assert port_of("br0", replace(interface("p0", kind), options=options)).end == expected
+
+
+def test_a_port_has_the_mtu_that_its_row_says() -> None:
+    assert port_of("br0", replace(interface("eth0"), mtu=1500)).mtu == 1500

@@ -7,7 +7,7 @@ import pytest
 from vtrace_ovs.diagnosis.rules import diagnose
 from vtrace_ovs.diagnosis.scene import CopyTally, Scene
 from vtrace_ovs.model.packet import Tunnel
-from vtrace_ovs.model.topology import BridgeId, Port, PortKind
+from vtrace_ovs.model.topology import Bridge, BridgeId, Port, PortKind, TunnelEnd
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition, Verdict
 
@@ -60,6 +60,21 @@ def test_a_dead_server_whose_ports_nobody_knows(sent: Trajectory, scene: Scene) 
     assert diagnose(sent, None, replace(emptied, unreachable={CS2: DEAD})).code is CauseCode.VSWITCHD_DEAD
     verdict = diagnose(sent, None, emptied)
     assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.NO_TUNNEL_ENDPOINT, Confidence.UNDECIDED)
+
+
+def test_a_server_whose_tunnel_ports_all_refuse_it_is_named_with_the_reason(sent: Trajectory, scene: Scene) -> None:
+    def elsewhere(bridge: Bridge) -> Bridge:
+        ports = tuple(replace(port, end=TunnelEnd("vxlan", 4790, None)) for port in bridge.ports)
+        return replace(bridge, dpid=7, ports=ports if bridge.id == CS2 else bridge.ports)
+
+    def usual(bridge: Bridge) -> Bridge:
+        ends = (replace(port, end=TunnelEnd("vxlan", 4789, None)) for port in bridge.ports)
+        return bridge if bridge.id == CS2 else replace(bridge, ports=tuple(ends))
+
+    bridges = tuple(usual(elsewhere(bridge)) for bridge in scene.topology.bridges)
+    verdict = diagnose(sent, None, replace(scene, topology=replace(scene.topology, bridges=bridges)))
+    assert summary(verdict) == (Disposition.DROPPED, CauseCode.NO_TUNNEL_ENDPOINT, Confidence.INFERRED)
+    assert "of cs2/br-int listens on UDP port 4790, not 4789" in verdict.operator_sentence
 
 
 def test_an_unmarked_packet_towards_a_dead_server_still_blames_it(sent: Trajectory, scene: Scene) -> None:
@@ -188,7 +203,7 @@ def test_a_patch_port_whose_ends_do_not_name_each_other_leads_nowhere(
 def test_a_tunnel_port_of_another_key_takes_nothing(sent: Trajectory, scene: Scene) -> None:
     verdict = diagnose(sent, None, _with_ports(scene, CS2, key=9999))
     assert summary(verdict) == (Disposition.DROPPED, CauseCode.NO_TUNNEL_ENDPOINT, Confidence.INFERRED)
-    assert "takes VNI 101: vxlan0 of cs2/br-int takes 9999 only" in verdict.operator_sentence
+    assert "takes it: vxlan0 of cs2/br-int takes only the key 9999, not 101" in verdict.operator_sentence
     assert verdict.culprit is not None
     assert verdict.culprit.bridge == CS2
     assert diagnose(sent, None, _with_ports(scene, CS2, key=101)).code is CauseCode.UNDERLAY_LOSS

@@ -1,22 +1,37 @@
 from ipaddress import IPv4Address
 
+import pytest
+
 from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.places import Places
-from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
+from vtrace_ovs.model.topology import (
+    Bridge,
+    BridgeId,
+    BridgeRole,
+    ManagementSocket,
+    Node,
+    Port,
+    PortKind,
+    Topology,
+    TunnelEnd,
+)
 
 HERE, THERE, ELSEWHERE = (IPv4Address(f"172.31.0.{n}") for n in (11, 12, 99))
 ONE, TWO, ROUTER = BridgeId("s1", "br-int"), BridgeId("s2", "br-int"), BridgeId("s1", "vr-blue")
 SOCKET = ManagementSocket("x.mgmt")
 
 
-def _places(remote: IPv4Address | None = None, key: int | None = None) -> Places:
+VXLAN = TunnelEnd("vxlan", 4789, None)
+
+
+def _places(remote: IPv4Address | None = None, key: int | None = None, far: TunnelEnd | None = None) -> Places:
     one = (
         Port(1, "vm", PortKind.EDGE, "vm", tenant="blue", vni=101),
-        Port(10, "vxlan", PortKind.TUNNEL, remote=remote, key=key),
+        Port(10, "vxlan", PortKind.TUNNEL, remote=remote, key=key, end=VXLAN),
         Port(20, "to-router", PortKind.PATCH, peer="to-int"),
         Port(21, "to-phy", PortKind.PATCH, peer="phy-int"),
     )
-    two = (Port(10, "vxlan", PortKind.TUNNEL, remote=HERE if remote else None, key=key),)
+    two = (Port(10, "vxlan", PortKind.TUNNEL, remote=HERE if remote else None, key=key, end=far),)
     bridges = (
         Bridge(ONE, 1, BridgeRole.VSWITCH, one, SOCKET),
         Bridge(ROUTER, 2, BridgeRole.VROUTER, (Port(1, "to-int", PortKind.PATCH, peer="to-router"),), SOCKET),
@@ -35,6 +50,28 @@ def test_a_tunnel_leads_to_the_server_of_its_outer_destination() -> None:
 def test_a_fixed_remote_and_key_decide_without_a_tunnel() -> None:
     assert _places(THERE, 101).onward(ONE, 10, None).arrivals == ((TWO, 10),)
     assert _places(THERE, 101).onward(ONE, 10, Tunnel(202, HERE, None)).arrivals == ()
+
+
+@pytest.mark.parametrize(
+    ("far", "refusal"),
+    [
+        (VXLAN, None),
+        (TunnelEnd("vxlan", 4789, THERE), None),
+        (TunnelEnd("geneve", 6081, None), "takes geneve, not vxlan"),
+        (TunnelEnd("vxlan", 4790, None), "listens on UDP port 4790, not 4789"),
+        (TunnelEnd("vxlan", 4789, ELSEWHERE), "has the address 172.31.0.99, not 172.31.0.12"),
+    ],
+)
+def test_a_tunnel_port_takes_what_it_is_configured_for(far: TunnelEnd, refusal: str | None) -> None:
+    onward = _places(far=far).onward(ONE, 10, Tunnel(101, HERE, THERE))
+    assert bool(onward.arrivals) == (refusal is None)
+    assert onward.refusals == (() if refusal is None else ((TWO, f"vxlan of s2/br-int {refusal}"),))
+
+
+def test_a_refusal_by_remote_or_key_says_so() -> None:
+    assert _places(THERE, 101).onward(ONE, 10, Tunnel(202, HERE, None)).refusals == (
+        (TWO, "vxlan of s2/br-int takes only the key 101, not 202"),
+    )
 
 
 def test_a_destination_of_no_server_leads_out_of_the_inventory() -> None:
