@@ -102,6 +102,7 @@ class Outcome:
 
     case: Case
     verdict: Verdict
+    reply: Verdict | None = None
 
     @property
     def place(self) -> str | None:
@@ -119,7 +120,8 @@ class Outcome:
         """Right is the very cause at the very place; that healthy traffic's fate is not known counts as wrong."""
         wanted = self.case.symptom
         got = (self.verdict.disposition, self.verdict.code, self.place, self.table)
-        if got == (wanted.disposition, wanted.code, wanted.place, wanted.table):
+        reply = wanted.reply_code in {None, None if self.reply is None else self.reply.code}
+        if got == (wanted.disposition, wanted.code, wanted.place, wanted.table) and reply:
             return Judgement.RIGHT
         open_end = self.verdict.disposition is Disposition.INCONCLUSIVE or self.verdict.code in UNDECIDED
         return Judgement.UNKNOWN if open_end and wanted.disposition is not Disposition.DELIVERED else Judgement.WRONG
@@ -137,6 +139,7 @@ HEALTHY = (
     replace(FINE, topology="nat", source="web1", destination="db1", families=(IpFamily.IPV4,)),
     replace(FINE, topology="leaf-spine"),
     replace(FINE, topology="leaf-spine", destination="blue-web2", packets=20),
+    replace(FINE, topology="gateways", source="web1", destination="db1"),
 )
 """Traffic that nothing is wrong with, one symptom per topology."""
 
@@ -183,7 +186,7 @@ def _traced(lab: Lab, tracer: Tracer, together: Sequence[Case], seed: int) -> li
                 trace_time=TRACE_TIME,
                 source_vm=case.symptom.source,
             )
-            return [Outcome(case, found.verdict)]
+            return [Outcome(case, found.verdict, None if found.reply is None else found.reply.verdict)]
         results = tracer.trace_all([case.request(lab) for case in together])
     return [Outcome(case, result.verdict) for case, result in zip(together, results, strict=True)]
 

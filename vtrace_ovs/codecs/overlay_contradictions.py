@@ -28,6 +28,7 @@ def contradictions(overlay: Overlay) -> Iterator[str]:
             yield f"rate limit: no VM {limit.vm!r}"
     for tenant in overlay.tenants:
         yield from _tenant(tenant)
+        yield from _gateways(tenant, [server.name for server in overlay.gateways()])
         yield from _nat(tenant)
         for vm in tenant.vms:
             yield from _vm(vm, tenant, overlay)
@@ -41,8 +42,8 @@ def _repeated(what: str, values: Iterable[object]) -> Iterator[str]:
 
 def _underlay(overlay: Overlay) -> Iterator[str]:
     underlay = overlay.underlay
-    if sum(server.role is ServerRole.GATEWAY for server in overlay.servers) != 1:
-        yield "exactly one server must have role gateway"
+    if not overlay.gateways():
+        yield "a server must have role gateway"
     for server in overlay.servers:
         if server.switch not in underlay.switches:
             yield f"server {server.name}: no underlay switch {server.switch!r}"
@@ -78,6 +79,12 @@ def _tenant(tenant: Tenant) -> Iterator[str]:
     for route in tenant.routes:
         if route.subnet is not None and route.subnet not in subnets:
             yield f"tenant {tenant.name}: route {route.prefix}: no subnet {route.subnet!r}"
+
+
+def _gateways(tenant: Tenant, gateways: list[str]) -> Iterator[str]:
+    for subnet in tenant.subnets:
+        if subnet.server is not None and subnet.server not in gateways:
+            yield f"tenant {tenant.name}: subnet {subnet.name}: {subnet.server!r} is no gateway server"
 
 
 def _nat(tenant: Tenant) -> Iterator[str]:

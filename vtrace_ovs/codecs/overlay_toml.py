@@ -130,9 +130,10 @@ def _nat(number: int, place: Place) -> NatRule:
 
 
 def _subnet(name: str, tenant: str, tenant_number: int, place: Place) -> OverlaySubnet:
-    place.table(frozenset({"vni", "prefix", "gateway", "prefix6", "gateway6"}))
+    place.table(frozenset({"vni", "prefix", "gateway", "prefix6", "gateway6", "server"}))
     gateway = place.require("gateway").address()
     prefix6, gateway6 = place.optional("prefix6"), place.optional("gateway6")
+    server = place.optional("server")
     return OverlaySubnet(
         name=name,
         tenant=tenant,
@@ -142,6 +143,7 @@ def _subnet(name: str, tenant: str, tenant_number: int, place: Place) -> Overlay
         gateway_mac=_mac(0x0A, tenant_number, gateway),
         prefix6=prefix6.network6() if prefix6 else None,
         gateway6=gateway6.address6() if gateway6 else None,
+        server=server.text() if server else None,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from vtrace_ovs.model.flow import FlowKey
+from vtrace_ovs.model.oxm import CT_STATE
 from vtrace_ovs.model.profile import Stage, TableRole
 from vtrace_ovs.model.trajectory import DropShape, NearMiss
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode
@@ -12,6 +13,8 @@ CATEGORIES = {
     CauseCode.NONE: CauseCategory.NONE,
     CauseCode.SECURITY_RULE_DENY: CauseCategory.SECURITY_POLICY,
     CauseCode.SECURITY_DEFAULT_DENY: CauseCategory.SECURITY_POLICY,
+    CauseCode.CONNECTION_NOT_ESTABLISHED: CauseCategory.SECURITY_POLICY,
+    CauseCode.CONNECTION_INVALID: CauseCategory.SECURITY_POLICY,
     CauseCode.ANTI_SPOOFING_DENY: CauseCategory.SECURITY_POLICY,
     CauseCode.NO_ROUTE: CauseCategory.CONFIG_ERROR,
     CauseCode.BLACKHOLE_ROUTE: CauseCategory.CONFIG_ERROR,
@@ -57,6 +60,9 @@ _TRAFFIC = (
 )
 """What a rule about traffic would name. Ports, registers, VNIs and MAC addresses only say whose default it is."""
 
+_CT_NEW, _CT_INVALID = 0x01, 0x10
+"""Bits of ct_state (ovs-fields(7)): the first packet of no known connection; a packet that can be of no connection."""
+
 _BY_SHAPE = {
     DropShape.TTL_EXCEEDED: CauseCode.TTL_EXPIRED,
     DropShape.OUTPUT_TO_INGRESS: CauseCode.OUTPUT_TO_INGRESS,
@@ -78,6 +84,8 @@ def cause_of_drop(shape: DropShape, role: TableRole | None, flow: FlowKey | None
     by_shape = _BY_SHAPE.get(shape)
     if by_shape is not None:
         return by_shape
+    if _wants_state(flow, _CT_INVALID):
+        return CauseCode.CONNECTION_INVALID
     return _by_stage(shape, flow, owner, Stage.OTHER if role is None else role.stage)
 
 
@@ -100,6 +108,8 @@ def cause_of_miss(role: TableRole | None, near_misses: Iterable[NearMiss]) -> Ca
 
 def _by_stage(shape: DropShape, flow: FlowKey | None, owner: str | None, stage: Stage) -> CauseCode:
     match stage:
+        case Stage.SECURITY if _wants_state(flow, _CT_NEW) and _names_none(flow, _TRAFFIC):
+            return CauseCode.CONNECTION_NOT_ESTABLISHED
         case Stage.SECURITY:
             by_default = _names_none(flow, _TRAFFIC) and (owner is None or "default" in owner.lower())
             return CauseCode.SECURITY_DEFAULT_DENY if by_default else CauseCode.SECURITY_RULE_DENY
@@ -119,6 +129,13 @@ def _generic(shape: DropShape) -> CauseCode:
     if shape in (DropShape.NO_MATCH, DropShape.TABLE_MISS_FLOW):
         return CauseCode.TABLE_MISS
     return CauseCode.NO_OUTPUT_ACTION if shape is DropShape.NO_OUTPUT else CauseCode.EXPLICIT_DROP
+
+
+def _wants_state(flow: FlowKey | None, state: int) -> bool:
+    """Whether a flow matches only packets that connection tracking says this of."""
+    return flow is not None and any(
+        masked.field is CT_STATE and masked.value & masked.mask & state for masked in flow.match.fields
+    )
 
 
 def _names_none(flow: FlowKey | None, fields: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ from vtrace_ovs.diagnosis.naming import counted, place_name, port_name
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.places import NOWHERE, Onward
 from vtrace_ovs.model.topology import BridgeId, PortKind
-from vtrace_ovs.model.trajectory import DropShape, Hop
+from vtrace_ovs.model.trajectory import DropShape, Ending, Hop
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition, Evidence
 
 _TOO_DEEP = frozenset({DropShape.RESUBMIT_LIMIT, DropShape.RECURSION_LIMIT})
@@ -23,7 +23,7 @@ def on_wire(case: Case) -> Finding:
     onward = NOWHERE if hop.out_port is None else case.scene.places.onward(hop.bridge, hop.out_port, hop.left_by)
     if onward.kind is PortKind.PATCH and not onward.arrivals and _leads_to_underlay(case):
         return exited(case)
-    for rule in (_dead, _refused, _no_endpoint, _unfollowable, _evidence_missing, _gave_up_there):
+    for rule in (_dead, _refused, _no_endpoint, _foreseen_loop, _unfollowable, _evidence_missing, _gave_up_there):
         finding = rule(case, onward)
         if finding is not None:
             return finding
@@ -166,6 +166,25 @@ def _dead(case: Case, onward: Onward) -> Finding | None:
         particulars=Particulars(place=str(bridge) if len(reasons) == 1 else bridge.node, detail=str(reason)),
         culprit=Culprit(bridge.node, bridge if len(reasons) == 1 else None),
         evidence=(_departed(case), *(seen(f"{one}: {why}.") for one, why in reasons.items())),
+    )
+
+
+def _foreseen_loop(case: Case, _: Onward) -> Finding | None:
+    """Marks run out before a loop between servers can be seen; as far as they reach, it went as the tables say."""
+    limit, predicted = case.scene.hop_limit, case.predicted
+    if limit is None or case.hop.dscp_mark < limit or case.expected is None or predicted is None:
+        return None
+    again = predicted.last
+    if predicted.ending is not Ending.LOOPED or again is None:
+        return None
+    round_again = f"the stored tables lead it to {again.bridge} again as hop {again.dscp_mark}, by the same port"
+    return Finding(
+        disposition=Disposition.LOOPED,
+        code=CauseCode.FORWARDING_LOOP,
+        confidence=Confidence.INFERRED,
+        particulars=Particulars(place=str(again.bridge)),
+        culprit=Culprit(again.bridge.node, again.bridge),
+        evidence=(_departed(case), deduced(f"It was followed for {limit} hops; {round_again}.")),
     )
 
 

@@ -56,6 +56,20 @@ WORDINGS = {
         "None of your security rules permits this traffic, so it is blocked by default; add a rule that permits it.",
         "If this traffic is meant to pass, the tenant adds a rule that permits it.",
     ),
+    CauseCode.CONNECTION_NOT_ESTABLISHED: Wording(
+        "It belongs to no connection that is known, and such packets are denied in {place}: {flow}.",
+        "This traffic is no part of a connection that your security rules let begin, so it is blocked; if it is an "
+        "answer, what it answers took another way or was too long ago.",
+        "For a reply, see whether its request passes the same connection tracking zone and is committed there, and "
+        "whether the entry has timed out; for a first packet, add a rule that permits it.",
+    ),
+    CauseCode.CONNECTION_INVALID: Wording(
+        "Connection tracking calls it invalid, and such packets are dropped in {place}: {flow}.",
+        "This traffic does not fit any connection our network has seen, so it is blocked; check whether both "
+        "directions of it take the same way, and start the connection anew.",
+        "See whether the zone sees both directions from the first packet on (`ovs-appctl dpctl/dump-conntrack`), and "
+        "whether checksums and TCP sequence numbers are right.",
+    ),
     CauseCode.ANTI_SPOOFING_DENY: Wording(
         "Denied by anti-spoofing in {place}: the source address is not the sender's. {flow}.",
         "Your machine sends from an address that was not assigned to it; use the assigned address or register it.",

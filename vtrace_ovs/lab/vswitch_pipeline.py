@@ -80,7 +80,7 @@ def _subnet_flows(overlay: Overlay, server: str, subnet: OverlaySubnet) -> Itera
         cookie(CookieKind.CLASSIFY, TUNNEL_OFPORT),
     )
     yield _arp_responder(vni, str(subnet.gateway), subnet.gateway_mac)
-    yield _to_tunnel(overlay, vni, subnet.gateway_mac, overlay.gateway().name)
+    yield _to_tunnel(overlay, vni, subnet.gateway_mac, overlay.gateway_of(subnet).name)
     for vm in overlay.tenant(subnet.tenant).vms:
         if vm.subnet != subnet.name:
             continue

@@ -111,7 +111,8 @@ class SecurityGroup:
 class OverlaySubnet:
     """A subnet of a tenant and the VNI that carries it. ``gateway`` is the vRouter's address in it.
 
-    ``prefix6`` and ``gateway6`` are those of IPv6, None where it has none.
+    ``prefix6`` and ``gateway6`` are those of IPv6, None where it has none. ``server`` is the gateway server whose
+    vRouter its VMs send to, None where that is the first.
     """
 
     name: str
@@ -122,6 +123,7 @@ class OverlaySubnet:
     gateway_mac: str
     prefix6: IPv6Network | None = None
     gateway6: IPv6Address | None = None
+    server: str | None = None
 
     @property
     def families(self) -> tuple[IpFamily, ...]:
@@ -256,11 +258,18 @@ class Overlay:
         return self.tenant(vm.tenant).subnet(vm.subnet)
 
     def gateway(self) -> OverlayServer:
-        """The server that holds the vRouters. Raises KeyError when there is none."""
-        for server in self.servers:
-            if server.role is ServerRole.GATEWAY:
-                return server
+        """The first server that holds vRouters. Raises KeyError when there is none."""
+        for server in self.gateways():
+            return server
         raise KeyError("gateway")
+
+    def gateways(self) -> tuple[OverlayServer, ...]:
+        """The servers that hold vRouters: each has one of every tenant, joined to all of its subnets."""
+        return tuple(server for server in self.servers if server.role is ServerRole.GATEWAY)
+
+    def gateway_of(self, subnet: OverlaySubnet) -> OverlayServer:
+        """The gateway server whose vRouter the VMs of a subnet send to."""
+        return self.gateway() if subnet.server is None else self.server(subnet.server)
 
     def rate_limit(self, vm: str) -> RateLimit | None:
         """The rate limit of a VM, if it has one."""

@@ -51,6 +51,8 @@ class CauseCode(Enum):
     NONE = "none"
     SECURITY_RULE_DENY = "security-rule-deny"
     SECURITY_DEFAULT_DENY = "security-default-deny"
+    CONNECTION_NOT_ESTABLISHED = "connection-not-established"
+    CONNECTION_INVALID = "connection-invalid"
     ANTI_SPOOFING_DENY = "anti-spoofing-deny"
     NO_ROUTE = "no-route"
     BLACKHOLE_ROUTE = "blackhole-route"

@@ -46,9 +46,16 @@ def test_a_vm_must_fit_its_surroundings(overlay: Overlay, change: dict[str, obje
     assert len(found) == 1
 
 
-def test_there_is_exactly_one_gateway(overlay: Overlay) -> None:
+def test_there_is_a_gateway(overlay: Overlay) -> None:
     servers = tuple(replace(server, role=ServerRole.COMPUTE) for server in overlay.servers)
-    assert "exactly one server must have role gateway" in contradictions(replace(overlay, servers=servers))
+    assert "a server must have role gateway" in contradictions(replace(overlay, servers=servers))
+
+
+def test_a_subnet_sends_to_a_gateway_server(overlay: Overlay) -> None:
+    blue = overlay.tenants[0]
+    web = replace(blue.subnets[0], server="cs1")
+    found = list(contradictions(with_blue(overlay, replace(blue, subnets=(web, *blue.subnets[1:])))))
+    assert found == ["tenant blue: subnet web: 'cs1' is no gateway server"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import pytest
 
 from vtrace_ovs.diagnosis.causes import CATEGORIES, cause_of_drop, cause_of_miss
 from vtrace_ovs.model.flow import FlowKey
+from vtrace_ovs.model.match import MaskedField, Match
+from vtrace_ovs.model.oxm import CT_STATE, field
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.trajectory import DropShape, NearMiss
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode
@@ -44,7 +46,7 @@ def test_the_owner_tells_a_rule_about_everything_from_a_default(
 
 
 @pytest.mark.parametrize(
-    ("field", "code"),
+    ("name", "code"),
     [
         ("tun_id", CauseCode.UNKNOWN_VNI),
         ("vlan_vid", CauseCode.VLAN_MISMATCH),
@@ -52,10 +54,29 @@ def test_the_owner_tells_a_rule_about_everything_from_a_default(
     ],
 )
 def test_a_miss_where_packets_are_classified_is_told_by_the_one_field_that_fails(
-    field: str, code: CauseCode, flow: Callable[..., FlowKey], profile: PipelineProfile
+    name: str, code: CauseCode, flow: Callable[..., FlowKey], profile: PipelineProfile
 ) -> None:
-    near = NearMiss(flow(0, 9, in_port=1), 0, ((field, "0x66", "0x65"),))
+    near = NearMiss(flow(0, 9, in_port=1), 0, ((name, "0x66", "0x65"),))
     assert cause_of_miss(profile.table(0), (near,)) is code
     assert cause_of_miss(profile.table(30), (near,)) is CauseCode.TABLE_MISS
     twice = NearMiss(near.flow, 0, (*near.differences, ("eth_dst", "a", "b")))
     assert cause_of_miss(profile.table(0), (twice,)) is CauseCode.TABLE_MISS
+
+
+def _of_state(state: int, *more: MaskedField) -> FlowKey:
+    return FlowKey(20, 4000, Match.of(MaskedField(CT_STATE, state, 0x31), *more))
+
+
+def test_what_connection_tracking_says_of_a_packet_is_the_cause_of_its_drop(profile: PipelineProfile) -> None:
+    security, drop = profile.table(20), DropShape.EXPLICIT_DROP
+    new, invalid = _of_state(0x21), _of_state(0x30)
+    owner = "security group default deny"
+    assert cause_of_drop(drop, security, new, owner) is CauseCode.CONNECTION_NOT_ESTABLISHED
+    assert cause_of_drop(drop, security, invalid, owner) is CauseCode.CONNECTION_INVALID
+    assert cause_of_drop(drop, None, invalid, None) is CauseCode.CONNECTION_INVALID
+    assert cause_of_drop(drop, security, _of_state(0x20), owner) is CauseCode.SECURITY_DEFAULT_DENY
+
+
+def test_a_rule_about_new_connections_of_some_traffic_is_a_rule(profile: PipelineProfile) -> None:
+    telnet = _of_state(0x21, MaskedField(field("tcp_dst"), 23, 0xFFFF))
+    assert cause_of_drop(DropShape.EXPLICIT_DROP, profile.table(20), telnet, None) is CauseCode.SECURITY_RULE_DENY

@@ -207,3 +207,17 @@ def test_a_tunnel_port_of_another_key_takes_nothing(sent: Trajectory, scene: Sce
     assert verdict.culprit is not None
     assert verdict.culprit.bridge == CS2
     assert diagnose(sent, None, _with_ports(scene, CS2, key=101)).code is CauseCode.UNDERLAY_LOSS
+
+
+def test_a_loop_that_outlasts_the_marks_is_foreseen_by_the_tables(
+    sent: Trajectory, scene: Scene, hop: MakeHop, way: Way
+) -> None:
+    limited = replace(scene, hop_limit=1)
+    assert diagnose(sent, None, limited).code is CauseCode.HOP_LIMIT_REACHED
+    first = replace(sent.hops[0], ending=None)
+    round_again = way(Ending.LOOPED, first, hop("cs2/br-int", 2, ""), hop("cs1/br-int", 3, ""), predicted=True)
+    verdict = diagnose(sent, round_again, limited)
+    assert summary(verdict) == (Disposition.LOOPED, CauseCode.FORWARDING_LOOP, Confidence.INFERRED)
+    assert verdict.culprit is not None
+    assert verdict.culprit.bridge == CS1
+    assert diagnose(sent, round_again, scene).code is CauseCode.UNDERLAY_LOSS

@@ -31,3 +31,11 @@ def test_blue_has_pairs_on_one_server_across_servers_and_between_subnets() -> No
     assert any(one.subnet == other.subnet and one.server == other.server for one, other in pairs)
     assert any(one.subnet == other.subnet and one.server != other.server for one, other in pairs)
     assert any(one.subnet != other.subnet for one, other in pairs)
+
+
+def test_each_subnet_of_the_two_gateways_sends_to_its_own() -> None:
+    overlay = load_topology("gateways")
+    sent_to = [overlay.gateway_of(subnet).name for subnet in overlay.tenant("violet").subnets]
+    assert sent_to == [server.name for server in overlay.gateways()] == ["gw1", "gw2"]
+    vpc = load_topology()
+    assert vpc.gateway_of(vpc.tenant("blue").subnet("web")) is vpc.gateway()

@@ -5,10 +5,12 @@ from types import MappingProxyType
 
 from vtrace_ovs.lab.faults import (
     configuration,
+    connections,
     devices,
     entries,
     guests,
     limits,
+    loops,
     physical,
     policy,
     ports,
@@ -21,8 +23,10 @@ from vtrace_ovs.lab.faults.kinds import FaultKind
 
 FAMILIES = {
     "security policy": policy.FAULTS,
+    "connections": connections.FAULTS,
     "spoofing": spoofing.FAULTS,
     "configuration": configuration.FAULTS,
+    "loops": loops.FAULTS,
     "forwarding entries": entries.FAULTS,
     "translations": translations.FAULTS,
     "ports": ports.FAULTS,

@@ -97,7 +97,7 @@ def _vtep_of_nobody(what: Programmed, fault: Fault) -> BridgeProgram:
 
 
 def _sent_to(what: Programmed, vm: OverlayVm, vtep: IPAddress) -> BridgeProgram:
-    if what.overlay.server(what.server).role is not ServerRole.GATEWAY:
+    if not what.of_gateway:
         return what.program
     actions = tunnel_actions(what.overlay.subnet_of(vm).vni, vtep)
     return with_actions(what.program, lambda flow: _forwards_to(flow, vm), actions)

@@ -36,6 +36,11 @@ class Programmed:
     bridge: str
     program: BridgeProgram
 
+    @property
+    def of_gateway(self) -> bool:
+        """Whether the bridge is one of a gateway server."""
+        return any(gateway.name == self.server for gateway in self.overlay.gateways())
+
 
 @dataclass(frozen=True, slots=True)
 class ProgramEdit:
@@ -65,8 +70,9 @@ class Symptom:
     ``place`` is the culprit's bridge (``cs3/br-int``) and ``table`` its table, None where none is blamed. ``vm`` and
     ``server`` are where the fault strikes if not at the default. ``address`` is what to send to where it is not the
     destination's own, ``sent_from`` what the sender sends from where that is not its own (one per family); ``both``
-    says that the replies are traced too. ``rate`` is in packets/s,
-    ``size`` in bytes of payload; ``packets`` is how many are traced where the usual number is too few to tell.
+    says that the replies are traced too, ``reply_code`` what the reply's own verdict must say. ``rate`` is in
+    packets/s, ``size`` in bytes of payload; ``packets`` is how many are traced where the usual number is too few to
+    tell.
     """
 
     code: CauseCode
@@ -83,6 +89,7 @@ class Symptom:
     address: IPAddress | None = None
     sent_from: tuple[IPAddress, ...] = ()
     both: bool = False
+    reply_code: CauseCode | None = None
     listen: bool = True
     rate: float = 20.0
     size: int | None = None
