@@ -11,6 +11,13 @@ from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition
 TEXT = PAGE.read_text(encoding="utf-8")
 SECTIONS = sections(TEXT)
 MISSING = "what is missing is printed by: python tests/architecture/verdict_skeletons.py"
+NO_LAB_FAULT = {
+    CauseCode.PATCH_LOSS: "no fault of a healthy Open vSwitch does it",
+    CauseCode.HOP_LIMIT_REACHED: "it is a limit of the trace, met on paths longer than those of the lab",
+    CauseCode.EVIDENCE_LOST: "it is about the trace, not the network",
+    CauseCode.INTERNAL_ERROR: "it is a fault of this tool's own",
+    CauseCode.UNKNOWN: "whatever is known to make it has a code of its own",
+}
 
 
 def reproduction(code: CauseCode) -> str:
@@ -27,6 +34,13 @@ def test_every_code_has_a_section_with_meaning_recipe_and_fix(code: CauseCode) -
     for part in PARTS:
         assert section.count(part) == 1
     assert "…" not in section
+
+
+@pytest.mark.parametrize("code", CauseCode)
+def test_every_code_has_a_fault_in_the_lab_or_a_reason_to_have_none(code: CauseCode) -> None:
+    reason = NO_LAB_FAULT.get(code)
+    assert faults_of(code) or reason, f"no fault of the lab shows {code.value}: add one, or say why there is none"
+    assert not faults_of(code) or reason is None, f"{code.value} has a fault now: {reason!r} is not true any more"
 
 
 @pytest.mark.parametrize("code", CauseCode)

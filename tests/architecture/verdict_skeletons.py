@@ -21,8 +21,12 @@ def sections(page: str) -> dict[str, str]:
 
 
 def faults_of(code: CauseCode) -> list[str]:
-    """The faults of the lab that some traffic gets this verdict by."""
-    return [name.value for name, kind in CATALOGUE.items() if code in {symptom.code for symptom in kind.symptoms}]
+    """The faults of the lab that some traffic, or the reply to some, gets this verdict by."""
+    return [
+        name.value
+        for name, kind in CATALOGUE.items()
+        if any(code in {symptom.code, symptom.reply_code} for symptom in kind.symptoms)
+    ]
 
 
 def skeleton(code: CauseCode) -> str:
