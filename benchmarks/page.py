@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import comb
 from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -16,6 +17,7 @@ Written by `make bench`, `make equivalence` and `make fuzz`, never by hand: ever
 last. The machines are shared and their cores noisy, so absolute times vary between runs by half and more; where a
 comparator exists it ran in the same run, and the ratio is what counts.
 """
+CONFIDENCE = 0.95
 ORDER = ("live", "scale", "overhead", "walker", "decoder", "trajectories", "ingestion", "memory", "equivalence", "fuzz")
 
 
@@ -65,6 +67,17 @@ def quantile(values: Sequence[float], share: float) -> float:
     """The value that this share of all values does not exceed; of few values the highest counts as p99."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, round(share * len(ordered) + 0.5) - 1)]
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Between which two of the values the median of all such values lies, as sure as ``CONFIDENCE``.
+
+    Order statistics, binomial; of fewer than six values the lowest and the highest, which is less sure.
+    """
+    ordered, count, outside, below = sorted(values), len(values), 0.0, 0
+    while (outside := outside + 2 * comb(count, below) / 2**count) <= 1 - CONFIDENCE:
+        below += 1
+    return ordered[max(below - 1, 0)], ordered[-max(below, 1)]
 
 
 def verdict(measured: float, bar: float) -> str:
