@@ -20,10 +20,13 @@ class BridgeCounts:
     ports: Mapping[int, PortCounters] = field(default_factory=dict)
 
     def of_flow(self, key: FlowKey) -> int | None:
-        """What this flow had counted; None if it was not there."""
+        """What this flow had counted of packets that are not traced; None if it was not there.
+
+        None too of flows that expire: they run for traced packets as well, and count those with the others.
+        """
         for flow, packets in zip(self.flows, self.packets, strict=True):
             if flow.table_id == key.table_id and flow.priority == key.priority and flow.match == key.match:
-                return packets
+                return None if flow.idle_timeout or flow.hard_timeout else packets
         return None
 
 

@@ -43,6 +43,11 @@ def test_a_flow_that_came_later_counts_from_zero_and_one_reset_is_not_known() ->
     assert counted_since({}, {HERE: counts(3, 6)}, blamed).flows == {}, "it was not read before"
 
 
+def test_flows_that_expire_are_not_counted_as_they_run_for_traced_packets_too() -> None:
+    for expiring in (replace(FIRST, idle_timeout=9), replace(FIRST, hard_timeout=9)):
+        assert counts_of(tables(expiring), tables(expiring), ()).of_flow(FIRST.key) is None
+
+
 def test_ports_of_both_ends_of_a_loss_are_counted() -> None:
     before, now = PortCounters(4, 1, 2, 3, None), PortCounters(4, 11, 22, 2, 5)
     readings = (
