@@ -17,7 +17,7 @@ MOST_IDS = 8
 
 _WITHOUT_CONTROLLER = {
     "secure": "its flows stay as they are meanwhile (fail_mode secure)",
-    "standalone": "meanwhile it forwards like a learning switch, without their flows (fail_mode standalone)",
+    "standalone": "without them it may forward like a learning switch (fail_mode standalone)",
 }
 
 

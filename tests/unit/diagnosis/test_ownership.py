@@ -53,8 +53,8 @@ def test_controllers_are_named_with_their_connection_and_role(told: Told) -> Non
     ("fail_mode", "meanwhile"),
     [
         ("secure", "its flows stay as they are"),
-        ("standalone", "it forwards like a learning switch"),
-        (None, "it forwards like a learning switch"),
+        ("standalone", "it may forward like a learning switch"),
+        (None, "it may forward like a learning switch"),
     ],
 )
 def test_what_a_bridge_does_without_its_controller_is_said(told: Told, fail_mode: str | None, meanwhile: str) -> None:
