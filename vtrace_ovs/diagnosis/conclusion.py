@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from vtrace_ovs.diagnosis.blame import NOT_COUNTED, Counters, with_numbers
 from vtrace_ovs.diagnosis.case import Finding, deduced, seen, verdict_of
 from vtrace_ovs.diagnosis.grouping import kind_of
+from vtrace_ovs.diagnosis.history import with_history
 from vtrace_ovs.diagnosis.naming import counted
 from vtrace_ovs.diagnosis.ownership import with_owners
 from vtrace_ovs.diagnosis.scene import Scene
@@ -81,8 +82,9 @@ def conclude(
 
 
 def _whole(group: PathGroup, scene: Scene, counters: Counters) -> Verdict:
-    """The verdict of a group with what is known of the place it blames: what was counted there, and whose it is."""
-    return with_owners(with_numbers(group.verdict, group.example, scene, counters), group.example, scene)
+    """The verdict of a group with what is known of what it blames: its history, what was counted there, whose it is."""
+    verdict = with_numbers(with_history(group.verdict, scene), group.example, scene, counters)
+    return with_owners(verdict, group.example, scene)
 
 
 def _grouped(packets: Sequence[DiagnosedPacket]) -> tuple[PathGroup, ...]:

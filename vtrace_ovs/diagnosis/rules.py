@@ -1,10 +1,10 @@
 """Turns one packet's observed and predicted way into a Verdict."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from vtrace_ovs.diagnosis.arrivals import exited, handed_over, left_unnamed
-from vtrace_ovs.diagnosis.case import Case, Finding, seen, verdict_of
+from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen, verdict_of
 from vtrace_ovs.diagnosis.drops import dropped, looped
 from vtrace_ovs.diagnosis.missing import branch_missing
 from vtrace_ovs.diagnosis.scene import Scene
@@ -26,6 +26,22 @@ def diagnose(observed: Trajectory, predicted: Trajectory | None, scene: Scene) -
         rule = _lost_in_the_crowd
     finding = rule(case)
     return verdict_of(branch_missing(case, finding) or finding, case)
+
+
+def at_a_change(observed: Trajectory, verdicts: Iterable[Verdict], scene: Scene) -> Verdict:
+    """The verdict on a packet that came by as tables changed, where it is not known which of these is its own."""
+    case = Case.of(observed, None, scene)
+    detail = "flow tables changed at that time, and before and after it they treat the packet differently"
+    return verdict_of(
+        Finding(
+            disposition=Disposition.INCONCLUSIVE,
+            code=CauseCode.EVIDENCE_LOST,
+            confidence=Confidence.UNDECIDED,
+            particulars=Particulars(place=str(case.hop.bridge), detail=detail),
+            evidence=tuple(deduced(f"By one of these tables: {verdict.operator_sentence}") for verdict in verdicts),
+        ),
+        case,
+    )
 
 
 def not_judged(fault: str) -> Verdict:

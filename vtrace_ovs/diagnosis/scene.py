@@ -32,6 +32,18 @@ class CopyTally:
     lost: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class FlowLife:
+    """What became of a flow while the task ran: when it was added, changed, or removed, whichever was last.
+
+    In seconds after tracing began; from and until where that is not known better.
+    """
+
+    added: float | None = None
+    changed: tuple[float, float] | None = None
+    removed: tuple[float, float] | None = None
+
+
 Spells = tuple[tuple[float, float], ...]
 """Stretches of time: from, until (Unix seconds)."""
 
@@ -50,6 +62,7 @@ class Scene:
     ``uncolored``: packets that carried a mark and that nobody was seen to give it to: forged, or copies were lost.
     ``unsettled``: when (from, until; Unix seconds) a VFD's production tables were not those our flows were made from.
     ``watched_since``: the VFDs armed for the task and since when (Unix seconds); None when all were, all the time.
+    ``lives``: the flows that came, were changed or went while the task ran.
     ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
     ``all_came``: no copy is known to be missing, anywhere.
     ``crowded``: the packet_ids of which more equal packets came than are told apart, so that copies were left out.
@@ -69,6 +82,7 @@ class Scene:
     uncolored: int = 0
     hop_limit: int | None = None
     unsettled: Mapping[BridgeId, Spells] = field(default_factory=dict)
+    lives: Mapping[tuple[BridgeId, FlowKey], FlowLife] = field(default_factory=dict)
     crowded: frozenset[str] = frozenset()
     watched_since: Mapping[BridgeId, float] | None = None
     places: Places = field(init=False, repr=False, compare=False)

@@ -6,7 +6,7 @@ from math import inf
 
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.plan import BridgePlan
-from vtrace_ovs.model.flow import BridgeTables, MeterCounters, PortCounters
+from vtrace_ovs.model.flow import BridgeTables, FlowKey, MeterCounters, PortCounters
 from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
 from vtrace_ovs.session.commands import ReadBridge
 from vtrace_ovs.session.copies import CopyCount
@@ -84,12 +84,18 @@ class BridgeState:
 
     def adopt(
         self, tables: BridgeTables, meters: tuple[MeterCounters, ...], ports: tuple[PortCounters, ...], at: float
-    ) -> None:
-        """Take over a reading of its production tables and all counters. Tables that stayed as they were are kept."""
+    ) -> frozenset[FlowKey]:
+        """Take over a reading of its production tables and all counters. Tables that stayed as they were are kept.
+
+        Returns the flows that are gone since the last reading.
+        """
+        removed: frozenset[FlowKey] = frozenset()
         if self.tables is None or not same_tables(self.tables, tables):
             self.tables_version += 1
             if self.carried is not None and not (self.spells and self.spells[-1][1] == inf):
                 self.spells = (*self.spells, (self.read_at - READING_TAKES, inf))
+            known = () if self.tables is None else self.tables.flows
+            removed = frozenset(flow.key for flow in known) - {flow.key for flow in tables.flows}
             self.tables = tables
         self.read_at = at
         self.counts = counts_of(self.tables, tables, ports)
@@ -97,6 +103,7 @@ class BridgeState:
         ours = None if self.carried is None else self.meters.get(self.carried.meter_ids.traced)
         if ours is not None:
             self.copies.read(ours.packets_in - ours.packets_dropped, at)
+        return removed
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,11 @@ class PacketGroup:
         """How many packets of those asked for were seen, at least; none where no copy is of the VFD that colors."""
         return max(1, self.entered - self.beyond) + self.untold if self.colored else 0
 
+    def judged(self, occurrence: int) -> Trajectory | None:
+        """The way a packet was judged by, if it was."""
+        packet = self.decisions.get(occurrence)
+        return None if packet is None else packet.observed
+
     @property
     def undecided(self) -> bool:
         """Whether some packet's fate is still open."""

@@ -9,7 +9,7 @@ from vtrace_ovs.instrumentation.cookies import GENERATION_SHIFT, is_ours
 from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.instrumentation.probes import APART
 from vtrace_ovs.instrumentation.reading import read_log
-from vtrace_ovs.model.flow import BridgeTables, Flow
+from vtrace_ovs.model.flow import BridgeTables, Flow, FlowKey
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.records import PacketInRecord
 from vtrace_ovs.model.topology import BridgeId, Topology
@@ -31,7 +31,7 @@ from vtrace_ovs.session.datagrams import needs_joining
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import BridgeRead, FlowsNamed, PacketInReceived
 from vtrace_ovs.session.faults import confined, unjudged
-from vtrace_ovs.session.judging import counted_by, judge, samples_of, scene_of
+from vtrace_ovs.session.judging import counted_by, judge, samples_of, scene_for
 from vtrace_ovs.session.listening import hear, listeners, widen
 from vtrace_ovs.session.naming import Naming
 from vtrace_ovs.session.notes import notes_of
@@ -104,29 +104,34 @@ class Collection:
         private = frozenset(meter.meter_id for plan in plans for meter in plan.meters)
         meters = tuple(entry for entry in event.tables.meters if entry.meter_id not in private)
         peeked = state.peeked_at > max(state.asked_at, state.read_at)
-        missing = state.copies.tally.lost, state.copies.uncounted
-        state.adopt(replace(event.tables, flows=theirs, meters=meters), event.meters, event.ports, event.at)
+        last_read_at, missing = state.read_at, (state.copies.tally.lost, state.copies.uncounted)
+        tables = replace(event.tables, flows=theirs, meters=meters)
+        removed = state.adopt(tables, event.meters, event.ports, event.at)
         self._fleet.version += 1
         judged = [run for run in runs if run.stage in JUDGED_STAGES]
-        self._look_for_wiping(state, judged, ours, event.at)
+        self._look_for_wiping(state, judged, ours, removed)
         commands: list[Command] = [*self._fleet.ask((event.bridge,), event.at)] if state.ask_again else []
         counted = counted_by(event, ours) if judged and not peeked else ()
         for run in judged:
             with confined(run):
                 if not peeked:
                     commands.append(SaveSamples(samples_of(run, event, counted)))
-                commands.extend(self._follow(run, state))
-                if missing != (state.copies.tally.lost, state.copies.uncounted):
+                followed = self._follow(run, state, last_read_at)
+                commands.extend(followed)
+                if followed or missing != (state.copies.tally.lost, state.copies.uncounted):
                     self._reconsider(run)
         return tuple(commands)
 
-    def _look_for_wiping(self, state: BridgeState, runs: Iterable[TaskRun], ours: tuple[Flow, ...], at: float) -> None:
+    def _look_for_wiping(
+        self, state: BridgeState, runs: Iterable[TaskRun], ours: tuple[Flow, ...], removed: frozenset[FlowKey]
+    ) -> None:
         """Invalidate the tasks whose flows somebody took out, and count on nothing that may be left of them."""
         if state.carried is None:
             return
+        at = state.read_at
         coloring = frozenset(run.slot for run in runs if run.coloring and at < run.promised_until)
         coming = self._deployment.plan_coming_to(state.bridge.id)
-        found = loss(kept(state.carried, coming, coloring, at), ours)
+        found = loss(kept(state.carried, coming, coloring, at), ours, removed)
         if found is None:
             return
         state.wiped, state.wiped_at = found, at
@@ -136,11 +141,12 @@ class Collection:
         if self._deployment.idle:
             state.forsake()
 
-    def _follow(self, run: TaskRun, state: BridgeState) -> tuple[Command, ...]:
-        """Judge by the new tables, and clone from them, when production changed them under a running task."""
+    def _follow(self, run: TaskRun, state: BridgeState, last_read_at: float) -> tuple[Command, ...]:
+        """Judge later packets by the new tables, and clone from them, when production changed them meanwhile."""
         before, now = run.judged_by.get(state.bridge.id), state.tables
         if now is None or before is None or same_tables(before, now):
             return ()
+        run.journal.changed(state.bridge.id, before, now, last_read_at)
         run.judged_by = {**run.judged_by, state.bridge.id: now}
         run.network = self._network(run.judged_by)
         run.note(f"the flow tables of {state.bridge.id} changed while the trace ran")
@@ -254,7 +260,7 @@ class Collection:
             ways = tuple(replace(way, ambiguous=True) for way in ways)
         found = {way.occurrence for way in ways}
         group.decisions = {number: packet for number, packet in group.decisions.items() if number in found}
-        news = [way for way in ways if _observed(group, way.occurrence) != way]
+        news = [way for way in ways if group.judged(way.occurrence) != way]
         group.waiting = tuple(way for way in news if not _sure(way))
         for way in news:
             if _sure(way):
@@ -294,7 +300,7 @@ class Collection:
         if not self._fleet.copies_scarce(group.first_at):
             scene = run.calm_scene or scene
         try:
-            packet = judge(observed, group.records, run.network, scene)
+            packet = judge(observed, group.records, run.journal.networks(observed, run.network), scene)
         except Exception as error:  # noqa: BLE001 - the other packets, and the other tasks, are judged all the same
             packet = unjudged(run, observed, error)
         self.naming.notice(packet.verdict, scene.profiles)
@@ -333,7 +339,7 @@ class Collection:
         self._reconsider(run)
 
     def _reconsider(self, run: TaskRun) -> None:
-        """Judge again what was not delivered: other copies are known to be missing now."""
+        """Judge again what was not delivered: more is known now of missing copies, or of the tables."""
         run.dirty, run.concluded = True, False
         for group in run.groups.values():
             for packet in tuple(group.decisions.values()):
@@ -378,19 +384,10 @@ class Collection:
             states = self._fleet.states.items()
             profiles = {b: self.naming.told(self._profile_named(state.bridge.profile)) for b, state in states}
             hop_limit = self._deployment.marks.length + 1
-            before = run.meters_before, run.copies_before
-            scene = scene_of(self._fleet, profiles, *before, hop_limit=hop_limit, armed_at=run.armed_at)
-            lost = run.observation.copies_dropped()
-            run.scene = replace(scene, overflowed=lost, crowded=run.crowded, watched_since=run.armed_on)
+            run.scene = scene_for(run, self._fleet, profiles, hop_limit)
             run.calm_scene = replace(run.scene, copies_capped={}) if run.scene.copies_capped else None
             run.scene_version = self._fleet.version
         return run.scene
-
-
-def _observed(group: PacketGroup, occurrence: int) -> Trajectory | None:
-    """The way a packet was judged by, if it was."""
-    packet = group.decisions.get(occurrence)
-    return None if packet is None else packet.observed
 
 
 def _sure(way: Trajectory) -> bool:

@@ -1,10 +1,11 @@
 """Turns a task's records into diagnosed packets: stitch, predict on the tables of the moment, diagnose."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from vtrace_ovs.diagnosis.compare import first_divergence
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
-from vtrace_ovs.diagnosis.rules import diagnose
+from vtrace_ovs.diagnosis.rules import at_a_change, diagnose
 from vtrace_ovs.diagnosis.scene import CopyTally, MeterReading, Scene
 from vtrace_ovs.instrumentation.cookies import only_slot
 from vtrace_ovs.model.flow import Flow, MeterCounters
@@ -70,6 +71,18 @@ def scene_of(
     )
 
 
+def scene_for(run: TaskRun, fleet: Fleet, profiles: Mapping[BridgeId, PipelineProfile], hop_limit: int) -> Scene:
+    """Everything around the packets of a task."""
+    before = run.meters_before, run.copies_before
+    return replace(
+        scene_of(fleet, profiles, *before, hop_limit=hop_limit, armed_at=run.armed_at),
+        overflowed=run.observation.copies_dropped(),
+        watched_since=run.armed_on,
+        lives=run.journal.lives,
+        crowded=run.crowded,
+    )
+
+
 def _production_meters(state: BridgeState, before: Mapping[int, MeterCounters]) -> Iterable[MeterReading]:
     ours = _our_meters(state)
     for entry in state.tables.meters if state.tables is not None else ():
@@ -131,8 +144,25 @@ def samples_of(run: TaskRun, event: BridgeRead, counted: Iterable[Counted]) -> t
 
 
 def judge(
+    observed: Trajectory, records: Sequence[PacketInRecord], networks: Iterable[Network | None], scene: Scene
+) -> DiagnosedPacket:
+    """One packet, observed and predicted, with its verdict. ``networks``: by the tables that may have been in force.
+
+    Of several, those count that the packet's own way does not contradict; where these disagree, nothing is certain.
+    """
+    found = [_judged(observed, records, network, scene) for network in networks]
+    if len(found) == 1:
+        return found[0]
+    told = [packet for packet in found if packet.predicted and not first_divergence(observed, packet.predicted)]
+    told = told or found
+    outcomes = {(one.verdict.disposition, one.verdict.code, one.verdict.culprit) for one in told}
+    if len(outcomes) == 1:
+        return told[0]
+    return DiagnosedPacket(observed, None, at_a_change(observed, [one.verdict for one in told], scene))
+
+
+def _judged(
     observed: Trajectory, records: Sequence[PacketInRecord], network: Network | None, scene: Scene
 ) -> DiagnosedPacket:
-    """One packet, observed and predicted, with its verdict."""
     predicted = None if network is None else predict(network, observed, records)
     return DiagnosedPacket(observed, predicted, diagnose(observed, predicted, scene))

@@ -282,7 +282,7 @@ class Session:
             run.failure = problem
             run.stage, self.deployment.stale = Stage.REMOVING, True
             return ()
-        run.stage, run.armed_at = Stage.COLLECTING, at
+        run.stage, run.armed_at, run.journal.began = Stage.COLLECTING, at, at
         return (SaveTaskState(run.task.id, TaskState.ARMED, at), *self.collection.armed(run))
 
     def _collect(self, run: TaskRun, at: float) -> tuple[Command, ...]:

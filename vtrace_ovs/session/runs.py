@@ -16,6 +16,7 @@ from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.session.collecting import PacketGroup
 from vtrace_ovs.session.counting import BridgeCounts
 from vtrace_ovs.session.datagrams import Datagrams
+from vtrace_ovs.session.journal import Journal
 from vtrace_ovs.session.observing import Observation
 from vtrace_ovs.session.overlaps import HeldCopies
 from vtrace_ovs.session.questions import Questions
@@ -46,9 +47,10 @@ class Stage(Enum):
 class TaskRun:
     """One task while it runs.
 
-    ``armed_traffic`` is what the data plane is to know of it, as the inventory was when arming began; ``judged_by`` the
-    flow tables its packets are judged by; ``meters_before`` and ``counts_before`` what meters, flows and ports had
-    counted, and ``copies_before`` which copies had come, when it was armed.
+    ``armed_traffic`` is what the data plane is to know of it, as the inventory was when arming began; ``judged_by``
+    the newest flow tables its packets are judged by, ``journal`` the older ones; ``meters_before`` and
+    ``counts_before`` what meters, flows and ports had counted, and ``copies_before`` which copies had come, when it
+    was armed.
     ``scope`` are the VFDs its packets may come to, ``armed_on`` those of them that were armed for it, and since when;
     ``intended`` those whose intents name it.
     ``promised_until`` is the deadline its flows are told (they expire a margin later), fixed when its transition
@@ -74,6 +76,7 @@ class TaskRun:
     packets: int = 0
     network: Network | None = None
     judged_by: Mapping[BridgeId, BridgeTables] = field(default_factory=dict)
+    journal: Journal = field(default_factory=Journal)
     meters_before: Mapping[BridgeId, Mapping[int, MeterCounters]] = field(default_factory=dict)
     counts_before: Mapping[BridgeId, BridgeCounts] = field(default_factory=dict)
     copies_before: Mapping[BridgeId, CopyTally] = field(default_factory=dict)
