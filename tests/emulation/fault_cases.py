@@ -9,7 +9,7 @@ from random import Random
 from vtrace_ovs.filters import trace_request
 from vtrace_ovs.lab.faults.catalogue import CATALOGUE
 from vtrace_ovs.lab.faults.fault import Fault, FaultName
-from vtrace_ovs.lab.faults.kinds import EVERY_PROTOCOL, Symptom
+from vtrace_ovs.lab.faults.kinds import Symptom
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.traffic import DEFAULT_SIZE, TrafficProtocol, TrafficRequest
 from vtrace_ovs.model.packet import IpFamily, family_of
@@ -17,10 +17,11 @@ from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.verdict import CauseCode, Disposition, Verdict
 from vtrace_ovs.pytest_plugin import Tracer
 
-PORTS = {TrafficProtocol.ICMP: None, TrafficProtocol.TCP: 443, TrafficProtocol.UDP: 5000}
+PORTS = {TrafficProtocol.ICMP: None, TrafficProtocol.TCP: 443, TrafficProtocol.UDP: 5000, TrafficProtocol.SCTP: 5000}
+FILTERED_BY_PORT = (TrafficProtocol.TCP, TrafficProtocol.UDP)
 WORDS = {
-    IpFamily.IPV4: ({protocol: protocol.value for protocol in EVERY_PROTOCOL}, "nw"),
-    IpFamily.IPV6: ({protocol: f"{protocol.value}6" for protocol in EVERY_PROTOCOL}, "ipv6"),
+    IpFamily.IPV4: ({protocol: protocol.value for protocol in PORTS}, "nw"),
+    IpFamily.IPV6: ({protocol: f"{protocol.value}6" for protocol in PORTS}, "ipv6"),
 }
 PACKETS = 5
 TRACE_TIME = 5
@@ -66,7 +67,7 @@ class Case:
         used = (address for address in self.symptom.sent_from if family_of(address) is self.family)
         source = next(used, None) or lab.address(self.symptom.source, self.family)
         destination = self.symptom.address or lab.address(self.symptom.destination, self.family)
-        port = f",tp_dst={PORTS[self.protocol]}" if PORTS[self.protocol] else ""
+        port = f",tp_dst={PORTS[self.protocol]}" if self.protocol in FILTERED_BY_PORT else ""
         return f"{words[self.protocol]},{prefix}_src={source},{prefix}_dst={destination}{port}"
 
     def traffic(self, random: Random) -> TrafficRequest:

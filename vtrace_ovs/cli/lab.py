@@ -84,11 +84,12 @@ def status(name: NameOption = None, output: FormatOption = Format.TREE) -> None:
 def traffic(  # noqa: PLR0913, PLR0917 - one parameter per option
     source: VmArgument,
     destination: VmArgument,
-    protocol: Annotated[str, typer.Option("-p", "--protocol", help="icmp, tcp, tcp-stream or udp.")] = "icmp",
-    port: Annotated[int | None, typer.Option("--port", help="Destination port of TCP and UDP.")] = None,
+    protocol: Annotated[str, typer.Option("-p", "--protocol", help="icmp, tcp, tcp-stream, udp or sctp.")] = "icmp",
+    port: Annotated[int | None, typer.Option("--port", help="Destination port, except for ICMP.")] = None,
     count: Annotated[int, typer.Option("-n", "--count", help="Probes to send.")] = 10,
     rate: Annotated[float, typer.Option("--rate", help="Probes per second.")] = 20.0,
     dscp: Annotated[int, typer.Option("--dscp", help="DSCP of the probes, 0-63.")] = 0,
+    size: Annotated[int | None, typer.Option("--size", help="Bytes of payload of a probe.")] = None,
     listen: Annotated[bool, typer.Option("--listen/--closed", help="Whether the port is open.")] = True,
     address: Annotated[
         str | None, typer.Option("--address", help="Send to this address, which NAT turns into the destination's.")
@@ -103,6 +104,7 @@ def traffic(  # noqa: PLR0913, PLR0917 - one parameter per option
         rate=rate,
         count=count,
         dscp=dscp,
+        size=size,
         listen=listen,
         ipv6=ipv6,
         address=address,

@@ -38,6 +38,7 @@ CATEGORIES = {
     CauseCode.PATCH_LOSS: CauseCategory.VFD_FAULT,
     CauseCode.PATCH_UNWIRED: CauseCategory.VFD_FAULT,
     CauseCode.NO_TUNNEL_ENDPOINT: CauseCategory.VFD_FAULT,
+    CauseCode.TUNNEL_MTU: CauseCategory.CONFIG_ERROR,
     CauseCode.OUTSIDE_INVENTORY: CauseCategory.UNKNOWN,
     CauseCode.HOP_LIMIT_REACHED: CauseCategory.UNKNOWN,
     CauseCode.NEIGHBOUR_UNRESOLVED: CauseCategory.CONFIG_ERROR,

@@ -5,6 +5,7 @@ from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.missing import evidence_missing
 from vtrace_ovs.diagnosis.naming import counted, place_name, port_name
+from vtrace_ovs.diagnosis.sizes import too_large
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.places import NOWHERE, Onward
 from vtrace_ovs.model.topology import BridgeId, PortKind
@@ -23,7 +24,7 @@ def on_wire(case: Case) -> Finding:
     onward = NOWHERE if hop.out_port is None else case.scene.places.onward(hop.bridge, hop.out_port, hop.left_by)
     if onward.kind is PortKind.PATCH and not onward.arrivals and _leads_to_underlay(case):
         return exited(case)
-    for rule in (_dead, _refused, _no_endpoint, _foreseen_loop, _unfollowable, _evidence_missing, _gave_up_there):
+    for rule in _RULES_OF_THE_WIRE:
         finding = rule(case, onward)
         if finding is not None:
             return finding
@@ -259,3 +260,9 @@ def _sender(case: Case, onward: Onward) -> str:
     if onward.kind is not PortKind.TUNNEL or tunnel is None:
         return str(case.hop.bridge)
     return f"{case.hop.bridge} (VNI {tunnel.vni}, from {tunnel.source} to {onward.destination})"
+
+
+_RULES_OF_THE_WIRE = (
+    *(too_large, _dead, _refused, _no_endpoint),
+    *(_foreseen_loop, _unfollowable, _evidence_missing, _gave_up_there),
+)

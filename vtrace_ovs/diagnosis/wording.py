@@ -186,6 +186,11 @@ WORDINGS = {
         "Our virtual network does not know which server holds the destination; this is our fault.",
         "Check the flow that sets the tunnel destination, and the destination's tunnel ports.",
     ),
+    CauseCode.TUNNEL_MTU: Wording(
+        "Too large to leave {place} in a tunnel: {detail}.",
+        "Your packets are larger than our network carries; lower the MTU of your machine's interface.",
+        "Lower the MTU of the sender's interface (DHCP option 26, router advertisements), or raise the underlay's.",
+    ),
     CauseCode.OUTSIDE_INVENTORY: Wording(
         "It left {place} towards {towards}, which is not traced, so what became of it is not known{detail}.",
         "Your traffic left the part of the network we can follow; up to there it is not lost.",

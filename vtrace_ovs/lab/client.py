@@ -38,7 +38,7 @@ from vtrace_ovs.lab.protocol import (
 from vtrace_ovs.lab.remains import sweep
 from vtrace_ovs.lab.state import LabState
 from vtrace_ovs.lab.topologies import DEFAULT_TOPOLOGY, load_topology, topology_path
-from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficReport, TrafficRequest
+from vtrace_ovs.lab.traffic import DEFAULT_SIZE, TrafficProtocol, TrafficReport, TrafficRequest
 from vtrace_ovs.model.packet import IpFamily
 
 RUN_DIRECTORY = Path("/run/vtrace/lab")
@@ -148,10 +148,12 @@ class LabClient:
         listen: bool = True,
         ipv6: bool = False,
         address: str | None = None,
+        size: int | None = None,
     ) -> TrafficReport:
         """Send ``count`` probes, wait for the answers, and report what was sent, answered and received.
 
-        ``address`` is what to send to, None the destination's own. Raises UsageError for what cannot be sent.
+        ``address`` is what to send to, None the destination's own; ``size`` None is the least payload (bytes). Raises
+        UsageError for what cannot be sent.
         """
         try:
             to = None if address is None else ip_address(address)
@@ -162,7 +164,10 @@ class LabClient:
         if count == 0:
             raise UsageError("traffic without end needs start_traffic and stop_traffic")
         request = TrafficRequest(
-            *(source, destination, kind, port, rate, count, dscp, timeout, listen), family=family, address=to
+            *(source, destination, kind, port, rate, count, dscp, timeout, listen),
+            family=family,
+            address=to,
+            size=DEFAULT_SIZE if size is None else size,
         )
         number = self.start_traffic(request)
         while self._call(Call(AskTraffic(number)), TrafficProgress).running:

@@ -20,7 +20,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import cast
 
-PROTOCOL_NUMBERS = {"icmp": socket.IPPROTO_ICMP, "tcp": socket.IPPROTO_TCP, "tcp-stream": 6, "udp": 17}
+PROTOCOL_NUMBERS = {"icmp": socket.IPPROTO_ICMP, "tcp": socket.IPPROTO_TCP, "tcp-stream": 6, "udp": 17, "sctp": 132}
 ECHO_REQUEST, ECHO_REPLY = {4: 8, 6: 128}, {4: 0, 6: 129}
 ICMP_NUMBERS = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -200,6 +200,15 @@ class Sender:
             end.recv(2048)
             self._answered()
 
+    async def sctp(self, ticks: AsyncIterator[int]) -> None:
+        """INIT chunks (RFC 9260 §3.3.2) of one association; no kernel here speaks SCTP, so nothing answers."""
+        with self._socket(socket.SOCK_RAW, PROTOCOL_NUMBERS["sctp"]) as end:
+            async for number in ticks:
+                chunk = struct.pack("!BBHIIHHI", 1, 0, 20, number, 65535, 1, 1, number)
+                ports = struct.pack("!HHII", self._source_port or self._port, self._port, 0, 0)
+                end.sendto(ports + chunk, (self._destination, 0))
+                self.counts.sent += 1
+
     async def tcp(self, ticks: AsyncIterator[int]) -> None:
         """A connection per probe: connect, one message there and back, close."""
         async with asyncio.TaskGroup() as connections:
@@ -293,6 +302,7 @@ async def send(protocol: str, sender: Sender, rate: float, count: int) -> None:
     kinds: dict[str, Callable[[AsyncIterator[int]], Awaitable[None]]] = {
         "icmp": sender.icmp,
         "udp": sender.udp,
+        "sctp": sender.sctp,
         "tcp": sender.tcp,
         "tcp-stream": sender.tcp_stream,
     }

@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 STOP_DEADLINE = 10.0
 MAX_DSCP = 63
 MAX_PORT = 65535
-DEFAULT_SIZE, MAX_SIZE = len(endpoint.MESSAGE), 1350
+DEFAULT_SIZE, MAX_SIZE = len(endpoint.MESSAGE), 8000
 
 
 class TrafficProtocol(Enum):
-    """``tcp`` opens a connection per probe, ``tcp-stream`` one for all."""
+    """``tcp`` opens a connection per probe, ``tcp-stream`` one for all; ``sctp`` asks for one and gets no answer."""
 
     ICMP = "icmp"
     TCP = "tcp"
     TCP_STREAM = "tcp-stream"
     UDP = "udp"
+    SCTP = "sctp"
 
 
 @dataclass(frozen=True, slots=True)

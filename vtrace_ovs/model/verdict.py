@@ -76,6 +76,7 @@ class CauseCode(Enum):
     PATCH_LOSS = "patch-loss"
     PATCH_UNWIRED = "patch-unwired"
     NO_TUNNEL_ENDPOINT = "no-tunnel-endpoint"
+    TUNNEL_MTU = "tunnel-mtu"
     OUTSIDE_INVENTORY = "outside-inventory"
     HOP_LIMIT_REACHED = "hop-limit-reached"
     NEIGHBOUR_UNRESOLVED = "neighbour-unresolved"

@@ -4,18 +4,21 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
-from vtrace_ovs.lab.faults.kinds import FaultKind, NodeDeed, ProgramEdit, Programmed, Symptom, with_flows
+from vtrace_ovs.lab.faults.kinds import FaultKind, NodeDeed, OverlayEdit, ProgramEdit, Programmed, Symptom, with_flows
 from vtrace_ovs.lab.numbering import CookieKind, cookie, vm_ofport
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine
 from vtrace_ovs.lab.traffic import TrafficProtocol
 from vtrace_ovs.lab.vswitch_pipeline import OUTPUT, PRIORITY
+from vtrace_ovs.model.overlay import Overlay
 from vtrace_ovs.model.packet import IpFamily
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
 if TYPE_CHECKING:
     from vtrace_ovs.lab.network import Lab
 
+VM_INTERFACE = "eth0"
 USUAL_TTL = 64
+UNDERLAY_MTU, ALMOST_MTU, OVER_MTU = 1500, 1440, 2000
 TIMES = 17
 NESTED = (OUTPUT, 51, 52, 53)
 """Tables that resubmit to the next one so many times: 5,219 resubmits, of which Open vSwitch does 4,096."""
@@ -23,7 +26,7 @@ NESTED = (OUTPUT, 51, 52, 53)
 
 def _set_ttl(lab: "Lab", fault: Fault, ttl: int) -> None:
     sender = lab.vm(victim(lab.base, fault).name)
-    sender.run("sysctl", "-qw", f"net.ipv4.ip_default_ttl={ttl}", f"net.ipv6.conf.eth0.hop_limit={ttl}")
+    sender.run("sysctl", "-qw", f"net.ipv4.ip_default_ttl={ttl}", f"net.ipv6.conf.{VM_INTERFACE}.hop_limit={ttl}")
 
 
 def _short_lived(lab: "Lab", fault: Fault) -> None:
@@ -32,6 +35,18 @@ def _short_lived(lab: "Lab", fault: Fault) -> None:
 
 def _long_lived(lab: "Lab", fault: Fault) -> None:
     _set_ttl(lab, fault, USUAL_TTL)
+
+
+def _unchanged(overlay: Overlay, _fault: Fault) -> Overlay:
+    return overlay
+
+
+def _large_mtu(lab: "Lab", fault: Fault) -> None:
+    lab.vm(victim(lab.base, fault).name).run("ip", "link", "set", VM_INTERFACE, "mtu", str(UNDERLAY_MTU))
+
+
+def _usual_mtu(lab: "Lab", fault: Fault) -> None:
+    lab.configure_vm(victim(lab.base, fault))
 
 
 def _instead_of_output(programmed: Programmed, fault: Fault, actions: str, *more: FlowLine) -> BridgeProgram:
@@ -70,6 +85,50 @@ FAULTS = {
         NodeDeed(_short_lived, _long_lived),
         (Symptom(CauseCode.TTL_EXPIRED, Disposition.DROPPED, "gw1/vr-blue", table=10),),
         of_sender=True,
+    ),
+    FaultName.TUNNEL_MTU: FaultKind(
+        "the sender's interface has the MTU of the underlay, which leaves no room for the outer headers",
+        NodeDeed(_large_mtu, _usual_mtu),
+        # The ends of a TCP connection agree on the smaller of their MTUs: the destination's is still right.
+        (
+            Symptom(
+                CauseCode.TUNNEL_MTU,
+                Disposition.DROPPED,
+                "cs1/br-int",
+                protocols=(TrafficProtocol.ICMP, TrafficProtocol.UDP),
+                size=ALMOST_MTU,
+            ),
+        ),
+        of_sender=True,
+    ),
+    FaultName.FRAGMENTED: FaultKind(
+        "nothing is broken: send datagrams larger than an MTU, of which only the first fragment has ports",
+        OverlayEdit(_unchanged),
+        # Rules about ICMP name no ports; TCP cuts segments to size.
+        (
+            Symptom(
+                CauseCode.SECURITY_DEFAULT_DENY,
+                Disposition.DROPPED,
+                "cs3/br-int",
+                table=40,
+                protocols=(TrafficProtocol.UDP,),
+                size=OVER_MTU,
+            ),
+        ),
+    ),
+    FaultName.UNKNOWN_PROTOCOL: FaultKind(
+        "nothing is broken: send SCTP, which no rule of the destination's security groups knows",
+        OverlayEdit(_unchanged),
+        (
+            Symptom(
+                CauseCode.SECURITY_DEFAULT_DENY,
+                Disposition.DROPPED,
+                "cs3/br-int",
+                table=40,
+                protocols=(TrafficProtocol.SCTP,),
+                listen=False,
+            ),
+        ),
     ),
     FaultName.RECURSION_LIMIT: FaultKind(
         "a flow of the destination's server resubmits to its own table for ever",
