@@ -113,7 +113,7 @@ def _by_place(found: Iterable[tuple[int, Iterable[_Place]]]) -> dict[_Place, tup
 def _lost(result: TaskResult) -> bool:
     """Whether packets were lost; or could not even be sent, for a fault of the network."""
     verdict = result.verdict
-    return verdict.disposition.is_loss or (verdict.culprit is not None and verdict.disposition not in _ARRIVED)
+    return verdict.disposition.is_loss or (verdict.culprit is not None and verdict.disposition is Disposition.UNSEEN)
 
 
 def _blamed_by(result: TaskResult) -> Iterator[_Place]:

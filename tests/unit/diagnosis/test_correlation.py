@@ -14,6 +14,7 @@ from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Step, Trajectory
+from vtrace_ovs.model.verdict import Culprit
 
 REQUEST = TraceRequest(Filter("tcp"))
 CS1, CS2 = BridgeId("cs1", "br-int"), BridgeId("cs2", "br-int")
@@ -128,6 +129,8 @@ def test_a_dead_source_counts_as_loss_and_doubt_as_neither(
     request = TraceRequest(Filter("tcp"), Scope(source_vm="vm-cs1"))
     silent = [TracedTask(conclude(number, request, [], dead)) for number in (1, 2)]
     doubtful = traced(4, way(Ending.UNKNOWN, hop("gw1/br-int", 1)))
+    verdict = replace(doubtful.result.verdict, culprit=Culprit("cs1", CS1))
+    doubtful = TracedTask(replace(doubtful.result, verdict=verdict))
     never_sent = TracedTask(conclude(3, REQUEST, [], scene))
     found = correlate([*silent, never_sent, doubtful])
     assert names(found) == ["VFD cs1/br-int"]
