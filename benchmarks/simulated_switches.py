@@ -28,7 +28,7 @@ Key = tuple[int, int, bytes]
 
 
 def production(number: int) -> list[str]:
-    """A vSwitch of an overlay: its VM, tunnels to other servers, denials, and DNS to wherever a register says."""
+    """A vSwitch of an overlay: its VM, tunnels to other servers, denials, and NORMAL for DNS."""
     local = [
         "priority=100,tcp,tp_dst=22,actions=drop",
         f"priority=10,ip,nw_dst={address(number)},actions=output:1",
@@ -39,7 +39,7 @@ def production(number: int) -> list[str]:
         for peer in range(PEERS)
         if peer != number
     )
-    anywhere = "priority=20,udp,tp_dst=53,actions=set_field:5001->tun_id,move:reg0[]->tun_dst[],output:2"
+    anywhere = "priority=20,udp,tp_dst=53,actions=NORMAL"
     return [*local, *tunnels, anywhere]
 
 

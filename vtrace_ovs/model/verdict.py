@@ -169,7 +169,8 @@ class TaskResult:
 
     ``packets`` is the number of packets traced; ``copies_lost`` the copies known to have been lost on the way to us;
     ``costs`` what it cost each server, once that is known. ``losses`` are all proven ones, that of most packets first:
-    cause and culprit of ``verdict`` are that one's, its sentences name all.
+    cause and culprit of ``verdict`` are that one's, its sentences name all. ``armed`` are the VFDs that packets could
+    come to, of ``vfds`` in the inventory.
     """
 
     task_id: int
@@ -180,6 +181,8 @@ class TaskResult:
     notes: tuple[str, ...] = ()
     costs: tuple[ServerCost, ...] = ()
     losses: tuple[Fate, ...] = ()
+    armed: tuple[BridgeId, ...] = ()
+    vfds: int = 0
 
     def share(self, fate: Fate) -> float | None:
         """Which part of the packets met this fate, 0 to 1; None if none was traced."""

@@ -48,6 +48,7 @@ def exchange_document(both: Exchange, tasks: tuple[Task, Task]) -> str:
 
 def _result(result: TaskResult, task: Task | None) -> Json:
     traced: Json = {"id": result.task_id, "packets": result.packets, "copies_lost": result.copies_lost}
+    traced |= {"armed": [str(bridge) for bridge in result.armed], "vfds": result.vfds}
     return {
         "task": traced if task is None else {**_task(task), **traced},
         "verdict": _verdict(result.verdict),

@@ -39,6 +39,9 @@ def result_lines(result: TaskResult, detail: int = 0) -> Iterator[Line]:
     if not several:
         yield from _titled("Evidence", _evidence(result.verdict))
     yield from _titled("Notes", (line("  ", note) for note in result.notes))
+    if detail and result.armed:
+        armed = f"{len(result.armed):,} of {result.vfds:,} VFDs armed, those the traffic could come to"
+        yield from _titled("Scope", iter((line("  ", armed),)))
     if result.costs:
         yield _BLANK
         yield from cost_lines(result.costs, detail)

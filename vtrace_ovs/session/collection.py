@@ -325,7 +325,8 @@ class Collection:
         scene = replace(self._scene(run), uncolored=run.uncolored, unanswered=run.unanswered)
         decided = run.decisions
         counters = counted_since(run.counts_before, self._fleet.counts(), culprits_of(decided))
-        run.result = conclude(run.task.id, run.task.request, decided, scene, notes_of(run, scene), counters)
+        found = conclude(run.task.id, run.task.request, decided, scene, notes_of(run, scene), counters)
+        run.result = replace(found, armed=tuple(sorted(run.armed_on)), vfds=len(self._fleet.states))
         return SaveResult(run.result, final)
 
     def server_observed(self, run: TaskRun) -> None:

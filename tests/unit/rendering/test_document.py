@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from vtrace_ovs.filters import trace_request
 from vtrace_ovs.model.task import Task, TaskState
+from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Hop, Trajectory
 from vtrace_ovs.model.verdict import Culprit, PathGroup, TaskResult, Verdict
 from vtrace_ovs.rendering.document import SCHEMA, result_document, task_document, tasks_document
@@ -45,7 +46,9 @@ def test_a_document_has_a_key_for_every_part_of_the_nouns(
 
 
 def test_a_result_with_its_task_says_what_was_asked(verdict: Callable[..., Verdict]) -> None:
-    document = json.loads(result_document(TaskResult(3, verdict(), (), 12, 1), TASK))
+    armed = (BridgeId("server1", "br-int"),)
+    document = json.loads(result_document(TaskResult(3, verdict(), (), 12, 1, armed=armed, vfds=40), TASK))
+    assert (document["task"]["armed"], document["task"]["vfds"]) == (["server1/br-int"], 40)
     assert document["task"]["filter"] == "tcp"
     assert document["task"]["from"] == "web-0"
     assert document["task"]["packets"] == 12

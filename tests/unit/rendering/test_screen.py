@@ -37,6 +37,12 @@ def test_several_ways_are_counted_before_they_are_drawn(hop: MakeHop, way: MakeW
     assert "13 of 20 packets: unreadable headers (observed)\n✓ DELIVERED" in screen
 
 
+def test_how_many_vfds_were_armed_is_a_detail(verdict: MakeVerdict) -> None:
+    result = TaskResult(1, verdict(), (), 1, armed=(BridgeId("server1", "br-int"),), vfds=1000)
+    assert "1 of 1,000 VFDs armed" in plain_text(result_lines(result, 1))
+    assert "armed" not in plain_text(result_lines(result))
+
+
 def test_several_losses_are_each_told_with_share_place_cause_and_evidence(
     hop: MakeHop, way: MakeWay, verdict: MakeVerdict
 ) -> None:

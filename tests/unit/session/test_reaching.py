@@ -56,6 +56,7 @@ def test_what_packets_cannot_come_to_is_left_alone(away: World) -> None:
     assert "cs2/br +meters +sinks" in told
     assert not any("gw" in words for words in told)
     assert away.told(ReadBridge) == []
+    assert (away.result.armed, away.result.vfds) == ((CS1, CS2), 3)
     assert away.clean
 
 
