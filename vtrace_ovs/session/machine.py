@@ -80,7 +80,7 @@ class Session:
         absorbed = self._absorb(event)
         news = isinstance(event, PacketInReceived)
         progress = self._progress([run for run in self.runs.values() if run.touched or not news], event.at)
-        return (*self._first_looks(), *absorbed, *progress)
+        return (*(() if news else self._first_looks()), *absorbed, *progress)
 
     def _first_looks(self) -> tuple[Command, ...]:
         """See what servers carry before anything of ours comes there, as soon as it is known where that will be."""
