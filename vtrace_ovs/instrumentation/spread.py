@@ -5,7 +5,7 @@ large and not too small: NORMAL, floods, ports from registers, ``learn``, contro
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.instrumentation.branches import Exit, Pipeline
@@ -46,9 +46,12 @@ _NO_TUNNEL = tuple(exactly(entry, 0) for entry in (TUN_ID, TUN_DST, TUN_IPV6_DST
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Packets that come to a VFD; by which of its ports (None: unknown), and whether out of a tunnel."""
+    """Packets that come to a VFD (None: to any that has a tunnel); by which of its ports (None: unknown).
 
-    bridge: BridgeId
+    ``tunnelled``: they come out of a tunnel.
+    """
+
+    bridge: BridgeId | None
     in_port: int | None
     look: Look
     tunnelled: bool
@@ -84,16 +87,19 @@ class Neighbourhood:
     def _across(self, here: BridgeId, port: Port, leaving: Look, look: Look) -> Iterator[Arrival]:
         destination = port.remote or _destination(leaving)
         if destination is None:
-            there = [bridge for bridges in self._tunnels.values() for bridge in bridges]
-        else:
-            there = self._at_vtep.get(destination, [])
+            yield Arrival(None, None, look, tunnelled=True)
+            return
         vni = leaving.whole(TUN_ID) if port.key is None else None
-        for bridge in there:
+        for bridge in self._at_vtep.get(destination, []):
             inlets = self._inlets(bridge, here.node)
             for inlet in inlets or (None,):
                 told = vni is not None and vni < WIDEST_VNI and inlet is not None and inlet.key is None
                 arrived = look.narrowed(Match.of(exactly(TUN_ID, vni or 0))) if told else look
                 yield Arrival(bridge.id, None if inlet is None else inlet.ofport, arrived, tunnelled=True)
+
+    def anywhere(self) -> Iterator[BridgeId]:
+        """Every VFD that has a tunnel."""
+        return (bridge.id for bridges in self._tunnels.values() for bridge in bridges)
 
     def _inlets(self, bridge: Bridge, sender: str) -> tuple[Port, ...]:
         """The tunnel ports that take packets of a server; none when there is no telling."""
@@ -181,16 +187,25 @@ class _Spreading:
     reached: set[BridgeId] = field(default_factory=set)
     _seen: dict[tuple[BridgeId, int], list[Look]] = field(default_factory=dict)
     _pending: list[tuple[BridgeId, int, Look]] = field(default_factory=list)
+    _anywhere: list[Look] = field(default_factory=list)
 
     def arrive(self, arrival: Arrival) -> None:
         """Packets come to a VFD, if it is one of the inventory."""
-        if arrival.bridge not in self.around.bridges:
+        if arrival.bridge is not None:
+            self._arrive_at(arrival.bridge, arrival)
+        elif self._is_new(self._anywhere, arrival.look):
+            widened = replace(arrival, look=self._anywhere[-1])
+            for bridge in self.around.anywhere():
+                self._arrive_at(bridge, widened)
+
+    def _arrive_at(self, bridge: BridgeId, arrival: Arrival) -> None:
+        if bridge not in self.around.bridges:
             return
-        self.reached.add(arrival.bridge)
-        if arrival.bridge in self.tables:
+        self.reached.add(bridge)
+        if bridge in self.tables:
             port = () if arrival.in_port is None else (exactly(IN_PORT, arrival.in_port),)
             fresh = Match((*_FRESH, *(() if arrival.tunnelled else _NO_TUNNEL), *port))
-            self._enter(arrival.bridge, 0, arrival.look.narrowed(fresh))
+            self._enter(bridge, 0, arrival.look.narrowed(fresh))
 
     def run(self) -> frozenset[BridgeId]:
         """Follow them until nothing is new."""
@@ -206,11 +221,17 @@ class _Spreading:
 
     def _enter(self, bridge: BridgeId, table_id: int, look: Look) -> None:
         looks = self._seen.setdefault((bridge, table_id), [])
+        if self._is_new(looks, look):
+            self._pending.append((bridge, table_id, looks[-1]))
+
+    @staticmethod
+    def _is_new(looks: list[Look], look: Look) -> bool:
+        """Put a look to those of one place, unless they cover it; of too many, all become one."""
         if any(known.covers(look) for known in looks):
-            return
+            return False
         if len(looks) >= MOST_LOOKS:
             for known in looks:
                 look = look.joined(known)
             looks.clear()
         looks.append(look)
-        self._pending.append((bridge, table_id, look))
+        return True

@@ -36,7 +36,9 @@ _AWAITED = frozenset({Phase.SINKS_IN, Phase.OUTLETS_IN, Phase.SOURCES_OUT})
 
 def _outlets(change: PlanChanges, carried: BridgePlan | None) -> tuple[FlowMod, ...]:
     """The new flows of a bridge that mark packets of tasks it may be coloring already."""
-    there = {flow.key: cookie for flow in (carried.sinks if carried else ()) if (cookie := _leaving(flow)) is not None}
+    if carried is None or not change.sinks_add:
+        return ()
+    there = {flow.key: cookie for flow in carried.sinks if (cookie := _leaving(flow)) is not None}
     slots = {cookie.slot for cookie in there.values()}
     fresh = (flow for flow in change.sinks_add if flow.key not in there)
     return tuple(flow for flow in fresh if (cookie := _leaving(flow)) is not None and cookie.slot in slots)
