@@ -8,9 +8,9 @@ from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import BridgeTables, FlowKey, MeterCounters, PortCounters
 from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
+from vtrace_ovs.session.bridge_counts import BridgeCounts, counts_of
 from vtrace_ovs.session.commands import ReadBridge
 from vtrace_ovs.session.copies import CopyCount
-from vtrace_ovs.session.counting import BridgeCounts, counts_of
 
 PEEKED_FLOWS = 5000
 """So many flows are read at most, at one time, just to see whether anything changed; a verdict reads what it needs."""

@@ -15,6 +15,7 @@ from vtrace_ovs.model.records import PacketInRecord
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import Disposition
+from vtrace_ovs.session.bridge_counts import counted_since, culprits_of
 from vtrace_ovs.session.bridges import BridgeState, Fleet, same_tables
 from vtrace_ovs.session.code_points import make_room_for
 from vtrace_ovs.session.collecting import PacketGroup, of_task, record_of
@@ -26,7 +27,6 @@ from vtrace_ovs.session.commands import (
     SaveSnapshot,
     SaveTrajectories,
 )
-from vtrace_ovs.session.counting import counted_since, culprits_of
 from vtrace_ovs.session.datagrams import needs_joining
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import BridgeRead, FlowsNamed, PacketInReceived

@@ -13,8 +13,8 @@ from vtrace_ovs.model.records import PacketInRecord
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import TaskResult
+from vtrace_ovs.session.bridge_counts import BridgeCounts
 from vtrace_ovs.session.collecting import PacketGroup
-from vtrace_ovs.session.counting import BridgeCounts
 from vtrace_ovs.session.datagrams import Datagrams
 from vtrace_ovs.session.journal import Journal
 from vtrace_ovs.session.observing import Observation

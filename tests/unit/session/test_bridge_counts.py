@@ -4,7 +4,7 @@ from vtrace_ovs.model.flow import BridgeTables, Flow, PortCounters
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import Culprit
-from vtrace_ovs.session.counting import BridgeCounts, counted_since, counts_of
+from vtrace_ovs.session.bridge_counts import BridgeCounts, counted_since, counts_of
 
 HERE, OTHER = BridgeId("cs1", "br-int"), BridgeId("cs2", "br-int")
 FIRST, SECOND = (Flow(table, 5, Match(), (), n_packets=table) for table in (1, 2))
