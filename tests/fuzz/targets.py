@@ -186,6 +186,7 @@ BODIES: dict[int, Callable[[bytes], object]] = {
     openflow.MultipartType.METER: openflow.meter_counters,
     openflow.MultipartType.PORT_DESC: openflow.ports,
     openflow.MultipartType.PORT_STATS: openflow.port_counters,
+    openflow.MultipartType.QUEUE: openflow.queue_counters,
 }
 TARGETS: dict[Kind, Callable[[bytes], object]] = {
     Kind.MESSAGE: _message,

@@ -2,7 +2,8 @@
 
 Bytes in: ``messages`` cuts a stream into messages; ``hello_versions``, ``features_reply``, ``get_config_reply``,
 ``refusal``, ``packet_in`` read one message; ``Assembly`` gathers multipart replies, whose bodies ``flows``, ``groups``,
-``meters``, ``meter_counters``, ``ports`` and ``port_counters`` read. Bytes out: every other function, one message each.
+``meters``, ``meter_counters``, ``ports``, ``port_counters`` and ``queue_counters`` read. Bytes out: every other
+function, one message each.
 """
 
 from vtrace_ovs.codecs.changes import flow_mod, meter_mod
@@ -34,12 +35,13 @@ from vtrace_ovs.codecs.requests import (
     meter_stats_request,
     port_desc_request,
     port_stats_request,
+    queue_stats_request,
     set_async,
     set_config,
     set_controller_id,
     set_packet_in_format,
 )
-from vtrace_ovs.codecs.statistics import flows, groups, meter_counters, meters, port_counters, ports
+from vtrace_ovs.codecs.statistics import flows, groups, meter_counters, meters, port_counters, ports, queue_counters
 
 __all__ = [
     "ALL_TABLES",
@@ -77,6 +79,8 @@ __all__ = [
     "port_desc_request",
     "port_stats_request",
     "ports",
+    "queue_counters",
+    "queue_stats_request",
     "refusal",
     "set_async",
     "set_config",

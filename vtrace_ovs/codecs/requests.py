@@ -11,6 +11,7 @@ from vtrace_ovs.model.match import Match
 ALL_TABLES = 0xFF
 _OFPG_ANY = 0xFFFFFFFF
 _OFPM_ALL = 0xFFFFFFFF
+_OFPQ_ALL = 0xFFFFFFFF
 _NXT_SET_PACKET_IN_FORMAT = 16
 _NXT_SET_CONTROLLER_ID = 20
 _NXPIF_NXT_PACKET_IN2 = 2
@@ -24,6 +25,7 @@ _MULTIPART = struct.Struct("!HH4x")
 _FLOW_STATS = struct.Struct("!B3xII4xQQ")
 _ALL_METERS = struct.pack("!I4x", _OFPM_ALL)
 _ALL_PORTS = struct.pack("!I4x", OFPP_ANY)
+_ALL_QUEUES = struct.pack("!II", OFPP_ANY, _OFPQ_ALL)
 
 
 class MultipartType(IntEnum):
@@ -31,6 +33,7 @@ class MultipartType(IntEnum):
 
     FLOW = 1
     PORT_STATS = 4
+    QUEUE = 5
     GROUP_DESC = 7
     METER = 9
     METER_CONFIG = 10
@@ -126,3 +129,8 @@ def port_desc_request(xid: int) -> bytes:
 def port_stats_request(xid: int) -> bytes:
     """Ask for the counters of all ports."""
     return _multipart(MultipartType.PORT_STATS, xid, _ALL_PORTS)
+
+
+def queue_stats_request(xid: int) -> bytes:
+    """Ask for the counters of all queues of all ports."""
+    return _multipart(MultipartType.QUEUE, xid, _ALL_QUEUES)

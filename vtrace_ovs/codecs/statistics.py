@@ -17,6 +17,7 @@ from vtrace_ovs.model.flow import (
     MeterEntry,
     PortCounters,
     PortDescription,
+    QueueCounters,
 )
 
 _FLOW = struct.Struct("!HBxIIHHHH4xQQQHH")
@@ -29,6 +30,7 @@ _METER_STATS = struct.Struct("!IH6xIQQII")
 _BAND_STATS = struct.Struct("!QQ")
 _PORT = struct.Struct("!I4x6s2x16sII24x")
 _PORT_STATS = struct.Struct("!I4x12QII")
+_QUEUE_STATS = struct.Struct("!II3QII")
 _NOT_COUNTED = (1 << 64) - 1
 _PACKETS_PER_SECOND = 2
 _DROP_BAND = 1
@@ -170,3 +172,9 @@ def port_counters(body: bytes) -> tuple[PortCounters, ...]:
         PortCounters(row[0], *(None if count == _NOT_COUNTED else count for count in (*row[1:3], *row[5:7])))
         for row in _PORT_STATS.iter_unpack(_whole(body, _PORT_STATS.size, "port statistics"))
     )
+
+
+def queue_counters(body: bytes) -> tuple[QueueCounters, ...]:
+    """The counters of an OFPMP_QUEUE reply: what Open vSwitch calls an error of a queue is a packet it dropped."""
+    rows = _QUEUE_STATS.iter_unpack(_whole(body, _QUEUE_STATS.size, "queue statistics"))
+    return tuple(QueueCounters(ofport, queue_id, sent, dropped) for ofport, queue_id, _, sent, dropped, _, _ in rows)

@@ -10,7 +10,7 @@ from vtrace_ovs.codecs import openflow
 from vtrace_ovs.codecs.frames import headers
 from vtrace_ovs.codecs.framing import Message, MessageType
 from vtrace_ovs.errors import OpenFlowError
-from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod
+from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod, with_queues
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.commands import Program
 from vtrace_ovs.session.events import BridgeRead, BridgeUp, Event, PacketInReceived, Programmed
@@ -98,6 +98,7 @@ class BridgeLink:
             openflow.meter_config_request,
             openflow.port_desc_request,
             openflow.port_stats_request,
+            openflow.queue_stats_request,
             openflow.meter_stats_request,
         )
         asked = [(next(self._xids), request) for request in requests]
@@ -210,7 +211,8 @@ class BridgeLink:
                 openflow.ports(bodies.get(openflow.MultipartType.PORT_DESC, b"")),
             )
             meters = openflow.meter_counters(bodies.get(openflow.MultipartType.METER, b""))
-            ports = openflow.port_counters(bodies.get(openflow.MultipartType.PORT_STATS, b""))
+            queues = openflow.queue_counters(bodies.get(openflow.MultipartType.QUEUE, b""))
+            ports = with_queues(openflow.port_counters(bodies.get(openflow.MultipartType.PORT_STATS, b"")), queues)
             self._report(BridgeRead(at, self.bridge, tables, meters, ports))
 
     def _packet_in(self, message: Message) -> None:

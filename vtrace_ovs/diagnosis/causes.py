@@ -23,6 +23,7 @@ CATEGORIES = {
     CauseCode.VLAN_MISMATCH: CauseCategory.CONFIG_ERROR,
     CauseCode.WRONG_ENDPOINT: CauseCategory.CONFIG_ERROR,
     CauseCode.METER_RATE_LIMIT: CauseCategory.RATE_LIMIT,
+    CauseCode.EGRESS_QUEUE_LIMIT: CauseCategory.RATE_LIMIT,
     CauseCode.TTL_EXPIRED: CauseCategory.CONFIG_ERROR,
     CauseCode.OUTPUT_TO_INGRESS: CauseCategory.CONFIG_ERROR,
     CauseCode.PORT_DOWN: CauseCategory.TENANT_VM,

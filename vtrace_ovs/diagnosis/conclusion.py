@@ -10,6 +10,7 @@ from vtrace_ovs.diagnosis.grouping import kind_of
 from vtrace_ovs.diagnosis.history import with_history
 from vtrace_ovs.diagnosis.naming import counted
 from vtrace_ovs.diagnosis.ownership import with_owners
+from vtrace_ovs.diagnosis.queues import behind_a_queue
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.entrances import may_enter
@@ -83,7 +84,8 @@ def conclude(
 
 def _whole(group: PathGroup, scene: Scene, counters: Counters) -> Verdict:
     """The verdict of a group with what is known of what it blames: its history, what was counted there, whose it is."""
-    verdict = with_numbers(with_history(group.verdict, scene), group.example, scene, counters)
+    verdict = behind_a_queue(with_history(group.verdict, scene), group.example, scene, counters)
+    verdict = with_numbers(verdict, group.example, scene, counters)
     return with_owners(verdict, group.example, scene)
 
 

@@ -111,6 +111,11 @@ WORDINGS = {
         "Your traffic exceeds its rate limit; the problem may be with your bandwidth settings.",
         "The tenant sends less, or the limit is raised.",
     ),
+    CauseCode.EGRESS_QUEUE_LIMIT: Wording(
+        "Handed to {towards}, whose QoS queue {detail}.",
+        "Traffic to your machine exceeds its rate limit; the problem may be with your bandwidth settings.",
+        "Less is sent to this machine, or its limit is raised (columns qos and queues of its port in the OVSDB).",
+    ),
     CauseCode.TTL_EXPIRED: Wording(
         "Its TTL (IPv6: hop limit) runs out in {place}{detail}.",
         "Your traffic passes more routers than its TTL or hop limit allows; check for a routing loop or a low TTL.",

@@ -1,6 +1,7 @@
 """Flow entries, groups and meters as a bridge reports them, and the FlowMods and MeterMods we send."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from vtrace_ovs.model.actions import Action, Instruction
@@ -104,13 +105,42 @@ class PortDescription:
 
 @dataclass(frozen=True, slots=True)
 class PortCounters:
-    """What a port has carried and dropped so far (packets); None is what its driver does not count."""
+    """What a port has carried and dropped so far (packets); None is what its driver does not count.
+
+    ``queue_sent`` and ``queue_dropped`` are those of its QoS queues together; None where it has none.
+    """
 
     ofport: int
     rx_packets: int | None
     tx_packets: int | None
     rx_dropped: int | None
     tx_dropped: int | None
+    queue_sent: int | None = None
+    queue_dropped: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounters:
+    """What one QoS queue of a port has sent and dropped so far (packets)."""
+
+    ofport: int
+    queue_id: int
+    sent: int
+    dropped: int
+
+
+def with_queues(ports: Iterable[PortCounters], queues: Iterable[QueueCounters]) -> tuple[PortCounters, ...]:
+    """The counters of ports with those of their queues."""
+    sums: dict[int, tuple[int, int]] = {}
+    for queue in queues:
+        sent, dropped = sums.get(queue.ofport, (0, 0))
+        sums[queue.ofport] = sent + queue.sent, dropped + queue.dropped
+    return tuple(
+        replace(port, queue_sent=sums[port.ofport][0], queue_dropped=sums[port.ofport][1])
+        if port.ofport in sums
+        else port
+        for port in ports
+    )
 
 
 @dataclass(frozen=True, slots=True)

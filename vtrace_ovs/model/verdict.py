@@ -61,6 +61,7 @@ class CauseCode(Enum):
     VLAN_MISMATCH = "vlan-mismatch"
     WRONG_ENDPOINT = "wrong-endpoint"
     METER_RATE_LIMIT = "meter-rate-limit"
+    EGRESS_QUEUE_LIMIT = "egress-queue-limit"
     TTL_EXPIRED = "ttl-expired"
     OUTPUT_TO_INGRESS = "output-to-ingress"
     PORT_DOWN = "port-down"

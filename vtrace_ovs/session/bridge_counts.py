@@ -19,6 +19,11 @@ class BridgeCounts:
     packets: "array[int]" = field(default_factory=lambda: array("Q"))
     ports: Mapping[int, PortCounters] = field(default_factory=dict)
 
+    @property
+    def queue_dropped(self) -> int:
+        """What queues had dropped."""
+        return sum(port.queue_dropped or 0 for port in self.ports.values())
+
     def of_flow(self, key: FlowKey) -> int | None:
         """What this flow had counted of packets that are not traced; None if it was not there.
 
@@ -48,7 +53,7 @@ def culprits_of(packets: Iterable[DiagnosedPacket]) -> frozenset[Culprit]:
 def counted_since(
     before: Mapping[BridgeId, BridgeCounts], now: Mapping[BridgeId, BridgeCounts], culprits: Collection[Culprit]
 ) -> Counters:
-    """What was counted since at the places these losses are blamed on."""
+    """What was counted since at the places these losses are blamed on, and by queues that dropped something."""
     nodes = {node for culprit in culprits for node in (culprit.node, culprit.next_node)}
     both = before.keys() & now.keys()
     flows: dict[tuple[BridgeId, FlowKey], int] = {}
@@ -61,8 +66,8 @@ def counted_since(
     ports = {
         (bridge, ofport): counters
         for bridge in both
-        if bridge.node in nodes
         for ofport, counters in _since(before[bridge].ports, now[bridge].ports)
+        if bridge.node in nodes or counters.queue_dropped
     }
     return Counters(flows, ports)
 
@@ -79,6 +84,8 @@ def _since(before: Mapping[int, PortCounters], now: Mapping[int, PortCounters]) 
                     _more(then.tx_packets, last.tx_packets),
                     _more(then.rx_dropped, last.rx_dropped),
                     _more(then.tx_dropped, last.tx_dropped),
+                    _more(then.queue_sent, last.queue_sent),
+                    _more(then.queue_dropped, last.queue_dropped),
                 ),
             )
 

@@ -60,6 +60,11 @@ class BridgeState:
     wiped: str = ""
     spells: tuple[tuple[float, float], ...] = ()
 
+    @property
+    def losses(self) -> tuple[object, ...]:
+        """What is known of copies and of packets in queues that were lost: more of it changes verdicts."""
+        return self.copies.tally.lost, self.copies.uncounted, self.counts.queue_dropped
+
     def forsake(self, *plans: BridgePlan | None) -> None:
         """Count on nothing of ours there any more, but remember what may be left."""
         self.left = (*self.left, *(plan for plan in (self.carried, *plans) if plan is not None))

@@ -104,7 +104,7 @@ class Collection:
         private = frozenset(meter.meter_id for plan in plans for meter in plan.meters)
         meters = tuple(entry for entry in event.tables.meters if entry.meter_id not in private)
         peeked = state.peeked_at > max(state.asked_at, state.read_at)
-        last_read_at, missing = state.read_at, (state.copies.tally.lost, state.copies.uncounted)
+        last_read_at, losses = state.read_at, state.losses
         tables = replace(event.tables, flows=theirs, meters=meters)
         removed = state.adopt(tables, event.meters, event.ports, event.at)
         self._fleet.version += 1
@@ -118,7 +118,7 @@ class Collection:
                     commands.append(SaveSamples(samples_of(run, event, counted)))
                 followed = self._follow(run, state, last_read_at)
                 commands.extend(followed)
-                if followed or missing != (state.copies.tally.lost, state.copies.uncounted):
+                if followed or losses != state.losses:
                     self._reconsider(run)
         return tuple(commands)
 
@@ -340,7 +340,7 @@ class Collection:
         self._reconsider(run)
 
     def _reconsider(self, run: TaskRun) -> None:
-        """Judge again what was not delivered: more is known now of missing copies, or of the tables."""
+        """Judge again what was not delivered: more is known now of lost copies and packets, or of the tables."""
         run.dirty, run.concluded = True, False
         for group in run.groups.values():
             for packet in tuple(group.decisions.values()):

@@ -65,7 +65,7 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True)
 class BridgeRead:
-    """The answer to ``ReadBridge``: its tables (ours included) and what its meters and ports have counted so far."""
+    """The answer to ``ReadBridge``: its tables (ours included) and what its meters, ports and queues have counted."""
 
     at: float
     bridge: BridgeId

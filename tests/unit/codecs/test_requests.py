@@ -29,6 +29,7 @@ PLAIN: list[tuple[Callable[[int], bytes], MessageType, str]] = [
     (requests.group_desc_request, MessageType.MULTIPART_REQUEST, "0007000000000000"),
     (requests.port_desc_request, MessageType.MULTIPART_REQUEST, "000d000000000000"),
     (requests.port_stats_request, MessageType.MULTIPART_REQUEST, "0004000000000000 ffffffff 00000000"),
+    (requests.queue_stats_request, MessageType.MULTIPART_REQUEST, "0005000000000000 ffffffff ffffffff"),
     (requests.meter_stats_request, MessageType.MULTIPART_REQUEST, "0009000000000000 ffffffff 00000000"),
     (requests.meter_config_request, MessageType.MULTIPART_REQUEST, "000a000000000000 ffffffff 00000000"),
 ]

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from vtrace_ovs.codecs.instructions import encode_instructions
 from vtrace_ovs.codecs.matching import encode_match
-from vtrace_ovs.codecs.statistics import flows, groups, meter_counters, meters, port_counters, ports
+from vtrace_ovs.codecs.statistics import flows, groups, meter_counters, meters, port_counters, ports, queue_counters
 from vtrace_ovs.errors import CodecError
 from vtrace_ovs.model.actions import ApplyActions, GotoTable, Output
-from vtrace_ovs.model.flow import GroupType
+from vtrace_ovs.model.flow import GroupType, QueueCounters
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import METADATA
 
-READERS: list[Callable[[bytes], object]] = [flows, groups, meters, meter_counters, ports, port_counters]
+READERS: list[Callable[[bytes], object]] = [flows, groups, meters, meter_counters, ports, port_counters, queue_counters]
 
 
 def flow(priority: int, match: Match) -> bytes:
@@ -101,3 +101,8 @@ def test_port_counters_are_read() -> None:
     (counters,) = port_counters(struct.pack("!I4x12QII", 3, 1, 2, 30, 40, 5, 6, 0, 0, 0, 0, 0, 0, 9, 9))
     assert (counters.ofport, counters.rx_packets, counters.tx_packets) == (3, 1, 2)
     assert (counters.rx_dropped, counters.tx_dropped) == (5, 6)
+
+
+def test_queue_counters_are_read() -> None:
+    (counters,) = queue_counters(struct.pack("!II3QII", 14, 2, 7000, 70, 5, 9, 9))
+    assert counters == QueueCounters(14, 2, sent=70, dropped=5)

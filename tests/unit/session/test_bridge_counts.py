@@ -58,3 +58,11 @@ def test_ports_of_both_ends_of_a_loss_are_counted() -> None:
     assert counted_since(*readings, [Culprit("cs1", HERE)]).ports == {(HERE, 4): difference}
     both = counted_since(*readings, [Culprit("cs1", HERE, next_node="cs2")]).ports
     assert both == {(HERE, 4): difference, (OTHER, 4): difference}
+
+
+def test_queues_that_dropped_something_are_counted_wherever_they_are() -> None:
+    idle, then, now = PortCounters(4, 1, 2, 0, 0), PortCounters(4, 1, 2, 0, 0, 7, 1), PortCounters(4, 1, 2, 0, 0, 9, 4)
+    for port, dropped in ((idle, None), (then, None), (now, 3)):
+        found = counted_since({HERE: counts(port=then)}, {HERE: counts(port=port)}, ()).ports
+        assert [counters.queue_dropped for counters in found.values()] == ([] if dropped is None else [dropped])
+    assert counts(port=now).queue_dropped == 4

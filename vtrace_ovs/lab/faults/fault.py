@@ -50,6 +50,7 @@ class FaultName(Enum):
     TABLE_MISS = "table-miss"
     DESTINATION_RATE_LIMIT = "destination-rate-limit"
     BANDWIDTH_LIMIT = "bandwidth-limit"
+    EGRESS_QUEUE = "egress-queue"
     PORT_DOWN = "port-down"
     VSWITCHD_HUNG = "vswitchd-hung"
     TUNNEL_UDP_PORT = "tunnel-udp-port"

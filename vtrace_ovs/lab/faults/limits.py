@@ -1,17 +1,24 @@
 """Turns a lab into one that lets less traffic through than is sent."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vtrace_ovs.lab.faults.fault import DEFAULT_RATE, Fault, FaultName, victim
-from vtrace_ovs.lab.faults.kinds import FaultKind, OverlayEdit, ProgramEdit, Programmed, Symptom, with_flows
+from vtrace_ovs.lab.faults.kinds import FaultKind, NodeDeed, OverlayEdit, ProgramEdit, Programmed, Symptom, with_flows
 from vtrace_ovs.lab.numbering import CookieKind, cookie, vm_ofport
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine, MeterLine
+from vtrace_ovs.lab.traffic import send_frames
 from vtrace_ovs.lab.vswitch_pipeline import EGRESS, OUTPUT, PRIORITY, RATE_LIMIT
 from vtrace_ovs.model.overlay import Overlay, RateLimit
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
+if TYPE_CHECKING:
+    from vtrace_ovs.lab.network import Lab
+
 ADDED_METER = 200
 """Above every meter of the pipelines, which are numbered like the VMs' ports."""
+EXPERIMENTAL = bytes.fromhex("88b5")
+"""An EtherType that nobody listens to (IEEE 802)."""
 
 
 def _limited(overlay: Overlay, fault: Fault) -> Overlay:
@@ -46,6 +53,28 @@ def _metered(programmed: Programmed, server: str, flow: FlowLine, meter: MeterLi
     return replace(program, meters=(*program.meters, meter))
 
 
+def _queued(lab: "Lab", fault: Fault) -> None:
+    """A queue of one packet that sends a byte a second, and has spent its burst already."""
+    vm = victim(lab.base, fault)
+    server = lab.servers[vm.server]
+    server.namespace.run("ip", "link", "set", vm.name, "txqueuelen", "1")
+    limit = "other_config:max-rate=8"
+    server.ovs.vsctl(
+        *("--id=@queue", "create", "Queue", limit, "--", "--id=@qos", "create", "QoS", "type=linux-htb", limit),
+        *("queues:0=@queue", "--", "set", "Port", vm.name, "qos=@qos"),
+    )
+    send_frames(server.namespace, vm.name, [bytes(12) + EXPERIMENTAL + bytes(1400)] * 2)
+
+
+def _unqueued(lab: "Lab", fault: Fault) -> None:
+    vm = victim(lab.base, fault)
+    server = lab.servers[vm.server]
+    qos = server.ovs.vsctl("get", "Port", vm.name, "qos").strip()
+    queue = server.ovs.vsctl("get", "QoS", qos, "queues:0").strip()
+    server.ovs.vsctl("clear", "Port", vm.name, "qos", "--", "destroy", "QoS", qos, "--", "destroy", "Queue", queue)
+    server.namespace.run("ip", "link", "set", vm.name, "txqueuelen", "1000")
+
+
 FAULTS = {
     FaultName.RATE_LIMIT: FaultKind(
         "a meter of the sender's server lets a packet a second through",
@@ -63,5 +92,10 @@ FAULTS = {
         ProgramEdit(_limited_in_kilobits),
         (Symptom(CauseCode.METER_RATE_LIMIT, Disposition.DROPPED, "cs1/br-int", table=15),),
         of_sender=True,
+    ),
+    FaultName.EGRESS_QUEUE: FaultKind(
+        "the destination's port has a QoS queue that lets nothing through",
+        NodeDeed(_queued, _unqueued),
+        (Symptom(CauseCode.EGRESS_QUEUE_LIMIT, Disposition.DROPPED, "cs3/br-int"),),
     ),
 }
