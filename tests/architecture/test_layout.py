@@ -34,6 +34,8 @@ TESTED_ELSEWHERE = {
     "controller/remote_dialogues.py": "tests/functional/test_controller_remote_bridges.py",
     "controller/settings.py": "tests/unit/controller/test_app.py",
     "instrumentation/branches.py": "tests/unit/instrumentation/test_spread.py",
+    "cli/stats.py": "tests/emulation/test_counting.py",
+    "session/alternation.py": "tests/unit/session/test_alternator.py",
     "lab/daemons.py": "tests/functional/test_ovs_sandbox.py",
     "lab/faults/devices.py": "tests/emulation/test_lab_faults.py",
     "lab/faults/unsupported.py": "tests/emulation/test_fault_verdicts.py",

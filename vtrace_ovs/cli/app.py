@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vtrace_ovs import __version__
-from vtrace_ovs.cli import correlate, demo, doctor, explain, lab, tasks, tracing, usage
+from vtrace_ovs.cli import correlate, demo, doctor, explain, lab, stats, tasks, tracing, usage
 from vtrace_ovs.cli.console import emit_text, talk
 from vtrace_ovs.cli.exit_codes import ExitCode
 from vtrace_ovs.errors import FilterError, VtraceError
@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (tracing, explain, tasks, correlate, usage, lab, doctor, demo):
+for module in (tracing, stats, explain, tasks, correlate, usage, lab, doctor, demo):
     module.register(app)
 
 

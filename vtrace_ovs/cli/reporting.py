@@ -4,10 +4,12 @@ from typing import assert_never
 
 from vtrace_ovs.cli.console import emit, emit_text, talk
 from vtrace_ovs.cli.exit_codes import ExitCode, code_of_verdict, code_without_result
-from vtrace_ovs.cli.options import ResultFormat
+from vtrace_ovs.cli.options import Format, ResultFormat
 from vtrace_ovs.diagnosis.exchange import exchange
+from vtrace_ovs.model.counting import CountReport
 from vtrace_ovs.model.task import Task
 from vtrace_ovs.model.verdict import TaskResult
+from vtrace_ovs.rendering.counts import counts_document, counts_lines
 from vtrace_ovs.rendering.document import exchange_document, result_document, task_document
 from vtrace_ovs.rendering.dot import results_dot
 from vtrace_ovs.rendering.screen import exchange_lines, result_lines
@@ -56,6 +58,21 @@ def report_exchange(
     if reply is not None:
         return code_of_verdict(both.verdict)
     return _without_result(back, f"task {back.id}, for the replies,") if finished else ExitCode.INTERRUPTED
+
+
+def report_counts(
+    task: Task, found: CountReport | None, output: Format, verbose: int, *, finished: bool = True
+) -> ExitCode:
+    """Print what a task has counted, or why there is nothing."""
+    if found is None:
+        if output is Format.JSON:
+            emit_text(task_document(task))
+        return _without_result(task, f"task {task.id}") if finished else ExitCode.INTERRUPTED
+    if output is Format.JSON:
+        emit_text(counts_document(found, task))
+    else:
+        emit(counts_lines(found, verbose))
+    return code_of_verdict(found.verdict)
 
 
 def _without_result(task: Task, what: str) -> ExitCode:

@@ -25,6 +25,7 @@ from vtrace_ovs.errors import OpenFlowError, OvsdbError, UsageError
 from vtrace_ovs.filters import reply_request, require_two_ways
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.instrumentation.scope import scope_note
+from vtrace_ovs.model.counting import CountReport
 from vtrace_ovs.model.task import Task, TaskState, TraceRequest
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology
 from vtrace_ovs.model.verdict import TaskResult
@@ -68,6 +69,19 @@ def run_tasks(
         tasks = tuple(store.set_state(task.id, TaskState.ANALYSER_READY, time.time()) for task in added)
         finished = runner.run(controlled, around, tasks)
         return tuple((store.task(task.id) or task, store.result(task.id)) for task in tasks), finished
+
+
+def run_counting(
+    request: TraceRequest, settings: Settings, connections: tuple[str, ...], framework: str | None
+) -> tuple[Task, CountReport | None, bool]:
+    """One task that counts, from added to cleaned up: as it ended, what it counted, and False when interrupted."""
+    runner = _runner(framework)
+    topology = _vfds(settings, connections)
+    with _controller(settings, connections, topology, accept_tasks=False) as (controlled, around, store):
+        task = store.add_task(resolve(topology, request), time.time())
+        task = store.set_state(task.id, TaskState.ANALYSER_READY, time.time())
+        finished = runner.run(controlled, around, (task,))
+        return store.task(task.id) or task, store.counts(task.id), finished
 
 
 def run_exchange(

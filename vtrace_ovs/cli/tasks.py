@@ -26,7 +26,7 @@ from vtrace_ovs.cli.options import (
     VniOption,
     WideOption,
 )
-from vtrace_ovs.cli.reporting import report, report_exchange
+from vtrace_ovs.cli.reporting import report, report_counts, report_exchange
 from vtrace_ovs.cli.reports import write_report
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.model.task import DEFAULT_PACKET_COUNT, DEFAULT_TRACE_TIME, Task
@@ -151,6 +151,9 @@ def _directions(store: "Store", task: Task) -> tuple[Task, ...]:
 
 def _report(store: "Store", task: Task, output: ResultFormat, verbose: int) -> ExitCode:
     """Print a task's result; with the replies' and the verdict on both where they are traced too."""
+    if task.request.interval is not None:
+        kind = Format.JSON if output is ResultFormat.JSON else Format.TREE
+        return report_counts(task, store.counts(task.id), kind, verbose)
     reply, found = store.answering(task.id), store.result(task.id)
     if reply is None:
         return report(task, found, output, verbose)

@@ -31,7 +31,9 @@ from vtrace_ovs.session.commands import (
     ObserveServers,
     Program,
     ReadBridge,
+    ReadCounters,
     ReportFault,
+    SaveCounts,
     SaveRecords,
     SaveResult,
     SaveSamples,
@@ -139,6 +141,8 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         match command:
             case ReadBridge(bridge):
                 self._links.read(bridge)
+            case ReadCounters(bridge):
+                self._links.read_counters(bridge)
             case Program():
                 self._links.program(command)
             case ReportFault(task_id, error):
@@ -154,6 +158,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
                 | SaveSamples()
                 | SaveTrajectories()
                 | SaveResult()
+                | SaveCounts()
                 | WriteIntents()
                 | EraseIntents()
             ):

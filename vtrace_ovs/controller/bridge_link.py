@@ -10,10 +10,11 @@ from vtrace_ovs.codecs import openflow
 from vtrace_ovs.codecs.frames import headers
 from vtrace_ovs.codecs.framing import Message, MessageType
 from vtrace_ovs.errors import OpenFlowError
+from vtrace_ovs.instrumentation.cookies import all_of_ours
 from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod, with_queues
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.commands import Program
-from vtrace_ovs.session.events import BridgeRead, BridgeUp, Event, PacketInReceived, Programmed
+from vtrace_ovs.session.events import BridgeRead, BridgeUp, CountersRead, Event, PacketInReceived, Programmed
 
 WHOLE_PACKET = 0xFFFF
 OPENFLOW_13 = 4
@@ -30,13 +31,14 @@ class Step(Enum):
 
 @dataclass(slots=True)
 class Reading:
-    """A ``ReadBridge`` under way: the xids still to come, and the bodies that came, by multipart type.
+    """A ``ReadBridge`` or ``ReadCounters`` under way: the xids still to come, and the bodies that came, by their type.
 
     ``flows`` is the xid of the request for flow entries, the only one a bridge may not refuse.
     """
 
     waiting: set[int]
     flows: int
+    counters: bool = False
     bodies: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -104,6 +106,17 @@ class BridgeLink:
         asked = [(next(self._xids), request) for request in requests]
         self._readings.append(Reading({xid for xid, _ in asked}, asked[0][0]))
         self._send(b"".join(request(xid) for xid, request in asked))
+
+    def read_counters(self) -> None:
+        """Ask for the counters of our own flows and of all meters."""
+        flows, meters = next(self._xids), next(self._xids)
+        self._readings.append(Reading({flows, meters}, flows, counters=True))
+        ours, mask = all_of_ours()
+        requests = (
+            openflow.flow_stats_request(flows, cookie=ours, cookie_mask=mask),
+            openflow.meter_stats_request(meters),
+        )
+        self._send(b"".join(requests))
 
     def program(self, command: Program) -> None:
         """Send changes in order and a barrier behind them."""
@@ -200,12 +213,17 @@ class BridgeLink:
 
     def _deliver_readings(self) -> None:
         while self._readings and not self._readings[0].waiting:
-            bodies = self._readings.pop(0).bodies
-            at = time()
+            reading = self._readings.pop(0)
+            bodies, at = reading.bodies, time()
+            flows = openflow.flows(bodies.get(openflow.MultipartType.FLOW, b""))
+            if reading.counters:
+                meters = openflow.meter_counters(bodies.get(openflow.MultipartType.METER, b""))
+                self._report(CountersRead(at, self.bridge, flows, meters))
+                continue
             tables = BridgeTables(
                 self.dpid,
                 at,
-                openflow.flows(bodies.get(openflow.MultipartType.FLOW, b"")),
+                flows,
                 openflow.groups(bodies.get(openflow.MultipartType.GROUP_DESC, b"")),
                 openflow.meters(bodies.get(openflow.MultipartType.METER_CONFIG, b"")),
                 openflow.ports(bodies.get(openflow.MultipartType.PORT_DESC, b"")),

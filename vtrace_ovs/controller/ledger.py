@@ -13,6 +13,7 @@ from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.session.boundary import TaskStore
 from vtrace_ovs.session.commands import (
     EraseIntents,
+    SaveCounts,
     SaveRecords,
     SaveResult,
     SaveSamples,
@@ -30,6 +31,7 @@ LedgerCommand = (
     | SaveSamples
     | SaveTrajectories
     | SaveResult
+    | SaveCounts
     | WriteIntents
     | EraseIntents
 )
@@ -163,6 +165,8 @@ class Ledger:
                 self._store.save_trajectories(task_id, trajectories)
             case SaveResult(result, _):
                 self._store.save_result(result.task_id, result)
+            case SaveCounts(report):
+                self._store.save_counts(report)
             case WriteIntents(batch, _):
                 self._write_intents(job)
                 self._post(IntentsWritten(time(), batch))

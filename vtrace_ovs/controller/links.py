@@ -120,6 +120,12 @@ class Links:
         if link is not None:
             link.conversation.read()
 
+    def read_counters(self, bridge_id: BridgeId) -> None:
+        """Carry out ``ReadCounters``."""
+        link = self._attached(bridge_id)
+        if link is not None:
+            link.conversation.read_counters()
+
     def program(self, command: Program) -> None:
         """Carry out ``Program``."""
         link = self._attached(command.bridge)

@@ -9,7 +9,7 @@ from vtrace_ovs.instrumentation.fragments import source_fragments, source_matche
 from vtrace_ovs.instrumentation.isolation import isolating
 from vtrace_ovs.instrumentation.marks import Mark
 from vtrace_ovs.instrumentation.outlets import leads_to_armed_vtep, peer_is_armed, tunnel_keys, tunnel_source
-from vtrace_ovs.instrumentation.plan import ArmedTask, ProbeKind
+from vtrace_ovs.instrumentation.plan import ArmedTask, Gate, ProbeKind
 from vtrace_ovs.instrumentation.reach import exactly
 from vtrace_ovs.instrumentation.site import Site, apply
 from vtrace_ovs.instrumentation.state import State
@@ -106,12 +106,14 @@ def tally_flows(site: Site) -> Iterator[FlowMod]:
     ports = sorted(sources | {port.ofport for port in inlets})
     for ofport, color in product(ports, site.colors):
         here = Match.of(exactly(IN_PORT, ofport), site.state.traced(color))
-        yield site.flow((site.tables.classify, TALLY), here, CookieKind.TALLY, apply(AGAIN))
+        counted = (*site.count(Gate.CAME, color), *apply(AGAIN))
+        yield site.flow((site.tables.classify, TALLY), here, CookieKind.TALLY, counted)
     tunnels = (port for port in inlets if port.kind is PortKind.TUNNEL and port.remote is None)
     others = (vtep for vtep, node in site.scene.vteps.items() if node != site.bridge.id.node)
     for port, vtep, color in product(tunnels, others, site.colors):
         here = Match.of(exactly(IN_PORT, port.ofport), tunnel_source(vtep), site.state.traced(color))
-        yield site.flow((site.tables.classify, TALLY_FROM), here, CookieKind.TALLY, apply(AGAIN))
+        counted = (*site.count(Gate.CAME, color), *apply(AGAIN))
+        yield site.flow((site.tables.classify, TALLY_FROM), here, CookieKind.TALLY, counted)
 
 
 def listening_flows(site: Site) -> Iterator[FlowMod]:
@@ -169,7 +171,7 @@ def inlet_flows(site: Site) -> Iterator[FlowMod]:
                 exactly(IN_PORT, port.ofport), exactly(ETH_TYPE, family), exactly(IP_DSCP, mark.code)
             ).with_fields(site.state.unseen())
             for place, match, first in _layered(site, port, mark, marked):
-                actions = apply(*first, site.state.load(_arrived(site, mark)), look_up)
+                actions = apply(*first, site.state.load(_arrived(site, mark)), *_spent(site, mark), look_up)
                 yield site.flow(place, match, CookieKind.MARK, actions)
     yield from _arrivals(site, ports, None)
     foreign = site.book.arrival(ProbeKind.FOREIGN, site.tables.classify, None)
@@ -201,7 +203,8 @@ def _arrivals(site: Site, ports: tuple[Port, ...], mark: Mark | None) -> Iterato
                 marked = whole.with_fields(exactly(IP_DSCP, mark.code), site.state.unseen())
                 adopt = site.state.load(_arrived(site, mark, task.slot))
                 for place, layered, first in _layered(site, port, mark, marked):
-                    actions = apply(*first, adopt, site.state.restore_dscp(), *log, _onward(site))
+                    adopted = (adopt, *_spent(site, mark), site.state.restore_dscp())
+                    actions = apply(*first, *adopted, *log, _onward(site))
                     yield site.flow(place, layered, CookieKind.CLASSIFY, actions, task.slot)
 
 
@@ -209,6 +212,11 @@ def _arrived(site: Site, mark: Mark, slot: int | None = None) -> State:
     hop = mark.hop + 1
     code = site.scene.marks.code(hop, mark.dscp, mark.color)
     return State(traced=slot is not None, index=hop, code=code, dscp=mark.dscp, slot=slot or 0, color=mark.color)
+
+
+def _spent(site: Site, mark: Mark) -> tuple[Action, ...]:
+    """Where no mark is left for the next hop, a packet that is counted must not be counted as one that has a mark."""
+    return (site.state.set_altered(),) if site.counting and mark.hop >= site.scene.marks.length else ()
 
 
 def _from_armed_vfd(site: Site, port: Port) -> bool:

@@ -11,10 +11,10 @@ from itertools import product
 
 from vtrace_ovs.instrumentation.cookies import CookieKind
 from vtrace_ovs.instrumentation.fragments import task_matches
-from vtrace_ovs.instrumentation.plan import ArmedTask
+from vtrace_ovs.instrumentation.plan import ArmedTask, Gate
 from vtrace_ovs.instrumentation.reach import exactly
 from vtrace_ovs.instrumentation.sharing import travels_as
-from vtrace_ovs.instrumentation.site import Site, apply
+from vtrace_ovs.instrumentation.site import NOWHERE, Site, apply
 from vtrace_ovs.model.actions import Resubmit
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.match import MaskedField, Match
@@ -75,6 +75,7 @@ def outlet_flows(site: Site) -> Iterator[FlowMod]:
     """The flows of tables ``leave`` and ``turn``."""
     due = apply(site.state.set_marked(marked=True))
     marked = 1 if site.counting else 0  # the other packets that leave are counted below
+    gates = {port: Gate.SENT if port.kind is PortKind.TUNNEL else Gate.ENDED for port in site.bridge.ports}
     for port in marking_ports(site):
         for task in site.tasks:
             names = tuple(travels_as(site, task))
@@ -83,7 +84,8 @@ def outlet_flows(site: Site) -> Iterator[FlowMod]:
                     for destination, name, color in product(_destinations(site, port), names, site.colors):
                         ours = (exactly(IN_PORT, port.ofport), site.state.of_task(name.slot, color))
                         whole = match.with_fields(*ours, *key, *destination)
-                        yield site.flow((site.tables.leave, marked), whole, CookieKind.LEAVE, due, task.slot)
+                        counted = (*site.count(gates[port], color), *due)
+                        yield site.flow((site.tables.leave, marked), whole, CookieKind.LEAVE, counted, task.slot)
     yield from _tallies(site)
     write = apply(site.state.write_mark(), site.state.set_marked(marked=False))
     for family in site.families:
@@ -93,14 +95,14 @@ def outlet_flows(site: Site) -> Iterator[FlowMod]:
 
 
 def _tallies(site: Site) -> Iterator[FlowMod]:
-    """Count traced packets of each color as they leave without a mark: to a VM, or to anyone who would not take it off.
+    """Count traced packets of each color that leave without a mark, by port, and those that end without an output.
 
     Those with a mark are counted by the flows of ``leave``.
     """
-    ports = (port for port in site.bridge.ports if port.ofport > 0)
-    for port, color in product(ports, site.colors if site.counting else ()):
-        here = Match.of(exactly(IN_PORT, port.ofport), site.state.traced(color))
-        yield site.flow((site.tables.leave, 0), here, CookieKind.TALLY, ())
+    ports = (NOWHERE, *(port.ofport for port in site.bridge.ports if port.ofport > 0))
+    for ofport, color in product(ports, site.colors if site.counting else ()):
+        here = Match.of(exactly(IN_PORT, ofport), site.state.traced(color))
+        yield site.flow((site.tables.leave, 0), here, CookieKind.TALLY, site.count(Gate.ENDED, color))
 
 
 def _destinations(site: Site, port: Port) -> tuple[tuple[MaskedField, ...], ...]:

@@ -155,6 +155,14 @@ class Probe:
     hairpin: bool = False
 
 
+class Gate(Enum):
+    """Where a VFD's counting meters stand: where packets come in, are sent through a tunnel, or end for this VFD."""
+
+    CAME = 0
+    SENT = 1
+    ENDED = 2
+
+
 @dataclass(frozen=True, slots=True)
 class PrivateTables:
     """Tables no production flow lives in or leads to: task lookup, egress decision, and writing the DSCP."""
@@ -166,10 +174,17 @@ class PrivateTables:
 
 @dataclass(frozen=True, slots=True)
 class PrivateMeters:
-    """Our meters: for copies of traced packets, and a thinner one for packets that are nobody's."""
+    """Our meters: for copies of traced packets, and a thinner one for packets that are nobody's.
+
+    Where packets are counted there is none of these, but from the same number on one per gate and color.
+    """
 
     traced: int
     apart: int
+
+    def counting(self, gate: Gate, color: int) -> int:
+        """The meter that counts packets of a color at a gate."""
+        return self.traced + 2 * gate.value + color
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Turns one bridge's stored tables and the armed tasks into the plan of that bridge."""
 
 from collections.abc import Iterable
-from itertools import chain, combinations
+from itertools import chain, combinations, product
 from math import ceil
 
 from vtrace_ovs.errors import RefusedError
@@ -19,14 +19,15 @@ from vtrace_ovs.instrumentation.inlets import (
     tally_flows,
 )
 from vtrace_ovs.instrumentation.outlets import outlet_flows, told_apart
-from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
+from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Gate, PrivateMeters, Scene, Settings
 from vtrace_ovs.instrumentation.probes import ProbeBook
 from vtrace_ovs.instrumentation.reach import Reach, all_rewrites, reach, rewrites
 from vtrace_ovs.instrumentation.sharing import may_be_mistaken
-from vtrace_ovs.instrumentation.site import Lifetimes, Site
+from vtrace_ovs.instrumentation.site import NOWHERE, Lifetimes, Site
 from vtrace_ovs.instrumentation.spare import spare_field, spare_meters, spare_tables
 from vtrace_ovs.instrumentation.splice import Splicer
 from vtrace_ovs.instrumentation.walk import nested
+from vtrace_ovs.model.actions import Resubmit
 from vtrace_ovs.model.flow import BridgeTables, Flow, FlowMod, GroupEntry, MeterMod, MeterModCommand
 from vtrace_ovs.model.oxm import IP_DSCP, IPV6_LABEL
 from vtrace_ovs.model.packet import IpFamily
@@ -34,6 +35,7 @@ from vtrace_ovs.model.topology import Bridge
 from vtrace_ovs.model.wording import flow_text
 
 LONGEST_TIMEOUT = 65535
+UNLIMITED = 0xFFFFFFFF
 
 
 def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing else
@@ -54,7 +56,9 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
     """
     counting = scene.marks.colors > 1
     production = tuple(flow for flow in tables.flows if not is_ours(flow.cookie))
-    meters = spare_meters(tables.meters, None if installed is None else installed.meter_ids)
+    needed = 2 * len(Gate) if counting else 2
+    meters = spare_meters(tables.meters, None if installed is None else installed.meter_ids, needed)
+    privates = spare_tables(production, tables.groups, None if installed is None else installed.tables)
     state = spare_field(production, tables.groups, None if installed is None else installed.state)
     groups = {group.group_id: group for group in tables.groups}
     reached = reach(production, groups, (match for task in tasks for match in task_matches(task)))
@@ -64,8 +68,8 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         scene=scene,
         settings=settings,
         state=state,
-        tables=spare_tables(production, tables.groups, None if installed is None else installed.tables),
-        book=ProbeBook(settings, meters, silent=counting),
+        tables=privates,
+        book=ProbeBook(settings, meters, Resubmit(NOWHERE, privates.leave) if counting else None),
         lifetimes=_lifetimes(tasks, settings, now),
         entrance=entrance(production, state),
         destinations=tunnel_destinations(reached, groups),
@@ -89,7 +93,7 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         state=site.state,
         tables=site.tables,
         meter_ids=meters,
-        meters=() if counting else _meters(settings, meters, tasks),
+        meters=_counting_meters(meters) if counting else _meters(settings, meters, tasks),
         sinks=sinks,
         sources=sources,
         recolored=tuple(source_flows(site, 1)) if counting else (),
@@ -122,6 +126,12 @@ def _meters(settings: Settings, meters: PrivateMeters, tasks: tuple[ArmedTask, .
         MeterMod(MeterModCommand.ADD, meters.traced, settings.log_rate, burst),
         MeterMod(MeterModCommand.ADD, meters.apart, settings.apart_rate, settings.apart_burst),
     )
+
+
+def _counting_meters(meters: PrivateMeters) -> tuple[MeterMod, ...]:
+    """Meters that let everything pass: Open vSwitch takes none without a band, and no traffic is as fast as this."""
+    ids = (meters.counting(gate, color) for gate, color in product(Gate, (0, 1)))
+    return tuple(MeterMod(MeterModCommand.ADD, meter_id, UNLIMITED, UNLIMITED) for meter_id in ids)
 
 
 def _refuse_twins(site: Site) -> None:

@@ -7,13 +7,13 @@ from hashlib import blake2s
 from struct import Struct
 
 from vtrace_ovs.instrumentation.plan import PrivateMeters, Probe, ProbeKind, Settings
-from vtrace_ovs.model.actions import Controller
+from vtrace_ovs.model.actions import Action, Controller
 from vtrace_ovs.model.flow import Flow, FlowKey
 from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.topology import PortKind
 
-Log = tuple[Controller, ...]
-"""The actions that log at a place: one copy, or none."""
+Log = tuple[Action, ...]
+"""What is done at a place for us: at most one action."""
 
 USERDATA_VERSION = 1
 REASON_ACTION = 1
@@ -32,6 +32,7 @@ LOCATIONS = {
     ProbeKind.ASIDE: Loc.ERROR,
 }
 _KINDS = {kind.value: kind for kind in ProbeKind}
+ENDS = frozenset({ProbeKind.OUT, ProbeKind.ERROR, ProbeKind.MISS})
 APART = frozenset({ProbeKind.UNCOLORED, ProbeKind.FOREIGN, ProbeKind.ASKED, ProbeKind.FRAGMENT})
 
 
@@ -71,11 +72,14 @@ class Egress:
 
 @dataclass(slots=True)
 class ProbeBook:
-    """Collects the probes of one bridge while it is planned, and makes their log actions, none if ``silent``."""
+    """Collects the probes of one bridge while it is planned, and makes their log actions.
+
+    Where packets are counted there is no copy: ``ended`` is what is done instead where a packet ends for this VFD.
+    """
 
     settings: Settings
     meters: PrivateMeters
-    silent: bool = False
+    ended: Action | None = None
     _probes: dict[int, Probe] = field(default_factory=dict)
 
     def arrival(self, kind: ProbeKind, table_id: int, in_port: int | None) -> Log:
@@ -120,8 +124,8 @@ class ProbeBook:
             if self._probes.setdefault(probe.id, probe) == probe:
                 break
             again += 1
-        if self.silent:
-            return ()
+        if self.ended is not None:
+            return (self.ended,) if probe.kind in ENDS else ()
         meter_id = self.meters.apart if probe.kind in APART else self.meters.traced
         copy = Controller(
             self.settings.controller_id,

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.entrance import Entrance
-from vtrace_ovs.instrumentation.plan import ArmedTask, PrivateTables, Scene, Settings
+from vtrace_ovs.instrumentation.plan import ArmedTask, Gate, PrivateTables, Scene, Settings
 from vtrace_ovs.instrumentation.probes import ProbeBook
 from vtrace_ovs.instrumentation.state import StateField
-from vtrace_ovs.model.actions import Action, ApplyActions, Instruction
+from vtrace_ovs.model.actions import Action, ApplyActions, Instruction, Meter
 from vtrace_ovs.model.flow import FlowMod, FlowModCommand
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.packet import IPAddress, IpFamily
@@ -58,6 +58,10 @@ class Site:
         """The colors that traced packets are told apart by; one None where they are not."""
         return tuple(range(self.scene.marks.colors)) if self.counting else (None,)
 
+    def count(self, gate: Gate, color: int | None) -> tuple[Instruction, ...]:
+        """Count packets of a color at a gate, in the datapath itself; nothing where there are no colors."""
+        return () if color is None else (Meter(self.book.meters.counting(gate, color)),)
+
     def flow(
         self,
         place: tuple[int, int],
@@ -70,6 +74,10 @@ class Site:
         cookie = Cookie(self.settings.generation, kind, slot).value
         lifetime = self.lifetimes.of(kind, slot)
         return FlowMod(FlowModCommand.ADD, *place, match, cookie, instructions=instructions, hard_timeout=lifetime)
+
+
+NOWHERE = 0
+"""No port has this number: what enters table ``leave`` by it ends for this VFD without an output we know."""
 
 
 def apply(*actions: Action) -> tuple[Instruction, ...]:

@@ -80,13 +80,15 @@ def spare_tables(
     return PrivateTables(*free)
 
 
-def spare_meters(meters: tuple[MeterEntry, ...], preferred: PrivateMeters | None = None) -> PrivateMeters:
-    """Two meter ids above all others; ``preferred`` ones are ours already. Raises RefusedError above 65535."""
+def spare_meters(
+    meters: tuple[MeterEntry, ...], preferred: PrivateMeters | None = None, needed: int = 2
+) -> PrivateMeters:
+    """So many meter ids above all others; ``preferred`` ones are ours already. Raises RefusedError above 65535."""
     if preferred is not None:
         return preferred
     highest = max((meter.meter_id for meter in meters), default=0)
-    if highest + 2 > MAX_METER_ID:
-        raise RefusedError(f"meter {highest} leaves no meter ids up to {MAX_METER_ID} for the log; renumber it")
+    if highest + needed > MAX_METER_ID:
+        raise RefusedError(f"meter {highest} leaves no meter ids up to {MAX_METER_ID} for us; renumber it")
     return PrivateMeters(highest + 1, highest + 2)
 
 

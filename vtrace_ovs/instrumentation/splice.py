@@ -130,7 +130,7 @@ class Splicer:
         log = book.outlet(flow, 0, Egress()) if shape is Shape.LETS_OUT else ()
         return Spliced(self._handed_over(flow, *log), complete=False)
 
-    def _handed_over(self, flow: Flow, *log: Controller) -> tuple[Instruction, ...]:
+    def _handed_over(self, flow: Flow, *log: Action) -> tuple[Instruction, ...]:
         """Let the flow itself run: a production controller reads cookie and reason of the flow that sent a packet."""
         state = self.site.state
         again = Resubmit(None, flow.table_id)
@@ -167,10 +167,14 @@ class Splicer:
         port, egress = self._egress(flow.match, action)
         log = self.site.book.outlet(flow, position, egress)
         hide, show = self._hiding()
-        if port is not None and port in self.marking:
-            return (leave(self.site, port), *log, turn(self.site), *hide), (*show, turn(self.site))
-        count = (leave(self.site, port),) if port is not None and self.site.counting else ()
-        return (*count, *log, *hide), show
+        leaving: tuple[Action, ...] = log
+        if port is not None and self.site.counting:
+            leaving = (leave(self.site, port),)
+        elif port is not None and port in self.marking:
+            leaving = (leave(self.site, port), *log)
+        if port is None or port not in self.marking:
+            return (*leaving, *hide), show
+        return (*leaving, turn(self.site), *hide), (*show, turn(self.site))
 
     def _hiding(self) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
         """Keep a state that outlives the bridge away from the output."""

@@ -6,7 +6,7 @@ from enum import Enum
 
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.topology import BridgeId
-from vtrace_ovs.model.verdict import CauseCode, Culprit
+from vtrace_ovs.model.verdict import Verdict
 
 COUNTING_TIME_RANGE = range(1, 43_201)
 INTERVAL_RANGE = range(1, 601)
@@ -17,15 +17,22 @@ DEFAULT_INTERVAL = 1
 class CountKind(Enum):
     """Where on its way through a VFD a packet is counted.
 
-    ENTERED: it is colored. ARRIVED: it comes from another VFD. SENT: it leaves for another VFD that will count it.
-    LEFT: it leaves by a port for a VM or for anyone who will not count it. UNNAMED: it leaves by a group, NORMAL, a
-    register or LOCAL. DROPPED: by a flow or a miss. ASIDE: a flow drops it in a table that other tables still follow.
-    METERED: it passes a flow with a meter. OTHER_DSCP: it is of the traffic, but has a DSCP that is not counted.
+    By meters, to the packet: CAME: it comes in. SENT: it leaves through a tunnel for another VFD that will count it.
+    ENDED: it does anything else that ends its way in this VFD.
+
+    By flows; on the server that colors, these may take some packets of one color for the other's: ENTERED: it is
+    colored. ARRIVED: it comes from another VFD. MARKED: it leaves for another VFD. LEFT: it leaves by a port for a VM
+    or for anyone who will not count it. UNNAMED: it leaves by a group, NORMAL, a register or LOCAL. DROPPED: by a flow
+    or a miss. ASIDE: a flow drops it in a table that other tables still follow. METERED: it passes a flow with a meter
+    of production's. OTHER_DSCP: it is of the traffic, but has a DSCP that is not counted.
     """
 
+    CAME = "came"
+    SENT = "sent"
+    ENDED = "ended"
     ENTERED = "entered"
     ARRIVED = "arrived"
-    SENT = "sent"
+    MARKED = "marked"
     LEFT = "left"
     UNNAMED = "unnamed"
     DROPPED = "dropped"
@@ -66,56 +73,47 @@ Counts = Mapping[CountedPlace, int]
 
 
 @dataclass(frozen=True, slots=True)
-class MeterDelta:
-    """What a production meter let in and dropped, of all its traffic, from shortly before to shortly after a time."""
+class MeterWindow:
+    """What a production meter did in some time: what it dropped, and how many it let in of ``others``' packets."""
 
     bridge: BridgeId
     meter_id: int
-    packets_in: int
-    packets_dropped: int
+    dropped: int
+    others: int
 
-
-class LossKind(Enum):
-    """How packets were lost.
-
-    BY_FLOW: a flow, or a miss, dropped them. BY_METER: a meter did. IN_VFD: they came in, and nothing sent or dropped
-    them. ON_WIRE: they were sent, and did not arrive. BEHIND_FLOWS: between the flows that sent them and the next VFD,
-    in the VFD itself (a meter that others share, an output that Open vSwitch suppresses) or on the wire.
-    """
-
-    BY_FLOW = "by-flow"
-    BY_METER = "by-meter"
-    IN_VFD = "in-vfd"
-    ON_WIRE = "on-wire"
-    BEHIND_FLOWS = "behind-flows"
+    @property
+    def surely(self) -> int:
+        """How many of the packets it dropped were not others'."""
+        return max(0, self.dropped - self.others)
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Packets lost at one place within one interval."""
+    """Packets lost at one place; the verdict names it."""
 
-    kind: LossKind
-    code: CauseCode
-    culprit: Culprit
     packets: int
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class VfdCount:
-    """The packets of one interval in one VFD: that came in, went out toward a VFD, a VM or others, and were dropped."""
+    """The packets of one interval in one VFD: that came in, were sent by tunnel, and ended there in any other way.
+
+    To end is to leave by another port, or to be ``dropped`` by a flow.
+    """
 
     bridge: BridgeId
     came: int
     sent: int
-    left: int
+    ended: int
     dropped: int
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The packets colored between two moments (Unix seconds), followed to their end.
+    """The packets colored between two moments (Unix seconds), followed to their end. ``entered`` were colored.
 
-    ``unknown`` says why nothing is concluded; None when the interval closed cleanly. ``entered`` packets were colored.
+    ``unknown`` says why not all of it can be told; the losses named are proven all the same.
     """
 
     began_at: float
@@ -131,60 +129,56 @@ class Interval:
         return sum(loss.packets for loss in self.losses)
 
 
-class CountOutcome(Enum):
-    """What counting found: no loss in any interval, loss, no traffic at all, or too little that can be relied on."""
+@dataclass(frozen=True, slots=True)
+class PlaceOfLoss:
+    """A place that lost packets, how many in all, and the intervals it lost them in."""
 
-    LOSSLESS = "lossless"
-    LOSS = "loss"
-    UNSEEN = "unseen"
-    UNKNOWN = "unknown"
+    packets: int
+    verdict: Verdict
+    intervals: tuple[Interval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """All intervals of a task. ``other_dscp`` packets had a DSCP that is not counted."""
+
+    intervals: tuple[Interval, ...] = ()
+    other_dscp: int = 0
+
+    @property
+    def doubtful(self) -> tuple[Interval, ...]:
+        """The intervals of which not all can be told."""
+        return tuple(interval for interval in self.intervals if interval.unknown is not None)
+
+    @property
+    def entered(self) -> int:
+        """The packets that were colored."""
+        return sum(interval.entered for interval in self.intervals)
+
+    @property
+    def lost(self) -> int:
+        """Those of them that were lost for sure."""
+        return sum(interval.lost for interval in self.intervals)
+
+    def by_place(self) -> tuple[PlaceOfLoss, ...]:
+        """Each place that lost packets, that of most packets first."""
+        found: dict[Verdict, list[tuple[Interval, int]]] = {}
+        for interval in self.intervals:
+            for loss in interval.losses:
+                found.setdefault(loss.verdict, []).append((interval, loss.packets))
+        places = (
+            PlaceOfLoss(sum(lost for _, lost in moments), verdict, tuple(interval for interval, _ in moments))
+            for verdict, moments in found.items()
+        )
+        return tuple(sorted(places, key=lambda place: -place.packets))
 
 
 @dataclass(frozen=True, slots=True)
 class CountReport:
-    """Everything a counting task found out. ``interval`` is the length asked for, in seconds.
-
-    ``other_dscp`` packets had a DSCP that is not counted.
-    """
+    """Everything a counting task found out. ``interval`` is the length asked for, in seconds."""
 
     task_id: int
     interval: int
-    intervals: tuple[Interval, ...] = ()
-    other_dscp: int = 0
+    verdict: Verdict
+    counted: Counted
     notes: tuple[str, ...] = ()
-
-    @property
-    def closed(self) -> tuple[Interval, ...]:
-        """The intervals that something can be concluded from."""
-        return tuple(interval for interval in self.intervals if interval.unknown is None)
-
-    @property
-    def entered(self) -> int:
-        """The packets counted in them."""
-        return sum(interval.entered for interval in self.closed)
-
-    @property
-    def lost(self) -> int:
-        """Those of them that were lost."""
-        return sum(interval.lost for interval in self.closed)
-
-    @property
-    def outcome(self) -> CountOutcome:
-        """Loss once is loss; no loss is only said when every interval with traffic closed."""
-        if self.lost:
-            return CountOutcome.LOSS
-        if any(interval.unknown is not None for interval in self.intervals) or not self.intervals:
-            return CountOutcome.UNKNOWN
-        return CountOutcome.LOSSLESS if self.entered else CountOutcome.UNSEEN
-
-    def by_place(self) -> tuple[tuple[Loss, tuple[Interval, ...]], ...]:
-        """Each place that lost packets, with all it lost, and the intervals it lost them in; the worst first."""
-        found: dict[tuple[LossKind, CauseCode, Culprit], list[tuple[Interval, int]]] = {}
-        for interval in self.closed:
-            for loss in interval.losses:
-                found.setdefault((loss.kind, loss.code, loss.culprit), []).append((interval, loss.packets))
-        summed = (
-            (Loss(*place, sum(lost for _, lost in moments)), tuple(interval for interval, _ in moments))
-            for place, moments in found.items()
-        )
-        return tuple(sorted(summed, key=lambda entry: -entry[0].packets))

@@ -16,7 +16,7 @@ class TraceRequest:
     """What the operator asked for: the paper's ``addVTrace(filter, packet_count, trace_time)`` and a scope.
 
     ``trace_time`` is in seconds. ``answers`` is the task whose traffic this task's packets are the replies to, None
-    for a task of its own.
+    for a task of its own. With an ``interval`` (seconds), packets are not copied but counted, interval by interval.
     """
 
     filter: Filter
@@ -24,6 +24,7 @@ class TraceRequest:
     packet_count: int = DEFAULT_PACKET_COUNT
     trace_time: int = DEFAULT_TRACE_TIME
     answers: int | None = None
+    interval: int | None = None
 
 
 class TaskState(Enum):

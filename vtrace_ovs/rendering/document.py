@@ -36,24 +36,26 @@ def result_document(
         document["against_ovs"] = [_agreement(one) for one in agreements]
     if examined:
         document["examined"] = [{"bridge": str(one.bridge), "match": match_text(one.match)} for one in examined]
-    return _dump(document)
+    return document_text(document)
 
 
 def exchange_document(both: Exchange, tasks: tuple[Task, Task]) -> str:
     """Both directions as JSON text: the document of the request, with ``reply`` (null: no result) and ``both``."""
     request, reply = tasks
     back = None if both.reply is None else _result(both.reply, reply)
-    return _dump({"schema": SCHEMA, **_result(both.request, request), "reply": back, "both": _verdict(both.verdict)})
+    return document_text(
+        {"schema": SCHEMA, **_result(both.request, request), "reply": back, "both": verdict_fields(both.verdict)}
+    )
 
 
 def _result(result: TaskResult, task: Task | None) -> Json:
     traced: Json = {"id": result.task_id, "packets": result.packets, "copies_lost": result.copies_lost}
     traced |= {"armed": [str(bridge) for bridge in result.armed], "vfds": result.vfds}
     return {
-        "task": traced if task is None else {**_task(task), **traced},
-        "verdict": _verdict(result.verdict),
+        "task": traced if task is None else {**task_fields(task), **traced},
+        "verdict": verdict_fields(result.verdict),
         "losses": [
-            {"packets": fate.packets, "share": result.share(fate), "verdict": _verdict(fate.verdict)}
+            {"packets": fate.packets, "share": result.share(fate), "verdict": verdict_fields(fate.verdict)}
             for fate in result.losses
         ],
         "groups": [_group(group) for group in result.groups],
@@ -64,20 +66,22 @@ def _result(result: TaskResult, task: Task | None) -> Json:
 
 def task_document(task: Task) -> str:
     """A task without a result: the same keys, ``verdict`` null and no groups."""
-    return _dump({"schema": SCHEMA, "task": _task(task), **_NOTHING_YET})
+    return document_text({"schema": SCHEMA, "task": task_fields(task), **_NOTHING_YET})
 
 
 def tasks_document(tasks: Sequence[Task]) -> str:
     """A list of tasks."""
-    return _dump({"schema": SCHEMA, "tasks": [_task(task) for task in tasks]})
+    return document_text({"schema": SCHEMA, "tasks": [task_fields(task) for task in tasks]})
 
 
-def _dump(document: Json) -> str:
+def document_text(document: Json) -> str:
+    """A document as JSON text."""
     # ensure_ascii keeps control and bidirectional characters of tenants out of terminals, whatever their encoding.
     return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
 
 
-def _task(task: Task) -> Json:
+def task_fields(task: Task) -> Json:
+    """What was asked for, and the state it is in."""
     request = task.request
     return {
         "id": task.id,
@@ -95,10 +99,12 @@ def _task(task: Task) -> Json:
         "ended_at": task.ended_at,
         "cancel_requested": task.cancel_requested,
         "answers": request.answers,
+        "interval": request.interval,
     }
 
 
-def _verdict(verdict: Verdict) -> Json:
+def verdict_fields(verdict: Verdict) -> Json:
+    """A verdict."""
     return {
         "disposition": verdict.disposition.value,
         "category": verdict.category.value,
@@ -131,7 +137,7 @@ def _culprit(culprit: Culprit) -> Json:
 def _group(group: PathGroup) -> Json:
     return {
         "packets": group.packets,
-        "verdict": _verdict(group.verdict),
+        "verdict": verdict_fields(group.verdict),
         "path": _path(group.example),
         "prediction": None if group.prediction is None else _path(group.prediction),
     }

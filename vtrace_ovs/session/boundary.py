@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from vtrace_ovs.model.cost import ServerReading
+from vtrace_ovs.model.counting import CountReport
 from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.profile import NamedFlow
 from vtrace_ovs.model.records import CounterSample, PacketInRecord
@@ -87,6 +88,9 @@ class TaskStore(Protocol):
 
     def save_trajectories(self, task_id: int, trajectories: Iterable[Trajectory]) -> None:
         """Keep trajectories instead of those the task had."""
+
+    def save_counts(self, report: CountReport) -> None:
+        """Keep what a task has counted."""
 
     def save_result(self, task_id: int, result: TaskResult) -> None:
         """Keep a result instead of the one the task had."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from vtrace_ovs.model.cost import Moment
+from vtrace_ovs.model.counting import CountReport
 from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod
 from vtrace_ovs.model.records import CounterSample, PacketInRecord
 from vtrace_ovs.model.task import IntentDraft, TaskState
@@ -14,6 +15,13 @@ from vtrace_ovs.model.verdict import TaskResult
 @dataclass(frozen=True, slots=True)
 class ReadBridge:
     """Read flows, groups, meters, ports and meter counters; answered by ``BridgeRead`` or ``BridgeDown``."""
+
+    bridge: BridgeId
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCounters:
+    """Read the counters of our own flows and of all meters; answered by ``CountersRead`` or ``BridgeDown``."""
 
     bridge: BridgeId
 
@@ -117,6 +125,13 @@ class SaveResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveCounts:
+    """Keep what a task has counted, once it has ended."""
+
+    report: CountReport
+
+
+@dataclass(frozen=True, slots=True)
 class ReportFault:
     """Log a fault of this tool, with where it happened; it was confined to this task."""
 
@@ -126,6 +141,7 @@ class ReportFault:
 
 Command = (
     ReadBridge
+    | ReadCounters
     | WriteIntents
     | EraseIntents
     | Program
@@ -137,5 +153,6 @@ Command = (
     | SaveSamples
     | SaveTrajectories
     | SaveResult
+    | SaveCounts
     | ReportFault
 )

@@ -271,7 +271,7 @@ class Deployment:
         tables = self._fresh_tables()
         if not any(state.carried for state in self.fleet.states.values()):
             used = (code_points_in_use(read) for read in tables.values())
-            self.marks = MarkPlan.of(in_use=self.sent_by_tenants.union(*used))
+            self.marks = MarkPlan.of(in_use=self.sent_by_tenants.union(*used), colors=self._colors())
             return
         joining = (read for bridge, read in tables.items() if self.fleet.states[bridge].carried is None)
         for code in sorted(frozenset[int]().union(*map(code_points_in_use, joining)).intersection(self.marks.codes)):
@@ -281,6 +281,10 @@ class Deployment:
                     f"production flows match DSCP {code}, a code point of ours, and none is left instead"
                 )
             self.marks = yielded
+
+    def _colors(self) -> int:
+        """Two where packets are counted. A task that is counted is alone (``machine``)."""
+        return 2 if any(run.task.request.interval is not None for run in self._members) else 1
 
     def _plan_one(self, bridge_id: BridgeId, scene: Scene) -> BridgePlan | None:
         state = self.fleet.states[bridge_id]
@@ -309,7 +313,13 @@ class Deployment:
     def _armed_task(self, run: TaskRun) -> ArmedTask:
         """A task as the data plane shall see it; one that no longer colors has no sources."""
         sources = run.traffic.sources if run.coloring else ()
-        return replace(run.traffic, deadline=run.promised_until, sources=sources)
+        interval = run.task.request.interval
+        lease = None if interval is None else self.lease(interval)
+        return replace(run.traffic, deadline=run.promised_until, sources=sources, lease=lease)
+
+    def lease(self, interval: float) -> float:
+        """How long (seconds) sources last that are sent again every ``interval``: nothing is colored long after us."""
+        return interval + self.settings.source_margin
 
     def _drafts(self, wanted: dict[BridgeId, BridgePlan | None]) -> tuple[IntentDraft, ...]:
         """What must be undone even after a crash: flows go by themselves in time, meters do not."""

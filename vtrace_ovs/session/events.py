@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.cost import Moment, ServerReading
-from vtrace_ovs.model.flow import BridgeTables, MeterCounters, PortCounters
+from vtrace_ovs.model.flow import BridgeTables, Flow, MeterCounters, PortCounters
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.profile import NamedFlow
 from vtrace_ovs.model.records import PacketIn
@@ -75,6 +75,16 @@ class BridgeRead:
 
 
 @dataclass(frozen=True, slots=True)
+class CountersRead:
+    """The answer to ``ReadCounters``: our own flows, with their counters, and what all meters have counted so far."""
+
+    at: float
+    bridge: BridgeId
+    flows: tuple[Flow, ...]
+    meters: tuple[MeterCounters, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class IntentsWritten:
     """The intents of a program are safe in the database."""
 
@@ -138,6 +148,7 @@ Event = (
     | TaskClaimed
     | CancelRequested
     | BridgeRead
+    | CountersRead
     | IntentsWritten
     | Programmed
     | ServerObserved

@@ -12,9 +12,16 @@ from vtrace_ovs.model.cost import Moment
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import BridgeId, Topology
+from vtrace_ovs.session.alternator import Alternator, require_company
 from vtrace_ovs.session.bridges import BridgeState, Fleet
 from vtrace_ovs.session.collection import Collection
-from vtrace_ovs.session.commands import Command, EraseIntents, ObserveServers, ReportFault, SaveTaskState
+from vtrace_ovs.session.commands import (
+    Command,
+    EraseIntents,
+    ObserveServers,
+    ReportFault,
+    SaveTaskState,
+)
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import (
     BridgeDown,
@@ -22,6 +29,7 @@ from vtrace_ovs.session.events import (
     BridgeReleased,
     BridgeUp,
     CancelRequested,
+    CountersRead,
     Event,
     FlowsNamed,
     IntentsWritten,
@@ -67,6 +75,7 @@ class Session:
         self.runs: dict[int, TaskRun] = {}
         self.deployment = Deployment(self.fleet, instrumentation, settings.answer_deadline, settings.drain)
         self.collection = Collection(self.fleet, self.deployment, settings, profile_named)
+        self.alternator = Alternator(self.fleet, self.deployment, settings, profile_named)
         self._resting: dict[int, Resting] = {}
         self._reread = False
 
@@ -101,6 +110,8 @@ class Session:
                 self.runs[task.id] = TaskRun(task, self._free_slot(at), claimed_at=at)
             case CancelRequested() | ServerObserved():
                 self._told_of_a_run(event)
+            case CountersRead():
+                self.alternator.told(event, self.runs.values())
             case BridgeRead(at, bridge):
                 self._revive(bridge, at)
                 return (
@@ -111,6 +122,7 @@ class Session:
                 return self.deployment.intents_written(batch, at)
             case Programmed(at, bridge):
                 self._revive(bridge, at)
+                self.alternator.told(event, self.runs.values())
                 return self.deployment.programmed(event)
             case PacketInReceived():
                 return self.collection.packet_in(event, tuple(self.runs.values()))
@@ -242,7 +254,10 @@ class Session:
         waited = at - run.claimed_at > self.settings.inventory_deadline
         if not self.fleet.settled and not waited:
             return ()
+        if self.alternator.must_wait(run, self.runs.values()):
+            return ()
         try:
+            require_company(run, self.runs.values())
             if run.slot >= SLOTS:
                 raise RefusedError(f"{SLOTS} tasks run already; wait until one ends, or cancel one")
             run.task = replace(run.task, request=resolve(self.fleet.topology, run.task.request))
@@ -283,9 +298,12 @@ class Session:
             run.stage, self.deployment.stale = Stage.REMOVING, True
             return ()
         run.stage, run.armed_at, run.journal.began = Stage.COLLECTING, at, at
-        return (SaveTaskState(run.task.id, TaskState.ARMED, at), *self.collection.armed(run))
+        counting = () if run.alternation is None else self.alternator.begin(run.alternation, at)
+        return (SaveTaskState(run.task.id, TaskState.ARMED, at), *self.collection.armed(run), *counting)
 
     def _collect(self, run: TaskRun, at: float) -> tuple[Command, ...]:
+        if run.alternation is not None:
+            return self.alternator.collect(run, run.alternation, at)
         commands = self.collection.progress(run, at)
         problem = self.deployment.first_problem()
         if problem is not None and self.deployment.idle and not self.deployment.arms:
@@ -305,6 +323,8 @@ class Session:
         return at >= run.request_ended_at + self.settings.reply_wait
 
     def _close(self, run: TaskRun, at: float) -> tuple[Command, ...]:
+        if run.alternation is not None:
+            return self.alternator.finish(run, run.alternation, at)
         commands = self.collection.progress(run, at)
         if not self.deployment.settled or (run.undecided and not run.cancelled):
             return commands
@@ -313,6 +333,8 @@ class Session:
 
     def _drain(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         """Copies that are late may still change what was decided, and so may what bridges say in the end."""
+        if run.alternation is not None:
+            return self.alternator.finish(run, run.alternation, at)
         commands = self.collection.progress(run, at)
         if at < run.drained_at:
             return commands

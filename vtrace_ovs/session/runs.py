@@ -13,6 +13,7 @@ from vtrace_ovs.model.records import PacketInRecord
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import TaskResult
+from vtrace_ovs.session.alternation import Alternation
 from vtrace_ovs.session.bridge_counts import BridgeCounts
 from vtrace_ovs.session.collecting import PacketGroup
 from vtrace_ovs.session.datagrams import Datagrams
@@ -61,7 +62,7 @@ class TaskRun:
     ``request_ended_at`` is when the task whose replies these are was found to have ended. ``faults`` are errors of
     this tool's own that are not logged yet. ``partners`` are the slots under which packets of this task may travel
     besides its own, as other tasks' filters overlap; ``held`` are their copies until one shows that the packet is
-    this task's too.
+    this task's too. A task whose packets are counted, not copied, has an ``alternation``.
     """
 
     task: Task
@@ -113,9 +114,13 @@ class TaskRun:
     observation: Observation = field(default_factory=Observation)
     questions: dict[IPAddress, Questions] = field(default_factory=dict)
     datagrams: Datagrams = field(init=False)
+    alternation: Alternation | None = None
 
     def __post_init__(self) -> None:
-        self.datagrams = Datagrams(self.task.request.filter)
+        request = self.task.request
+        self.datagrams = Datagrams(request.filter)
+        if request.interval is not None:
+            self.alternation = Alternation(self.task.id, float(request.interval))
 
     @property
     def traffic(self) -> ArmedTask:

@@ -90,6 +90,7 @@ class TaskRow(Base):
     reason: Mapped[str | None]
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     answers: Mapped[Wide | None] = mapped_column(index=True)
+    count_interval: Mapped[int | None]
 
 
 class IntentRow(Base):
@@ -275,6 +276,17 @@ class ResultRow(VerdictColumns, Base):
 
     task_id: Mapped[TaskKey]
     copies_lost: Mapped[int]
+    document: Mapped[str]
+
+
+class CountRow(Base):
+    """What a task has counted: the packets that entered and those that were lost, all of it in ``document``."""
+
+    __tablename__ = "counts"
+
+    task_id: Mapped[TaskKey]
+    packets: Mapped[int]
+    lost: Mapped[int]
     document: Mapped[str]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from vtrace_ovs.model.counting import CountReport
 from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.records import CounterSample, PacketInRecord
 from vtrace_ovs.model.task import Intent, IntentDraft, Task, TaskState, TraceRequest
@@ -16,7 +17,7 @@ from vtrace_ovs.model.topology import Bridge, BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.usage import TaskOutcome
 from vtrace_ovs.model.verdict import TaskResult
-from vtrace_ovs.storage import evidence, results, snapshots, tasks, usage
+from vtrace_ovs.storage import counts, evidence, results, snapshots, tasks, usage
 from vtrace_ovs.storage.database import BUSY_TIMEOUT, Database, open_database
 from vtrace_ovs.storage.snapshots import StoredSnapshot
 
@@ -218,6 +219,16 @@ class Store:
         """Keep a result instead of the one the task had."""
         with self._database.writing() as session:
             results.save_result(session, task_id, result)
+
+    def save_counts(self, report: CountReport) -> None:
+        """Keep what a task has counted instead of what it had."""
+        with self._database.writing() as session:
+            counts.save_counts(session, report)
+
+    def counts(self, task_id: int) -> CountReport | None:
+        """What a task has counted."""
+        with self._database.reading() as session:
+            return counts.find_counts(session, task_id)
 
     def result(self, task_id: int) -> TaskResult | None:
         """The result of a task, as far as it is known."""

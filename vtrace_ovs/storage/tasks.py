@@ -38,6 +38,7 @@ def add_task(session: Session, request: TraceRequest, at: float) -> Task:
         trace_time=request.trace_time,
         request=to_json(request),
         answers=request.answers,
+        count_interval=request.interval,
         created_at=at,
     )
     session.add(row)

@@ -19,11 +19,12 @@ _OUTCOMES = (
     )
     .outerjoin(ResultRow, ResultRow.task_id == TaskRow.id)
     .outerjoin(VfdRow, and_(VfdRow.node == ResultRow.node, VfdRow.bridge == ResultRow.bridge))
+    .where(TaskRow.count_interval.is_(None))
     .order_by(TaskRow.id)
 )
 
 
 def list_outcomes(session: Session) -> Iterator[TaskOutcome]:
-    """One per task, oldest first; columns only, no document is read."""
+    """One per task that traced packets, oldest first; columns only, no document is read."""
     for row in session.execute(_OUTCOMES):
         yield TaskOutcome(*row)

@@ -2,7 +2,7 @@ import pytest
 
 from vtrace_ovs.errors import FilterError, UsageError
 from vtrace_ovs.filters.parser import parse
-from vtrace_ovs.filters.requests import trace_request
+from vtrace_ovs.filters.requests import counting_request, trace_request
 from vtrace_ovs.model.filter import Scope
 from vtrace_ovs.model.task import TraceRequest
 
@@ -49,3 +49,14 @@ def test_a_wrong_filter_keeps_its_place() -> None:
     with pytest.raises(FilterError) as caught:
         trace_request("tcp,tp_dst=x")
     assert caught.value.position == len("tcp,tp_dst=")
+
+
+def test_a_request_to_count_has_its_interval_and_times_of_its_own() -> None:
+    request = counting_request("udp,tp_dst=53", counting_time=3600, interval=10, source_vm="web1")
+    assert (request.trace_time, request.interval, request.scope.source_vm) == (3600, 10, "web1")
+
+
+@pytest.mark.parametrize(("seconds", "interval"), [(0, 1), (43201, 1), (60, 0), (60, 601), (5, 6)])
+def test_times_to_count_that_do_not_fit_are_refused(seconds: int, interval: int) -> None:
+    with pytest.raises(UsageError):
+        counting_request("udp", counting_time=seconds, interval=interval)

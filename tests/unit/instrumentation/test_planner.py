@@ -70,13 +70,15 @@ def test_a_counted_tasks_sources_last_for_their_lease_only(plan: Planned, task: 
     assert {mod.hard_timeout for mod in planned.sinks} == {120}
 
 
-def test_where_packets_are_counted_nothing_is_copied_or_metered(plan: Planned, scene: Scene, task: ArmedTask) -> None:
+def test_where_packets_are_counted_nothing_is_copied_and_our_meters_let_everything_pass(
+    plan: Planned, scene: Scene, task: ArmedTask
+) -> None:
     plan.scene = replace(scene, marks=MarkPlan.of(colors=2))
     planned = plan(tables(flow(Output(1), priority=3), flow(priority=2), flow(Output(99))), task)
     every = (*planned.sinks, *planned.sources, *planned.recolored)
     steps = (action for mod in every for action in every_action(mod.instructions))
     assert not any(isinstance(action, Controller) for action in steps)
-    assert planned.meters == ()
+    assert [(mod.meter_id, mod.rate) for mod in planned.meters] == [(number, 0xFFFFFFFF) for number in range(4, 10)]
     assert {mod.key for mod in planned.sources} == {mod.key for mod in planned.recolored}
     assert all(mod not in planned.sources for mod in planned.recolored if Cookie.of(mod.cookie) == COLORING)
 

@@ -3,6 +3,7 @@ import pytest
 from vtrace_ovs.instrumentation import probes
 from vtrace_ovs.instrumentation.plan import PrivateMeters, ProbeKind, Settings
 from vtrace_ovs.instrumentation.probes import Egress, ProbeBook, UserData
+from vtrace_ovs.model.actions import Controller, Resubmit
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.match import Match
 
@@ -25,14 +26,21 @@ def test_user_data_of_others_is_not_read(other: bytes) -> None:
 def test_logs_go_to_our_controller_through_our_meter(settings: Settings) -> None:
     (log,) = book(settings).arrival(ProbeKind.COLORED, 0, 1)
     (foreign,) = book(settings).arrival(ProbeKind.FOREIGN, 253, None)
+    assert isinstance(log, Controller)
+    assert isinstance(foreign, Controller)
     assert (log.controller_id, log.max_len, log.meter_id, log.pause) == (77, 192, 4, False)
     assert foreign.meter_id == 5
 
 
-def test_a_silent_book_knows_the_probes_and_copies_nothing(settings: Settings) -> None:
-    silent = ProbeBook(settings, PrivateMeters(4, 5), silent=True)
-    assert silent.miss(7) == ()
-    assert [probe.kind for probe in silent.all()] == [ProbeKind.MISS]
+def test_where_packets_are_counted_their_ends_are_counted_and_nothing_is_copied(settings: Settings) -> None:
+    ended, flow = Resubmit(0, 252), Flow(3, 10, Match(), ())
+    counting = ProbeBook(settings, PrivateMeters(4, 5), ended)
+    assert (
+        counting.miss(7) == counting.dead_end(flow, conclusive=True) == counting.outlet(flow, 0, Egress()) == (ended,)
+    )
+    assert counting.dead_end(flow, conclusive=False) == counting.arrival(ProbeKind.COLORED, 0, 1) == ()
+    kinds = {ProbeKind.MISS, ProbeKind.ERROR, ProbeKind.OUT, ProbeKind.ASIDE, ProbeKind.COLORED}
+    assert {probe.kind for probe in counting.all()} == kinds
 
 
 def test_probe_ids_do_not_depend_on_what_else_is_planned(settings: Settings) -> None:

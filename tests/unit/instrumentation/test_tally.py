@@ -3,15 +3,15 @@ from dataclasses import replace
 import pytest
 
 from vtrace_ovs.instrumentation.marks import MarkPlan
-from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings
+from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Gate, Scene, Settings
 from vtrace_ovs.instrumentation.planner import plan_bridge
 from vtrace_ovs.instrumentation.reach import exactly
 from vtrace_ovs.instrumentation.tally import Places, counted_places, counts, sources_in
 from vtrace_ovs.model.actions import Action, ApplyActions, Group, Meter, Output, Resubmit, SetField
 from vtrace_ovs.model.counting import CountedPlace, CountKind, Segment
-from vtrace_ovs.model.flow import BridgeTables, Flow, FlowMod
+from vtrace_ovs.model.flow import BridgeTables, Flow, FlowMod, MeterCounters
 from vtrace_ovs.model.match import Match
-from vtrace_ovs.model.oxm import TCP_DST, TUN_DST
+from vtrace_ovs.model.oxm import IN_PORT, TCP_DST, TUN_DST
 from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
 
 HERE = BridgeId("s1", "br0")
@@ -61,9 +61,9 @@ def test_packets_are_counted_where_they_come_in_by_color_and_by_who_sent_them(pl
 
 
 def test_packets_are_counted_where_they_leave_by_whether_the_next_vfd_counts_them(places: Places) -> None:
-    sent = of_kind(places, CountKind.SENT)
+    marked = of_kind(places, CountKind.MARKED)
     patch = Segment("s1/br0", "s1/rt")
-    assert {(place.port, place.segment) for place in sent} == {(2, patch), (3, ON_THE_WAY), (4, ON_THE_WAY)}
+    assert {(place.port, place.segment) for place in marked} == {(2, patch), (3, ON_THE_WAY), (4, ON_THE_WAY)}
     assert {place.port for place in of_kind(places, CountKind.LEFT)} == {1, 2, 3, 4, 5, 6}
 
 
@@ -81,9 +81,32 @@ def test_flows_that_only_send_packets_on_count_nothing(plan: BridgePlan, places:
 
 def test_counters_of_flows_that_count_the_same_are_added(plan: BridgePlan, places: Places) -> None:
     every = [there(mod, 3) for mod in (*plan.sinks, *plan.sources)]
-    found = counts(places, every)
+    found = counts(plan, places, every, ())
     assert sum(found.values()) == 3 * sum(len(places.get(flow.key, ())) for flow in every)
     assert found[CountedPlace(HERE, CountKind.OTHER_DSCP, 0)] == 3
+
+
+def test_our_meters_count_by_gate_and_color_and_others_are_left_alone(plan: BridgePlan) -> None:
+    meters = [MeterCounters(plan.meter_ids.counting(gate, color), 10 + color, 0) for gate in Gate for color in (0, 1)]
+    found = counts(plan, {}, (), (*meters, MeterCounters(7, 99, 9)))
+    kinds = (CountKind.CAME, CountKind.SENT, CountKind.ENDED)
+    assert found == {CountedPlace(HERE, kind, color): 10 + color for kind in kinds for color in (0, 1)}
+
+
+def test_a_counted_packet_passes_one_gate_coming_in_and_one_going_out(plan: BridgePlan) -> None:
+    ids = plan.meter_ids
+    gates = {ids.counting(gate, 1): gate for gate in Gate}
+    leave = [mod for mod in plan.sinks if mod.table_id == plan.tables.leave]
+    by_port = {
+        (masked.value, gates[step.meter_id])
+        for mod in leave
+        for step in mod.instructions
+        if isinstance(step, Meter) and step.meter_id in gates and (masked := mod.match.get(IN_PORT))
+    }
+    everywhere = {(port, Gate.ENDED) for port in (0, 1, 2, 3, 4, 5, 6)}
+    assert by_port == everywhere | {(3, Gate.SENT), (4, Gate.SENT)}
+    came = [step for mod in plan.sinks if mod.table_id == plan.tables.classify for step in mod.instructions]
+    assert {gates.get(step.meter_id) for step in came if isinstance(step, Meter)} == {Gate.CAME, None}
 
 
 def test_sources_in_the_other_color_take_the_place_of_those_there(plan: BridgePlan) -> None:
