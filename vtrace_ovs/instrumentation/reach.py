@@ -4,12 +4,13 @@ Every approximation here is on the safe side: a flow or table counts as reachabl
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from vtrace_ovs.instrumentation.walk import REMEMBERED, every_action, lets_out, nested
 from vtrace_ovs.model.actions import (
     Action,
+    ApplyActions,
     Conntrack,
     GotoTable,
     Group,
@@ -25,7 +26,7 @@ from vtrace_ovs.model.actions import (
     WriteActions,
 )
 from vtrace_ovs.model.filter import Filter
-from vtrace_ovs.model.flow import Flow, GroupEntry
+from vtrace_ovs.model.flow import Flow, GroupEntry, GroupType
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import (
     ETH_TYPE,
@@ -89,7 +90,25 @@ def targets(flow: Flow, groups: Mapping[int, GroupEntry]) -> tuple[Target, ...]:
     """Every table a flow leads to: resubmit, goto, ``ct(table=…)``, and what its groups lead to."""
     own = own_targets(flow.instructions, flow.table_id)
     found = [groups[number] for number in groups_of(flow.instructions) if number in groups]
-    return (*own, *(target for group in found for target in group_targets(group))) if found else own
+    if not found:
+        return own
+    led = [target for group in found for target in group_targets(group)]
+    if not _only_ends_in_a_group(flow.instructions):
+        led = [replace(target, last=False) for target in led]
+    return (*own, *led)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _only_ends_in_a_group(instructions: tuple[Instruction, ...]) -> bool:
+    """Whether handing the packet to one group is the last thing a flow does, and the only one that lets it go on."""
+    actions = tuple(every_action(instructions))
+    going_on = [
+        action
+        for action in actions
+        if lets_out(action) or _table_of(action, 0) is not None or isinstance(action, UnknownAction)
+    ]
+    busy = written(instructions) or any(isinstance(entry, GotoTable) for entry in instructions)
+    return not busy and len(going_on) == 1 and isinstance(actions[-1], Group)
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -116,9 +135,9 @@ def groups_of(instructions: tuple[Instruction, ...]) -> tuple[int, ...]:
 
 
 def group_targets(group: GroupEntry) -> tuple[Target, ...]:
-    """Every table the buckets of a group lead to; several buckets may run, so none of them is the last."""
-    actions = (action for bucket in group.buckets for action in nested(bucket.actions))
-    return tuple(Target(table_id, last=False) for action in actions if (table_id := _table_of(action, 0)) is not None)
+    """Every table the buckets of a group lead to. Of type ``all`` every bucket runs, so none of them is the last."""
+    led = [target for bucket in group.buckets for target in own_targets((ApplyActions(bucket.actions),), 0)]
+    return tuple(replace(target, last=target.last and group.type is not GroupType.ALL) for target in led)
 
 
 def written(instructions: tuple[Instruction, ...]) -> tuple[Action, ...]:

@@ -98,6 +98,18 @@ def test_groups_lead_to_the_tables_of_their_buckets() -> None:
     assert targets(flow(1, Group(8)), {8: group}) == (Target(30, last=False),)
 
 
+@pytest.mark.parametrize("kind", [GroupType.SELECT, GroupType.INDIRECT, GroupType.FAST_FAILOVER])
+def test_of_other_groups_one_bucket_runs_and_may_be_the_last_thing_a_packet_meets(kind: GroupType) -> None:
+    group = GroupEntry(8, kind, (Bucket(0, 0, 0, (Resubmit(None, 30),)), Bucket(0, 0, 0, (Resubmit(None, 31),))))
+    last = (Target(30, last=True), Target(31, last=True))
+    assert targets(flow(1, NAT, Group(8)), {8: group}) == last
+    once_more = (Target(30, last=False), Target(31, last=False))
+    assert targets(flow(1, Group(8), Output(1)), {8: group}) == once_more
+    assert targets(flow(1, Output(1), Group(8)), {8: group}) == once_more
+    busy = GroupEntry(8, kind, (Bucket(0, 0, 0, (Resubmit(None, 30), Output(1))),))
+    assert targets(flow(1, Group(8)), {8: busy}) == (Target(30, last=False),)
+
+
 def test_flows_that_no_traced_packet_can_match_are_left_out() -> None:
     flows = (
         flow(0, Resubmit(None, 1), match=Match.of(exact(oxm.ETH_TYPE, 0x0800))),
