@@ -6,7 +6,7 @@ from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.causes import cause_of_drop
 from vtrace_ovs.diagnosis.compare import STOPPED_AT_OUTPUT, deciding_step
 from vtrace_ovs.diagnosis.drops import drop_finding
-from vtrace_ovs.diagnosis.naming import port_name
+from vtrace_ovs.diagnosis.naming import endpoint_with, port_name
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.topology import Port, PortKind
 from vtrace_ovs.model.trajectory import TO_CONTROLLER, DropShape, Ending, Hop, Step
@@ -22,16 +22,9 @@ def handed_over(case: Case) -> Finding:
     port = case.scene.places.port(hop.bridge, hop.out_port)
     where = port_name(case.scene, hop.bridge, hop.out_port)
     evidence = [seen(f"{hop.bridge} logged the packet just before it handed it to {where}.")]
-    owner = None if port is None else _rightful_owner(case, port)
-    if owner is not None:
-        return Finding(
-            disposition=Disposition.INCONCLUSIVE,
-            code=CauseCode.WRONG_ENDPOINT,
-            confidence=Confidence.OBSERVED,
-            particulars=Particulars(towards=where, detail=f"{_behind(port)}, but its destination address is {owner}"),
-            culprit=Culprit(hop.bridge.node, hop.bridge),
-            evidence=(*evidence, deduced(f"By the inventory, its destination address is {owner}.")),
-        )
+    elsewhere = misdelivered(case, Confidence.OBSERVED)
+    if elsewhere is not None:
+        return replace(elsewhere, evidence=(*evidence, *elsewhere.evidence))
     if port is not None and _addressed_elsewhere(port, hop):
         evidence.append(deduced(f"The packet's destination address is not the one known of {where}."))
     return Finding(
@@ -47,6 +40,24 @@ def _behind(port: Port | None) -> str:
     return "" if port is None or port.vm is None else f", the port of {port.vm}"
 
 
+def misdelivered(case: Case, confidence: Confidence) -> Finding | None:
+    """Handed to an endpoint that does not have the destination address, where another one of the tenant does."""
+    hop = case.hop
+    port = case.scene.places.port(hop.bridge, hop.out_port)
+    owner = None if port is None else _rightful_owner(case, port)
+    if owner is None:
+        return None
+    where = port_name(case.scene, hop.bridge, hop.out_port)
+    return Finding(
+        disposition=Disposition.INCONCLUSIVE,
+        code=CauseCode.WRONG_ENDPOINT,
+        confidence=confidence,
+        particulars=Particulars(towards=where, detail=f"{_behind(port)}, but its destination address is {owner}"),
+        culprit=Culprit(hop.bridge.node, hop.bridge),
+        evidence=(deduced(f"By the inventory, its destination address is {owner}."),),
+    )
+
+
 def _rightful_owner(case: Case, port: Port) -> str | None:
     """Who has the destination address instead of the endpoint that got the packet, if nobody who has it got one."""
     ways = [hop for hop in case.observed.hops if hop.ending is Ending.HANDED_TO_PORT]
@@ -57,11 +68,8 @@ def _rightful_owner(case: Case, port: Port) -> str | None:
     address = headers.five_tuple.destination
     if any(one is None or one.owns(address) is not False for one in (port, *reached)):
         return None
-    for bridge in case.scene.topology.vfds():
-        for one in bridge.ports:
-            if one.kind is PortKind.EDGE and one.tenant == port.tenant and one.owns(address):
-                return f"that of {port_name(case.scene, bridge.id, one.ofport)}{_behind(one)}"
-    return None
+    owner = endpoint_with(case.scene, port.tenant, address)
+    return None if owner is None else f"that of {owner}"
 
 
 def _addressed_elsewhere(port: Port, hop: Hop) -> bool:

@@ -1,9 +1,9 @@
 """Turns a drop, seen or predicted, into a finding: which flow did it, whose it is, and what nearly matched instead."""
 
-from vtrace_ovs.diagnosis.case import Case, Finding, seen
+from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.causes import cause_of_drop, cause_of_miss
 from vtrace_ovs.diagnosis.compare import deciding_step
-from vtrace_ovs.diagnosis.naming import place_name, port_name
+from vtrace_ovs.diagnosis.naming import endpoint_with, place_name, port_name
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
 from vtrace_ovs.model.trajectory import DropShape, Hop, NearMiss, Step
@@ -25,7 +25,19 @@ def dropped(case: Case) -> Finding:
     if shape is DropShape.OUTPUT_TO_INGRESS:
         where = port_name(case.scene, hop.bridge, hop.out_port)
         evidence = seen(f"{hop.bridge} logged the packet just before an output to its ingress port, {where}.")
+        return drop_finding(case, step, shape, Confidence.OBSERVED, (evidence, *_whereabouts(case)))
     return drop_finding(case, step, shape, Confidence.OBSERVED, (evidence,))
+
+
+def _whereabouts(case: Case) -> tuple[Evidence, ...]:
+    """Where the inventory has the destination of a packet that was sent back: perhaps it was sent astray before."""
+    hop, places = case.hop, case.scene.places
+    headers = hop.headers_out or hop.headers_in
+    tenant = places.tenant_of(hop.bridge, hop.in_port, hop.arrived_by)
+    if tenant is None or headers is None or headers.five_tuple is None:
+        return ()
+    owner = endpoint_with(case.scene, tenant, headers.five_tuple.destination)
+    return () if owner is None else (deduced(f"By the inventory, its destination address is that of {owner}."),)
 
 
 def predicted_the_same(case: Case, step: Step | None) -> bool:

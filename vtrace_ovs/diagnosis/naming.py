@@ -2,7 +2,8 @@
 
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.model.actions import OFPP_LOCAL
-from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.packet import IPAddress
+from vtrace_ovs.model.topology import BridgeId, PortKind
 
 
 def printable(text: str) -> str:
@@ -20,6 +21,16 @@ def port_name(scene: Scene, bridge: BridgeId, ofport: int | None) -> str:
         return f"the LOCAL port of {bridge}"
     port = scene.places.port(bridge, ofport)
     return f"port {ofport} of {bridge}" if port is None else f"port {ofport} ({port.name}) of {bridge}"
+
+
+def endpoint_with(scene: Scene, tenant: str, address: IPAddress) -> str | None:
+    """``port 14 (vnet0) of cs3/br-int, the port of db2``: who has this address in a tenant, if the inventory tells."""
+    for bridge in scene.topology.vfds():
+        for port in bridge.ports:
+            if port.kind is PortKind.EDGE and port.tenant == tenant and port.owns(address):
+                vm = "" if port.vm is None else f", the port of {port.vm}"
+                return f"{port_name(scene, bridge.id, port.ofport)}{vm}"
+    return None
 
 
 def place_name(bridge: BridgeId, table_id: int | None, table_name: str | None) -> str:

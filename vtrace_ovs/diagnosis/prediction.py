@@ -3,11 +3,13 @@
 from dataclasses import replace
 from typing import assert_never
 
+from vtrace_ovs.diagnosis.arrivals import misdelivered
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, verdict_of
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.drops import drop_finding
 from vtrace_ovs.diagnosis.naming import port_name
 from vtrace_ovs.diagnosis.scene import Scene
+from vtrace_ovs.diagnosis.wire import unwired
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.topology import PortKind
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Trajectory
@@ -34,7 +36,7 @@ def foresee(predicted: Trajectory, scene: Scene) -> Verdict:
 def _finding(case: Case, hop: Hop) -> Finding:
     match case.observed.ending:
         case Ending.HANDED_TO_PORT:
-            return _passed(case, hop, Disposition.DELIVERED)
+            return misdelivered(case, Confidence.INFERRED) or _passed(case, hop, Disposition.DELIVERED)
         case Ending.EXITED:
             return _passed(case, hop, Disposition.EXITED)
         case Ending.DROPPED:
@@ -44,7 +46,7 @@ def _finding(case: Case, hop: Hop) -> Finding:
         case Ending.LOOPED:
             return _looped(hop)
         case Ending.UNKNOWN | Ending.OPEN:
-            return _undecided(hop)
+            return unwired(case) or _undecided(hop)
         case _:
             assert_never(case.observed.ending)
 

@@ -1,5 +1,7 @@
 """Turns a packet that left by a tunnel or patch port and was not seen at the next VFD into a finding."""
 
+from dataclasses import replace
+
 from vtrace_ovs.diagnosis.arrivals import exited, stopped_at_output
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
@@ -18,9 +20,12 @@ _TOO_DEEP = frozenset({DropShape.RESUBMIT_LIMIT, DropShape.RECURSION_LIMIT})
 def on_wire(case: Case) -> Finding:
     """The last thing known is the packet's ``out`` by a tunnel or patch port."""
     hop = case.hop
-    stopped = stopped_at_output(case) or _translation_gave_up(case, hop.bridge.node) or _unwired(case)
+    stopped = stopped_at_output(case) or _translation_gave_up(case, hop.bridge.node)
     if stopped is not None:
         return stopped
+    nowhere = unwired(case)
+    if nowhere is not None:
+        return replace(nowhere, confidence=Confidence.CORROBORATED, evidence=(_departed(case), *nowhere.evidence))
     onward = NOWHERE if hop.out_port is None else case.scene.places.onward(hop.bridge, hop.out_port, hop.left_by)
     if onward.kind is PortKind.PATCH and not onward.arrivals and _leads_to_underlay(case):
         return exited(case)
@@ -73,8 +78,8 @@ def _leads_to_underlay(case: Case) -> bool:
     return port is not None and places.topology.patch_peer(hop.bridge, port) is not None
 
 
-def _unwired(case: Case) -> Finding | None:
-    """A patch port whose other end does not exist on its server, or names another port."""
+def unwired(case: Case) -> Finding | None:
+    """Sent to a patch port whose other end does not exist on its server, or names another port."""
     hop, topology = case.hop, case.scene.topology
     port = case.scene.places.port(hop.bridge, hop.out_port)
     if port is None or port.kind is not PortKind.PATCH or topology.patch_peer(hop.bridge, port) is not None:
@@ -91,10 +96,10 @@ def _unwired(case: Case) -> Finding | None:
     return Finding(
         disposition=Disposition.DROPPED,
         code=CauseCode.PATCH_UNWIRED,
-        confidence=Confidence.CORROBORATED,
+        confidence=Confidence.INFERRED,
         particulars=Particulars(place=str(hop.bridge), towards=where, detail=detail),
         culprit=Culprit(hop.bridge.node, hop.bridge),
-        evidence=(_departed(case), deduced(f"By the inventory, {where} leads nowhere: {detail}.")),
+        evidence=(deduced(f"By the inventory, {where} leads nowhere: {detail}."),),
     )
 
 
@@ -200,6 +205,8 @@ def _unfollowable(case: Case, onward: Onward) -> Finding | None:
         code, detail = CauseCode.HOP_LIMIT_REACHED, f" (the limit is {scene.hop_limit} hops)"
     elif blind:
         detail = f": {blind[0][0]}: {blind[0][1]}"
+    elif onward.destination is not None and onward.node is None:
+        detail = ": no server of the inventory has that tunnel endpoint"
     elif hop.unmarked:
         detail = ": it left without a mark"
     elif candidates:

@@ -111,6 +111,9 @@ def test_an_output_the_vfd_itself_calls_suppressed_is_seen_dropped(hop: MakeHop,
     observed = way(Ending.DROPPED, hop("cs1/br-int", 1, out_port=1, drop=DropShape.OUTPUT_TO_INGRESS))
     verdict = diagnose(observed, None, scene)
     assert summary(verdict) == (Disposition.DROPPED, CauseCode.OUTPUT_TO_INGRESS, Confidence.OBSERVED)
+    assert verdict.evidence[1].sentence == (
+        "By the inventory, its destination address is that of port 1 (tap-cs2) of cs2/br-int, the port of vm-cs2."
+    )
 
 
 def test_an_unnamed_output_beside_the_addressees_port_is_inferred_delivery(

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -6,12 +7,19 @@ from vtrace_ovs.diagnosis.prediction import foresee
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.match import Match
+from vtrace_ovs.model.packet import FiveTuple, Headers
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Port, PortKind, Topology
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, NearMiss, Origin, Step, Trajectory
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition, Verdict
 
 BRIDGE = BridgeId("s1", "br")
-PORTS = (Port(1, "vnet1", PortKind.EDGE), Port(2, "vnet2", PortKind.EDGE, vm="db"))
+PORTS = (
+    Port(1, "vnet1", PortKind.EDGE),
+    Port(2, "vnet2", PortKind.EDGE, vm="db"),
+    Port(3, "vnet3", PortKind.EDGE, addresses=(IPv4Address("10.0.0.3"),), tenant="t"),
+    Port(4, "vnet4", PortKind.EDGE, addresses=(IPv4Address("10.0.0.4"),), tenant="t"),
+    Port(5, "patch", PortKind.PATCH, peer="nowhere"),
+)
 SCENE = Scene(Topology((), (Bridge(BRIDGE, 1, BridgeRole.VSWITCH, PORTS, ManagementSocket("")),)))
 FLOW = FlowKey(5, 9, Match())
 NEAR = NearMiss(FlowKey(5, 10, Match()), 3, (("tcp_dst", "443", "80"),))
@@ -73,3 +81,17 @@ def test_copies_and_meters_are_evidence_nobody_observed() -> None:
     assert [fact.observed for fact in found.evidence] == [False, False]
     assert found.evidence[0].sentence == "A copy of the packet takes another way: dropped at s1/br."
     assert "meter 7 of s1/br" in found.evidence[1].sentence
+
+
+def test_what_would_be_handed_to_another_machine_than_the_addressee_is_no_delivery() -> None:
+    asked = FiveTuple(6, IPv4Address("10.0.0.9"), IPv4Address("10.0.0.4"), 1, 2)
+    headers = Headers("02:00:00:00:00:01", "02:00:00:00:00:02", 0x0800, 74, five_tuple=asked)
+    found = verdict(Ending.HANDED_TO_PORT, out_port=3, headers_out=headers)
+    assert (found.code, found.confidence) == (CauseCode.WRONG_ENDPOINT, Confidence.INFERRED)
+    assert verdict(Ending.HANDED_TO_PORT, out_port=4, headers_out=headers).disposition is Disposition.DELIVERED
+
+
+def test_a_patch_port_that_leads_nowhere_is_the_end() -> None:
+    found = verdict(Ending.UNKNOWN, out_port=5, note="the patch port's peer is not in the inventory")
+    assert (found.disposition, found.code) == (Disposition.DROPPED, CauseCode.PATCH_UNWIRED)
+    assert found.confidence is Confidence.INFERRED

@@ -105,7 +105,8 @@ def test_a_tunnel_out_of_the_inventory_is_not_called_a_loss(
     nobody = replace(tunnel("cs1", "cs2"), destination=IPv4Address("192.0.2.9"))
     verdict = diagnose(way(Ending.ON_WIRE, hop("cs1/br-int", 1, out_port=10, left_by=nobody)), None, scene)
     assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.OUTSIDE_INVENTORY, Confidence.UNDECIDED)
-    assert "192.0.2.9" in verdict.operator_sentence
+    assert "192.0.2.9, which is not traced" in verdict.operator_sentence
+    assert "no server of the inventory has that tunnel endpoint" in verdict.operator_sentence
 
 
 def test_a_tunnel_without_a_destination(

@@ -67,6 +67,7 @@ class FaultName(Enum):
     PATCH_HALF_WIRED = "patch-half-wired"
     TUNNEL_KEY_MISMATCH = "tunnel-key-mismatch"
     NAT_UNBOUND = "nat-unbound"
+    NAT_UNCOMMITTED = "nat-uncommitted"
     LB_WITHOUT_BACKEND = "lb-without-backend"
     LB_DEAD_BACKENDS = "lb-dead-backends"
     ANTI_SPOOFING = "anti-spoofing"

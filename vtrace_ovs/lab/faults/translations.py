@@ -6,9 +6,9 @@ from ipaddress import IPv4Address
 
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
-from vtrace_ovs.lab.faults.kinds import FaultKind, OverlayEdit, ProgramEdit, Programmed, Symptom
-from vtrace_ovs.lab.numbering import vrouter
-from vtrace_ovs.lab.program import BridgeProgram, GroupLine
+from vtrace_ovs.lab.faults.kinds import FaultKind, OverlayEdit, ProgramEdit, Programmed, Symptom, reworded
+from vtrace_ovs.lab.numbering import CookieKind, kind_of, vrouter
+from vtrace_ovs.lab.program import BridgeProgram, FlowLine, GroupLine
 from vtrace_ovs.lab.traffic import TrafficProtocol
 from vtrace_ovs.model.overlay import NatKind, Overlay, with_tenant
 from vtrace_ovs.model.packet import IpFamily
@@ -27,6 +27,19 @@ def _unbound(overlay: Overlay, fault: Fault) -> Overlay:
     if kept == tenant.nat:
         raise UsageError(f"{fault.name.value}: no NAT rule of tenant {tenant.name} leads to {vm.name}")
     return with_tenant(overlay, replace(tenant, nat=kept))
+
+
+def _uncommitted(what: Programmed, fault: Fault) -> BridgeProgram:
+    """Connections to the VM's outside address are looked up, but none is ever begun."""
+    vm = victim(what.overlay, fault)
+    if what.bridge != vrouter(vm.tenant):
+        return what.program
+
+    def begins(flow: FlowLine) -> bool:
+        return kind_of(flow.cookie) is CookieKind.NAT and f"nat(dst={vm.address})" in flow.actions
+
+    looked_up = reworded(what.program, begins, "ct(commit,", "ct(")
+    return reworded(looked_up, begins, f"nat(dst={vm.address})", "nat")
 
 
 def _without_buckets(what: Programmed, fault: Fault) -> BridgeProgram:
@@ -60,24 +73,29 @@ _BALANCED = Symptom(
     address=IPv4Address("203.0.113.99"),
 )
 
+_UNTRANSLATED = Symptom(
+    CauseCode.NO_ROUTE,
+    Disposition.DROPPED,
+    "gw1/vr-green",
+    table=10,
+    source="web1",
+    destination="db1",
+    topology="nat",
+    families=(IpFamily.IPV4,),
+    vm="db1",
+    address=IPv4Address("203.0.113.21"),
+)
+
 FAULTS = {
     FaultName.NAT_UNBOUND: FaultKind(
         "no NAT rule knows the outside address of the destination any more",
         OverlayEdit(_unbound),
-        (
-            Symptom(
-                CauseCode.NO_ROUTE,
-                Disposition.DROPPED,
-                "gw1/vr-green",
-                table=10,
-                source="web1",
-                destination="db1",
-                topology="nat",
-                families=(IpFamily.IPV4,),
-                vm="db1",
-                address=IPv4Address("203.0.113.21"),
-            ),
-        ),
+        (_UNTRANSLATED,),
+    ),
+    FaultName.NAT_UNCOMMITTED: FaultKind(
+        "the NAT rule of the destination's outside address begins no connections",
+        ProgramEdit(_uncommitted),
+        (_UNTRANSLATED,),
     ),
     FaultName.LB_WITHOUT_BACKEND: FaultKind(
         "the load balancer of the vRouter has no backends",

@@ -52,3 +52,13 @@ def test_a_group_loses_its_buckets_or_their_life() -> None:
 def test_a_vrouter_without_a_load_balancer_has_none_to_break(overlay: Overlay) -> None:
     with pytest.raises(UsageError, match="vr-blue has no load balancer"):
         _edited(FaultName.LB_WITHOUT_BACKEND, overlay, "vr-blue")
+
+
+def test_a_rule_that_commits_nothing_only_looks_connections_up() -> None:
+    way = translations.FAULTS[FaultName.NAT_UNCOMMITTED].way
+    assert isinstance(way, ProgramEdit)
+    program = programs(NAT, NAT.gateway())["vr-green"]
+    fault = resolved(Fault(FaultName.NAT_UNCOMMITTED, vm="db1"), NAT, of_sender=False)
+    edited = way.edit(Programmed(NAT, "gw1", "vr-green", program), fault)
+    (changed,) = set(edited.flows) - set(program.flows)
+    assert changed.actions == "ct(table=10,zone=1,nat)"
