@@ -118,7 +118,7 @@ def test_a_bridge_that_dialled_us_is_named_by_its_dpid() -> None:
 def test_a_reading_is_told_once_all_its_answers_came_in_whatever_order() -> None:
     bridge = Bridge().attached()
     xids = bridge.read()
-    assert len(xids) == 6
+    assert len(xids) == 7
     bridge.events.clear()
     for kind, xid in reversed(list(xids.items())):
         assert bridge.events == []
