@@ -218,6 +218,14 @@ def answer_of(visit: Visit) -> Answer:
     return Answer(searches, [port for port in ports if port != TUNNEL_PORT])  # there is no route to any VTEP
 
 
+def view_of(flows: Sequence[Flow]) -> BridgeView:
+    """The bridge with these flows, as the walker takes it."""
+    ports = tuple(
+        PortDescription(port, f"p{port}", "", link_down=False, admin_down=False) for port in (*PORTS, TUNNEL_PORT)
+    )
+    return BridgeView(BridgeTables(1, 0.0, tuple(flows), GROUPS, (), ports), mac_table=LEARNED)
+
+
 def walked(view: BridgeView, packet: Traced) -> Visit:
     return evaluate(view, packet.state, LENGTH, TRACKED_NEW)
 
@@ -269,10 +277,7 @@ class Judge:
             self.peer.send(partial(openflow.flow_mod, mod))
         stored = self.peer.flows()
         assert len(stored) == len(flows), "two flows have the same key"
-        ports = tuple(
-            PortDescription(port, f"p{port}", "", link_down=False, admin_down=False) for port in (*PORTS, TUNNEL_PORT)
-        )
-        return BridgeView(BridgeTables(1, 0.0, stored, GROUPS, (), ports), mac_table=LEARNED)
+        return view_of(stored)
 
     def compare(self, view: BridgeView, packets: Sequence[Traced]) -> list[Comparison]:
         texts = self.trace(packets)

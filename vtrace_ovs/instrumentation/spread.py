@@ -40,8 +40,8 @@ WIDEST_VNI = 1 << 24
 _CARRIED = FILTER_FIELDS | {ETH_SRC, ETH_DST}
 """What one VFD learns of a packet and the next can count on."""
 _OF_FRAGMENTS = frozenset({ETH_TYPE, IPV4_SRC, IPV4_DST, IPV6_SRC, IPV6_DST})
-_FRESH = tuple(exactly(entry, 0) for entry in (*REGISTERS, METADATA))
-_NO_TUNNEL = tuple(exactly(entry, 0) for entry in (TUN_ID, TUN_DST, TUN_IPV6_DST))
+FRESH = tuple(exactly(entry, 0) for entry in (*REGISTERS, METADATA))
+NO_TUNNEL = tuple(exactly(entry, 0) for entry in (TUN_ID, TUN_DST, TUN_IPV6_DST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ class _Spreading:
         self.reached.add(bridge)
         if bridge in self.tables:
             port = () if arrival.in_port is None else (exactly(IN_PORT, arrival.in_port),)
-            fresh = Match((*_FRESH, *(() if arrival.tunnelled else _NO_TUNNEL), *port))
+            fresh = Match((*FRESH, *(() if arrival.tunnelled else NO_TUNNEL), *port))
             self._enter(bridge, 0, arrival.look.narrowed(fresh))
 
     def run(self) -> frozenset[BridgeId]:
