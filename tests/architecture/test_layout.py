@@ -36,6 +36,8 @@ TESTED_ELSEWHERE = {
     "instrumentation/branches.py": "tests/unit/instrumentation/test_spread.py",
     "cli/stats.py": "tests/emulation/test_counting.py",
     "session/alternation.py": "tests/unit/session/test_alternator.py",
+    "controller/underlay.py": "tests/emulation/test_postcards.py",
+    "model/postcard.py": "tests/unit/diagnosis/test_underlay.py",
     "lab/daemons.py": "tests/functional/test_ovs_sandbox.py",
     "lab/faults/devices.py": "tests/emulation/test_lab_faults.py",
     "lab/faults/unsupported.py": "tests/emulation/test_fault_verdicts.py",

@@ -171,6 +171,8 @@ def trials(topology: str) -> list[list[Case]]:
 def outcomes(lab: Lab, tracer: Tracer, together: Sequence[Case], seed: int) -> list[Outcome]:
     """Trace cases at once; those of a fault on the lab that has it, which is healed afterwards."""
     first = together[0]
+    if first.symptom.underlay:
+        tracer = replace(tracer, ovsdb=(*tracer.ovsdb, *lab.state().underlay_remotes))
     if first.fault is None:
         return _traced(lab, tracer, together, seed)
     with lab.faults.injected(first.fault_there(first.fault)):

@@ -67,6 +67,9 @@ SouthboundOption = Annotated[
         "--ovn-sb", metavar="LIST", help="OVN's southbound database, to name logical flows and ACLs. [VTRACE_OVN_SB]"
     ),
 ]
+NoUnderlayOption = Annotated[
+    bool, typer.Option("--no-underlay", help="Ask no underlay bridge who drops what is lost. [VTRACE_NO_UNDERLAY]")
+]
 FrameworkOption = Annotated[
     str | None, typer.Option("--framework", metavar="NAME", help="ryu or os-ken. [ryu where it is installed]")
 ]

@@ -36,6 +36,7 @@ from vtrace_ovs.ovsdb.observation import observe
 from vtrace_ovs.ovsdb.revalidation import wait_round
 from vtrace_ovs.session.dry_run import plan_all, to_read
 from vtrace_ovs.session.scope import resolve
+from vtrace_ovs.session.settings import SessionSettings
 
 if TYPE_CHECKING:
     from vtrace_ovs.model.flow import BridgeTables
@@ -182,6 +183,7 @@ def _controller_settings(
         accept_tasks=accept_tasks,
         apps=apps,
         listen=None if settings.listen is None else ServiceAddress.parse(settings.listen),
+        session=SessionSettings() if settings.underlay else SessionSettings(search_time=0.0),
     )
 
 

@@ -9,6 +9,7 @@
 - ``VTRACE_RUNDIR``: directory of the lab's state
 - ``OVS_RUNDIR``: where the local Open vSwitch keeps its sockets, as for its own programs (ovs-vswitchd(8))
 - ``XDG_STATE_HOME``: parent of the database's directory, for users other than root
+- ``VTRACE_NO_UNDERLAY``: any value but an empty one keeps us off underlay bridges
 - ``NO_COLOR``: any value but an empty one turns colours off
 """
 
@@ -36,7 +37,8 @@ class Settings:
 
     ``ovsdb`` are OVSDB connection strings; ``ovsdb_given`` is false when they are only the default, the local server.
     ``database`` is a path or SQLAlchemy URL. ``listen`` is what remote bridges dial, ``tls`` what ``ssl:`` needs.
-    ``ovn_southbound`` are the connections of OVN's southbound database, if it may be asked.
+    ``ovn_southbound`` are the connections of OVN's southbound database, if it may be asked. ``underlay``: its bridges
+    may be asked for post-cards.
     """
 
     ovsdb: tuple[str, ...]
@@ -47,6 +49,7 @@ class Settings:
     listen: str | None = None
     tls: "TlsFiles | None" = None
     ovn_southbound: tuple[str, ...] = ()
+    underlay: bool = True
 
 
 def read_settings(environment: Mapping[str, str] | None = None, user_id: int | None = None) -> Settings:
@@ -67,6 +70,7 @@ def read_settings(environment: Mapping[str, str] | None = None, user_id: int | N
         listen=known.get("VTRACE_LISTEN") or None,
         tls=_tls_files(known),
         ovn_southbound=ovsdb_connections(southbound, "VTRACE_OVN_SB") if southbound else (),
+        underlay=not known.get("VTRACE_NO_UNDERLAY"),
     )
 
 
@@ -78,6 +82,11 @@ def with_listen(settings: Settings, option: str | None) -> Settings:
 def with_southbound(settings: Settings, option: str | None) -> Settings:
     """The settings, with ``--ovn-sb`` if it was given. Raises UsageError when it names no connection."""
     return settings if option is None else replace(settings, ovn_southbound=ovsdb_connections(option, "--ovn-sb"))
+
+
+def without_underlay(settings: Settings, *, option: bool) -> Settings:
+    """The settings, with ``--no-underlay`` if it was given."""
+    return replace(settings, underlay=False) if option else settings
 
 
 def ovsdb_connections(text: str, source: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from vtrace_ovs.cli.options import (
     FilterArgument,
     FrameworkOption,
     ListenOption,
+    NoUnderlayOption,
     OvsdbOption,
     PacketCountOption,
     ResultFormat,
@@ -25,7 +26,7 @@ from vtrace_ovs.cli.options import (
     WideOption,
 )
 from vtrace_ovs.cli.reporting import report, report_exchange
-from vtrace_ovs.cli.settings import Settings, read_settings, with_listen, with_southbound
+from vtrace_ovs.cli.settings import Settings, read_settings, with_listen, with_southbound, without_underlay
 from vtrace_ovs.filters import trace_request
 from vtrace_ovs.model.task import DEFAULT_PACKET_COUNT, DEFAULT_TRACE_TIME, TraceRequest
 from vtrace_ovs.rendering.plans import BridgePlan, plan_lines
@@ -50,6 +51,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     ovsdb: OvsdbOption = None,
     listen: ListenOption = None,
     ovn_sb: SouthboundOption = None,
+    no_underlay: NoUnderlayOption = False,
     output: ResultFormatOption = ResultFormat.TREE,
     verbose: VerboseOption = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print every flow and meter, install none.")] = False,
@@ -65,7 +67,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         destination_vm=destination_vm,
         wide=wide,
     )
-    settings = with_southbound(with_listen(read_settings(), listen), ovn_sb)
+    settings = without_underlay(with_southbound(with_listen(read_settings(), listen), ovn_sb), option=no_underlay)
     connections = ovsdb_of(settings, ovsdb)
     if dry_run:
         raise typer.Exit(_dry_run(request, settings, connections, both=both))
@@ -99,6 +101,7 @@ def controller(
     ovsdb: OvsdbOption = None,
     listen: ListenOption = None,
     ovn_sb: SouthboundOption = None,
+    no_underlay: NoUnderlayOption = False,
     app_modules: Annotated[
         list[str] | None, typer.Option("--app", metavar="MODULE", help="Another Ryu app to load beside ours.")
     ] = None,
@@ -107,7 +110,7 @@ def controller(
     """Run the Ryu app: takes tasks from the database until it is stopped."""
     from vtrace_ovs.cli.running import run_controller  # noqa: PLC0415 - Ryu and SQLAlchemy are slow to import
 
-    settings = with_southbound(with_listen(read_settings(), listen), ovn_sb)
+    settings = without_underlay(with_southbound(with_listen(read_settings(), listen), ovn_sb), option=no_underlay)
     run_controller(settings, ovsdb_of(settings, ovsdb), tuple(app_modules or ()), framework)
 
 

@@ -20,6 +20,7 @@ from vtrace_ovs.controller.namer import Namer
 from vtrace_ovs.controller.observer import Observer
 from vtrace_ovs.controller.seam import App, hub, set_ev_cls
 from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
+from vtrace_ovs.controller.underlay import UnderlaySearcher
 from vtrace_ovs.errors import InfrastructureError, VtraceError
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
 from vtrace_ovs.model.task import Task
@@ -40,6 +41,7 @@ from vtrace_ovs.session.commands import (
     SaveSnapshot,
     SaveTaskState,
     SaveTrajectories,
+    SearchUnderlay,
     WriteIntents,
 )
 from vtrace_ovs.session.events import Event, InventoryRead, TaskClaimed, Tick
@@ -73,6 +75,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         self._ledger = Ledger(surroundings.store, self._mailbox.post, self._fail)
         self._observer = Observer(surroundings.observe, self._mailbox.post)
         self._namer = Namer(surroundings.name_flows, self._mailbox.post)
+        self._underlay = UnderlaySearcher(settings, surroundings.store, self._mailbox.post)
         self._inventory = InventoryWatch(
             surroundings.inventory, settings.inventory_interval, self._inventory_read, self._fail
         )
@@ -86,6 +89,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         self._mailbox.start()
         self._links.start()
         self._ledger.start()
+        self._underlay.start()
         self._inventory.start()
         self.threads.append(hub.spawn(self._tick))
         if self.settings.accept_tasks:
@@ -109,6 +113,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         """End connections and threads, and store what is still queued. The network is not touched any more."""
         self._ticking = False
         self._inventory.close()
+        self._underlay.close()
         self._ledger.close()
         self._links.close()
         self._mailbox.close()
@@ -151,6 +156,8 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
                 self._observer.carry_out(command)
             case NameFlows():
                 self._namer.carry_out(command)
+            case SearchUnderlay():
+                self._underlay.carry_out(command)
             case (
                 SaveTaskState()
                 | SaveSnapshot()

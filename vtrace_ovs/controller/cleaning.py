@@ -37,20 +37,23 @@ class Cleaned:
 def clean_all(
     topology: Topology, store: TaskStore, settings: ControllerSettings, remote: RemoteAttachment, at: float
 ) -> tuple[Cleaned, ...]:
-    """Every VFD of an inventory, with the meters that open intents remember; closes the intents of clean bridges.
+    """Every VFD of an inventory, and the underlay bridges that open intents name, with the meters these remember.
+
+    Closes the intents of clean bridges.
 
     Never raises for a bridge or an OVSDB: a dead one is a problem to report.
     """
     intents = store.open_intents()
     rowless = _remove_rows(topology, intents, remote)
     cleaner = _Cleaner(settings, remote, _meters(intents))
-    colored = [bridge for bridge in topology.vfds() if cleaner.stop_coloring(bridge)]
+    bridges = _touched(topology, intents)
+    colored = [bridge for bridge in bridges if cleaner.stop_coloring(bridge)]
     if colored:
         sleep(BLIND_WAIT + settings.session.drain)
     cleaned = tuple(
         outcome
-        for ovsdb, bridges in _by_server(topology).items()
-        for outcome in _clean_server(ovsdb, bridges, topology, cleaner)
+        for ovsdb, there in _by_server(topology, bridges).items()
+        for outcome in _clean_server(ovsdb, there, topology, cleaner)
     )
     clean = {str(outcome.bridge) for outcome in cleaned if outcome.problem is None}
     undone = (
@@ -148,9 +151,16 @@ def _clean_server(ovsdb: str, bridges: Sequence[Bridge], topology: Topology, cle
     return (*cleaned, *(cleaner.dialling_us(ovsdb, reachable) if reachable else ()))
 
 
-def _by_server(topology: Topology) -> dict[str, list[Bridge]]:
+def _touched(topology: Topology, intents: Iterable[Intent]) -> tuple[Bridge, ...]:
+    """The bridges that may carry something of ours: on the underlay only what is announced before."""
+    named = {intent.target for intent in intents}
+    vfds = topology.vfds()
+    return (*vfds, *(bridge for bridge in topology.bridges if bridge not in vfds and str(bridge.id) in named))
+
+
+def _by_server(topology: Topology, bridges: Iterable[Bridge]) -> dict[str, list[Bridge]]:
     servers: dict[str, list[Bridge]] = {}
-    for bridge in topology.vfds():
+    for bridge in bridges:
         node = topology.node(bridge.id.node)
         servers.setdefault("" if node is None else node.ovsdb, []).append(bridge)
     return servers

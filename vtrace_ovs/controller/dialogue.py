@@ -1,4 +1,4 @@
-"""Turns one bridge into answers, blocking: for the moments when no hub runs (``clean``, ``--dry-run``)."""
+"""Turns one bridge into answers, blocking: for moments and threads without a hub (``clean``, ``--dry-run``)."""
 
 import socket
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from vtrace_ovs.errors import OpenFlowError
 from vtrace_ovs.model.flow import FlowMod, MeterMod
 from vtrace_ovs.model.topology import Bridge, BridgeId
 from vtrace_ovs.session.commands import Program
-from vtrace_ovs.session.events import BridgeRead, BridgeUp, Event, Programmed
+from vtrace_ovs.session.events import BridgeRead, BridgeUp, Event, PacketInReceived, Programmed
 
 RECEIVE_SIZE = 1 << 18
 
@@ -73,14 +73,31 @@ class Dialogue:
         while (found := next((event for event in self._events if isinstance(event, kind)), None)) is None:
             if monotonic() > self._deadline:
                 raise OpenFlowError(f"{self.link.bridge} does not answer; ovs-vswitchd may hang")
-            chunk = self._socket.recv(RECEIVE_SIZE)
-            if not chunk:
-                raise OpenFlowError(f"{self.link.bridge} closed the connection")
-            received, self._pending = messages(self._pending + chunk)
-            for message in received:
-                self.link.message(message)
+            self._take(self._socket.recv(RECEIVE_SIZE))
         self._events.remove(found)
         return found
+
+    def listen(self, seconds: float) -> list[PacketInReceived]:
+        """The packet-ins that have come, and come in so many seconds."""
+        until, usual = monotonic() + seconds, self._socket.gettimeout()
+        try:
+            while (left := until - monotonic()) > 0:
+                self._socket.settimeout(left)
+                self._take(self._socket.recv(RECEIVE_SIZE))
+        except TimeoutError:
+            pass
+        finally:
+            self._socket.settimeout(usual)
+        heard = [event for event in self._events if isinstance(event, PacketInReceived)]
+        self._events[:] = [event for event in self._events if not isinstance(event, PacketInReceived)]
+        return heard
+
+    def _take(self, chunk: bytes) -> None:
+        if not chunk:
+            raise OpenFlowError(f"{self.link.bridge} closed the connection")
+        received, self._pending = messages(self._pending + chunk)
+        for message in received:
+            self.link.message(message)
 
     def close(self) -> None:
         """End the connection."""

@@ -36,6 +36,8 @@ CATEGORIES = {
     CauseCode.NO_OUTPUT_ACTION: CauseCategory.UNKNOWN,
     CauseCode.VSWITCHD_DEAD: CauseCategory.VFD_FAULT,
     CauseCode.UNDERLAY_LOSS: CauseCategory.PHYSICAL_NETWORK,
+    CauseCode.UNDERLAY_DENY: CauseCategory.PHYSICAL_NETWORK,
+    CauseCode.UNDERLAY_NO_ROUTE: CauseCategory.PHYSICAL_NETWORK,
     CauseCode.PATCH_LOSS: CauseCategory.VFD_FAULT,
     CauseCode.PATCH_UNWIRED: CauseCategory.VFD_FAULT,
     CauseCode.NO_TUNNEL_ENDPOINT: CauseCategory.VFD_FAULT,

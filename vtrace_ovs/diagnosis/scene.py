@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from vtrace_ovs.model.flow import FlowKey, MeterEntry
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.places import Places
+from vtrace_ovs.model.postcard import Postcard
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
 from vtrace_ovs.model.topology import BridgeId, Topology
 
@@ -65,6 +66,7 @@ class Scene:
     ``lives``: the flows that came, were changed or went while the task ran.
     ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
     ``all_came``: no copy is known to be missing, anywhere.
+    ``postcards``: what underlay bridges were seen dropping after packets had been lost on the wire.
     ``crowded``: the packet_ids of which more equal packets came than are told apart, so that copies were left out.
     """
 
@@ -85,6 +87,7 @@ class Scene:
     lives: Mapping[tuple[BridgeId, FlowKey], FlowLife] = field(default_factory=dict)
     crowded: frozenset[str] = frozenset()
     watched_since: Mapping[BridgeId, float] | None = None
+    postcards: tuple[Postcard, ...] = ()
     places: Places = field(init=False, repr=False, compare=False)
     all_came: bool = field(init=False, repr=False, compare=False)
 

@@ -8,6 +8,7 @@ from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.missing import evidence_missing
 from vtrace_ovs.diagnosis.naming import counted, place_name, port_name
 from vtrace_ovs.diagnosis.sizes import too_large
+from vtrace_ovs.diagnosis.underlay import dropped_by_underlay
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.places import NOWHERE, Onward
 from vtrace_ovs.model.topology import BridgeId, PortKind
@@ -236,6 +237,9 @@ def _evidence_missing(case: Case, onward: Onward) -> Finding | None:
 
 
 def _lost_between(case: Case, onward: Onward) -> Finding:
+    told = dropped_by_underlay(case, onward, _departed(case))
+    if told is not None:
+        return told
     hop = case.hop
     candidates = _candidates(case, onward)
     across_patch = onward.kind is PortKind.PATCH

@@ -176,6 +176,16 @@ WORDINGS = {
         "Your traffic is lost in the physical network between two of our servers; this is our fault.",
         "Check the physical path between these tunnel endpoints: links, switches, MTU, firewalls.",
     ),
+    CauseCode.UNDERLAY_DENY: Wording(
+        "A flow of the underlay drops it in {place}: {flow}{detail}.",
+        "Your traffic is discarded in the physical network between two of our servers; this is our fault.",
+        "Ask whoever programs that underlay switch why this flow is there, and have it corrected.",
+    ),
+    CauseCode.UNDERLAY_NO_ROUTE: Wording(
+        "The underlay has no way for it in {place}: {flow}{detail}.",
+        "Your traffic is discarded in the physical network between two of our servers; this is our fault.",
+        "Have whoever programs that underlay switch add what is missing there for the destination's tunnel endpoint.",
+    ),
     CauseCode.PATCH_LOSS: Wording(
         "Lost on the patch port between {place} and {towards}{detail}.",
         "Your traffic is lost inside one of our servers; this is our fault.",

@@ -45,3 +45,8 @@ class LabState:
     def ovsdb_remotes(self) -> tuple[str, ...]:
         """The OVSDB connection strings an inventory of this overlay reads: those of the servers."""
         return tuple(server.ovsdb for server in self.servers)
+
+    @property
+    def underlay_remotes(self) -> tuple[str, ...]:
+        """Those of the underlay switches, for an operator who runs them too."""
+        return tuple(switch.ovsdb for switch in self.switches)

@@ -74,6 +74,8 @@ class CauseCode(Enum):
     NO_OUTPUT_ACTION = "no-output-action"
     VSWITCHD_DEAD = "vswitchd-dead"
     UNDERLAY_LOSS = "underlay-loss"
+    UNDERLAY_DENY = "underlay-deny"
+    UNDERLAY_NO_ROUTE = "underlay-no-route"
     PATCH_LOSS = "patch-loss"
     PATCH_UNWIRED = "patch-unwired"
     NO_TUNNEL_ENDPOINT = "no-tunnel-endpoint"

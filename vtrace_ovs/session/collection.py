@@ -119,7 +119,7 @@ class Collection:
                 followed = self._follow(run, state, last_read_at)
                 commands.extend(followed)
                 if followed or losses != state.losses:
-                    self._reconsider(run)
+                    self.reconsider(run)
         return tuple(commands)
 
     def _look_for_wiping(
@@ -233,6 +233,7 @@ class Collection:
             if not group.undecided:
                 del run.open[name]
         commands.extend(self.naming.ask(at))
+        commands.extend(run.search(self._fleet.topology, at, self._settings.search_time))
         if run.dirty and at - run.saved_at >= self._settings.interim_interval:
             run.dirty, run.saved_at = False, at
             commands.append(self.conclude(run, final=False))
@@ -304,6 +305,7 @@ class Collection:
         except Exception as error:  # noqa: BLE001 - the other packets, and the other tasks, are judged all the same
             packet = unjudged(run, observed, error)
         self.naming.notice(packet.verdict, scene.profiles)
+        run.searches.notice(observed, packet.verdict)
         if only_if_sure and packet.verdict.disposition is Disposition.INCONCLUSIVE:
             return False
         group.decisions[observed.occurrence] = packet
@@ -337,9 +339,9 @@ class Collection:
         run.overflowed = overflowed
         if run.scene is not None:
             run.scene, run.calm_scene = replace(run.scene, overflowed=run.observation.copies_dropped()), None
-        self._reconsider(run)
+        self.reconsider(run)
 
-    def _reconsider(self, run: TaskRun) -> None:
+    def reconsider(self, run: TaskRun) -> None:
         """Judge again what was not delivered: more is known now of lost copies and packets, or of the tables."""
         run.dirty, run.concluded = True, False
         for group in run.groups.values():

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from vtrace_ovs.model.cost import Moment
 from vtrace_ovs.model.counting import CountReport
+from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod
+from vtrace_ovs.model.postcard import Segment
 from vtrace_ovs.model.records import CounterSample, PacketInRecord
 from vtrace_ovs.model.task import IntentDraft, TaskState
 from vtrace_ovs.model.topology import Bridge, BridgeId
@@ -72,6 +74,20 @@ class NameFlows:
     """Ask the database behind OVN's pipeline what these cookies stand for; answered by ``FlowsNamed``."""
 
     cookies: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchUnderlay:
+    """Look for who drops traffic of these filters in these segments, for so many ``seconds``.
+
+    Answered by ``UnderlaySearched``; nothing waits for it but the end of the task, and that not for long.
+    """
+
+    task_id: int
+    segments: tuple[Segment, ...]
+    filters: tuple[Filter, ...]
+    bridges: tuple[Bridge, ...]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +163,7 @@ Command = (
     | Program
     | ObserveServers
     | NameFlows
+    | SearchUnderlay
     | SaveTaskState
     | SaveSnapshot
     | SaveRecords

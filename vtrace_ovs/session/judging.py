@@ -80,6 +80,7 @@ def scene_for(run: TaskRun, fleet: Fleet, profiles: Mapping[BridgeId, PipelinePr
         watched_since=run.armed_on,
         lives=run.journal.lives,
         crowded=run.crowded,
+        postcards=run.searches.cards,
     )
 
 

@@ -39,6 +39,7 @@ from vtrace_ovs.session.events import (
     ServerObserved,
     TaskClaimed,
     Tick,
+    UnderlaySearched,
 )
 from vtrace_ovs.session.faults import confined
 from vtrace_ovs.session.runs import Stage, TaskRun
@@ -108,7 +109,7 @@ class Session:
                 self._bridge_released(bridge)
             case TaskClaimed(at, task):
                 self.runs[task.id] = TaskRun(task, self._free_slot(at), claimed_at=at)
-            case CancelRequested() | ServerObserved():
+            case CancelRequested() | ServerObserved() | UnderlaySearched():
                 self._told_of_a_run(event)
             case CountersRead():
                 self.alternator.told(event, self.runs.values())
@@ -134,7 +135,7 @@ class Session:
                 assert_never(event)
         return ()
 
-    def _told_of_a_run(self, event: CancelRequested | ServerObserved) -> None:
+    def _told_of_a_run(self, event: CancelRequested | ServerObserved | UnderlaySearched) -> None:
         run = self.runs.get(event.task_id)
         if run is not None and isinstance(event, CancelRequested):
             run.cancelled = True
@@ -142,6 +143,12 @@ class Session:
             run.observation.take(event.node, event.moment, event.reading)
             with confined(run):
                 self.collection.server_observed(run)
+        elif run is not None and isinstance(event, UnderlaySearched):
+            run.searches.take(event.cards)
+            if event.cards and run.instrumented:
+                run.scene = None
+                with confined(run):
+                    self.collection.reconsider(run)
 
     def _inventory_read(self, topology: Topology, problems: tuple[str, ...], at: float) -> tuple[Command, ...]:
         named = {bridge.id for bridge in topology.vfds()}
@@ -342,7 +349,7 @@ class Session:
             run.looked_back = True
             return (*commands, *self.fleet.ask(self.fleet.carrying(), at))
         undecided = run.undecided or self.collection.naming.awaits(at) or self.fleet.owing
-        if undecided and not run.cancelled:
+        if (undecided or run.searches.awaits(at)) and not run.cancelled:
             return commands
         kept = self.collection.finish(run)
         run.stage, self.deployment.stale = Stage.REMOVING, True

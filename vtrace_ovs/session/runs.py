@@ -11,16 +11,18 @@ from vtrace_ovs.model.flow import BridgeTables, MeterCounters
 from vtrace_ovs.model.packet import IPAddress, NeighbourQuestion
 from vtrace_ovs.model.records import PacketInRecord
 from vtrace_ovs.model.task import Task, TaskState
-from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.session.alternation import Alternation
 from vtrace_ovs.session.bridge_counts import BridgeCounts
 from vtrace_ovs.session.collecting import PacketGroup
+from vtrace_ovs.session.commands import SearchUnderlay
 from vtrace_ovs.session.datagrams import Datagrams
 from vtrace_ovs.session.journal import Journal
 from vtrace_ovs.session.observing import Observation
 from vtrace_ovs.session.overlaps import HeldCopies
 from vtrace_ovs.session.questions import Questions
+from vtrace_ovs.session.searching import Searches
 from vtrace_ovs.walker.network import Network
 
 MOST_UNCLAIMED = 1024
@@ -113,6 +115,7 @@ class TaskRun:
     request_ended_at: float | None = None
     observation: Observation = field(default_factory=Observation)
     questions: dict[IPAddress, Questions] = field(default_factory=dict)
+    searches: Searches = field(default_factory=Searches)
     datagrams: Datagrams = field(init=False)
     alternation: Alternation | None = None
 
@@ -244,6 +247,10 @@ class TaskRun:
     def unanswered(self) -> dict[IPAddress, int]:
         """The addresses asked for in vain, and how often they were."""
         return {target: asked.times for target, asked in self.questions.items() if asked.unanswered}
+
+    def search(self, topology: Topology, at: float, seconds: float) -> tuple[SearchUnderlay, ...]:
+        """Look in the underlay for who drops packets of this task, if some were lost there."""
+        return self.searches.begin(self.task.id, self.traffic, topology, at, seconds)
 
     def note(self, sentence: str | None) -> None:
         """Remember something the result must mention, once; None is nothing."""

@@ -14,7 +14,8 @@ class SessionSettings:
     ``observation_deadline`` for servers to tell what the trace cost them, and ``naming_deadline`` for a database that
     knows what cookies stand for. While packets are collected, bridges are
     looked at every ``peek_interval``, as somebody may have changed their tables. Replies are waited for ``reply_wait``
-    after the task of their requests has ended.
+    after the task of their requests has ended. Where packets are lost on the wire, underlay bridges are searched for
+    ``search_time`` (0: not at all).
     """
 
     short_buffer: float = 1.0
@@ -28,3 +29,4 @@ class SessionSettings:
     naming_deadline: float = 2.0
     peek_interval: float = 2.0
     reply_wait: float = 2.0
+    search_time: float = 2.0

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from vtrace_ovs.cli.settings import Settings, ovsdb_connections, read_settings
+from vtrace_ovs.cli.settings import Settings, ovsdb_connections, read_settings, without_underlay
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.ovsdb.client import TlsFiles
 
@@ -41,6 +41,14 @@ def test_what_remote_bridges_dial_and_tls_needs_are_heard() -> None:
     assert settings.tls == TlsFiles(Path("/key"), Path("/cert"), Path("/ca"))
     with pytest.raises(UsageError, match=r"^VTRACE_TLS_CERT and VTRACE_TLS_CA not set"):
         read_settings({"VTRACE_TLS_KEY": "/key"}, 0)
+
+
+def test_the_underlay_may_be_left_alone() -> None:
+    settings = read_settings({}, 0)
+    assert settings.underlay
+    assert not without_underlay(settings, option=True).underlay
+    kept_off = read_settings({"VTRACE_NO_UNDERLAY": "1"}, 0)
+    assert not without_underlay(kept_off, option=False).underlay
 
 
 def test_an_empty_variable_counts_as_unset() -> None:

@@ -72,7 +72,7 @@ class Symptom:
     destination's own, ``sent_from`` what the sender sends from where that is not its own (one per family); ``both``
     says that the replies are traced too, ``reply_code`` what the reply's own verdict must say. ``rate`` is in
     packets/s, ``size`` in bytes of payload; ``packets`` is how many are traced where the usual number is too few to
-    tell.
+    tell. ``underlay`` says that the underlay switches are in the inventory.
     """
 
     code: CauseCode
@@ -94,6 +94,7 @@ class Symptom:
     rate: float = 20.0
     size: int | None = None
     packets: int | None = None
+    underlay: bool = False
 
 
 @dataclass(frozen=True, slots=True)

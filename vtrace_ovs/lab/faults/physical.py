@@ -130,6 +130,8 @@ def _member_lost(programmed: Programmed, fault: Fault) -> BridgeProgram:
     return EMPTY_PROGRAM if programmed.server == bad else programmed.program
 
 
+_DENIED = (CauseCode.UNDERLAY_DENY, Disposition.DROPPED)
+_NO_ROUTE = (CauseCode.UNDERLAY_NO_ROUTE, Disposition.DROPPED)
 _WIRE = (CauseCode.UNDERLAY_LOSS, Disposition.LOST_ON_WIRE)
 
 FAULTS = {
@@ -149,6 +151,7 @@ FAULTS = {
         (
             Symptom(*_WIRE, "cs1/br-int", topology="leaf-spine", destination="blue-web2"),
             Symptom(*_WIRE, "gw1/br-int", topology="leaf-spine"),
+            Symptom(*_NO_ROUTE, "leaf2/leaf2", 0, topology="leaf-spine", underlay=True),
         ),
     ),
     FaultName.PFD_ACL: FaultKind(
@@ -156,7 +159,8 @@ FAULTS = {
         ProgramEdit(_denied(toward=True)),
         (
             Symptom(*_WIRE, "gw1/br-int"),
-            Symptom(*_WIRE, "cs1/br-int", topology="leaf-spine", destination="blue-web2"),
+            Symptom(*_DENIED, "pfd2/pfd2", 0, underlay=True),
+            Symptom(*_DENIED, "leaf2/leaf2", 0, topology="leaf-spine", destination="blue-web2", underlay=True),
         ),
     ),
     FaultName.ONE_WAY_LOSS: FaultKind(
@@ -187,7 +191,15 @@ FAULTS = {
                 topology="leaf-spine",
                 destination="blue-web2",
                 protocols=(TrafficProtocol.TCP,),
-                packets=20,
+                packets=100,
+            ),
+            Symptom(
+                *(*_NO_ROUTE, "spine1/spine1", 0),
+                topology="leaf-spine",
+                destination="blue-web2",
+                protocols=(TrafficProtocol.TCP,),
+                packets=100,
+                underlay=True,
             ),
         ),
     ),

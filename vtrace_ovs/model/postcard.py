@@ -1,0 +1,33 @@
+"""What an underlay device says of packets it drops, and between which tunnel endpoints (paper §6.1: post-cards)."""
+
+from dataclasses import dataclass
+
+from vtrace_ovs.model.flow import FlowKey
+from vtrace_ovs.model.packet import FiveTuple, IPAddress
+from vtrace_ovs.model.topology import BridgeId
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Where a packet was lost on the wire: between these two tunnel endpoints, in this VNI."""
+
+    source: IPAddress
+    destination: IPAddress
+    vni: int
+
+
+@dataclass(frozen=True, slots=True)
+class Postcard:
+    """So many packets of a task's traffic were seen dropped at one place of an underlay bridge.
+
+    ``flow`` and ``cookie`` are those of the flow that drops them, None where no flow of ``table_id`` matches.
+    ``five_tuples`` are the packets' own, inside the tunnel.
+    """
+
+    segment: Segment
+    bridge: BridgeId
+    table_id: int
+    flow: FlowKey | None
+    cookie: int | None
+    packets: int
+    five_tuples: frozenset[FiveTuple] = frozenset()
