@@ -183,7 +183,7 @@ WORDINGS = {
     ),
     CauseCode.UNDERLAY_NO_ROUTE: Wording(
         "The underlay has no way for it in {place}: {flow}{detail}.",
-        "Your traffic is discarded in the physical network between two of our servers; this is our fault.",
+        "The physical network between two of our servers has no way for your traffic; this is our fault.",
         "Have whoever programs that underlay switch add what is missing there for the destination's tunnel endpoint.",
     ),
     CauseCode.PATCH_LOSS: Wording(
