@@ -31,6 +31,7 @@ CATEGORIES = {
     CauseCode.NO_LIVE_BUCKET: CauseCategory.VFD_FAULT,
     CauseCode.TRANSLATION_LIMIT: CauseCategory.VFD_FAULT,
     CauseCode.FORWARDING_LOOP: CauseCategory.CONFIG_ERROR,
+    CauseCode.OVERLAPPING_FLOWS: CauseCategory.CONFIG_ERROR,
     CauseCode.EXPLICIT_DROP: CauseCategory.UNKNOWN,
     CauseCode.TABLE_MISS: CauseCategory.UNKNOWN,
     CauseCode.NO_OUTPUT_ACTION: CauseCategory.UNKNOWN,

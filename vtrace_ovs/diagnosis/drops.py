@@ -1,15 +1,19 @@
 """Turns a drop, seen or predicted, into a finding: which flow did it, whose it is, and what nearly matched instead."""
 
+from typing import TypeGuard
+
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.causes import cause_of_drop, cause_of_miss
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.naming import endpoint_with, place_name, port_name
 from vtrace_ovs.diagnosis.wording import Particulars
+from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
 from vtrace_ovs.model.trajectory import DropShape, Hop, NearMiss, Step
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition, Evidence
 from vtrace_ovs.model.wording import flow_text
 
+_BY_FLOW = frozenset({DropShape.EXPLICIT_DROP, DropShape.TABLE_MISS_FLOW, DropShape.NO_OUTPUT})
 _GENERIC = frozenset({CauseCode.EXPLICIT_DROP, CauseCode.TABLE_MISS, CauseCode.NO_OUTPUT_ACTION})
 
 
@@ -63,6 +67,9 @@ def drop_finding(
     code = cause_of_drop(shape, role, flow, owner)
     if code is CauseCode.TABLE_MISS:
         code = cause_of_miss(role, near_misses)
+    rival = None if flow is None or shape not in _BY_FLOW else _rival(case, flow, near_misses)
+    if rival is not None:
+        code = CauseCode.OVERLAPPING_FLOWS
     out_port = hop.out_port
     if out_port is None and case.expected is not None:
         out_port = case.expected.out_port
@@ -75,7 +82,7 @@ def drop_finding(
             place=place_name(hop.bridge, table_id, None if role is None else role.name),
             flow=text if owner is None else f"{text} (owner: {owner})",
             towards=port_name(case.scene, hop.bridge, out_port),
-            detail=_unknown_meaning(profile) if code in _GENERIC and role is None else "",
+            detail=rival or (_unknown_meaning(profile) if code in _GENERIC and role is None else ""),
         ),
         culprit=Culprit(
             node=hop.bridge.node,
@@ -90,6 +97,25 @@ def drop_finding(
         evidence=evidence,
         near_misses=near_misses,
     )
+
+
+def _rival(case: Case, flow: FlowKey, near_misses: tuple[NearMiss, ...]) -> str | None:
+    """Another flow of the very priority that matches the packet too and does not drop it, if there is one.
+
+    OpenFlow leaves open which of them wins (1.3.5 §5.3), so the stored tables may have led the packet on by it.
+    """
+    tied = next((near for near in near_misses if not near.differences), None)
+    if tied is not None:
+        return flow_text(tied.flow, tied.cookie)
+    hops = () if case.predicted is None else case.predicted.hops
+    here = (one for one in hops if (one.bridge, one.dscp_mark) == (case.hop.bridge, case.hop.dscp_mark))
+    found = (step for one in here for step in one.steps if step.ambiguous and step.actions != "drop")
+    return next((flow_text(step.flow, step.cookie) for step in found if _ties(step.flow, flow)), None)
+
+
+def _ties(one: FlowKey | None, flow: FlowKey) -> TypeGuard[FlowKey]:
+    """Whether it is another flow of the same table and priority."""
+    return one is not None and one != flow and (one.table_id, one.priority) == (flow.table_id, flow.priority)
 
 
 def _unknown_meaning(profile: PipelineProfile) -> str:

@@ -151,6 +151,12 @@ WORDINGS = {
         "Your traffic goes round in a loop; check your routes for two that point at each other.",
         "Break the loop: compare the routes and forwarding entries of the devices on the path.",
     ),
+    CauseCode.OVERLAPPING_FLOWS: Wording(
+        "Two flows of one priority match it in {place}, and which of them wins is left open: {flow} drops it, {detail} "
+        "has other actions.",
+        "Two rules of our virtual network contradict each other about this traffic; the one that discards it won.",
+        "Give one of the two flows another priority, or matches that do not overlap.",
+    ),
     CauseCode.EXPLICIT_DROP: Wording(
         "Dropped in {place} by {flow}{detail}.",
         "A rule inside our virtual network discards this traffic; we are finding out what the rule is for.",

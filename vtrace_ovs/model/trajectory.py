@@ -56,7 +56,10 @@ class DropShape(Enum):
 
 @dataclass(frozen=True, slots=True)
 class NearMiss:
-    """A flow that would have matched but for some fields (idea N1). ``differences``: (field, wanted, had)."""
+    """A flow that would have matched but for some fields (idea N1). ``differences``: (field, wanted, had).
+
+    Without any it matches as well, and has the priority of the one that won.
+    """
 
     flow: FlowKey
     cookie: int

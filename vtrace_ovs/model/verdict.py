@@ -69,6 +69,7 @@ class CauseCode(Enum):
     NO_LIVE_BUCKET = "no-live-bucket"
     TRANSLATION_LIMIT = "translation-limit"
     FORWARDING_LOOP = "forwarding-loop"
+    OVERLAPPING_FLOWS = "overlapping-flows"
     EXPLICIT_DROP = "explicit-drop"
     TABLE_MISS = "table-miss"
     NO_OUTPUT_ACTION = "no-output-action"

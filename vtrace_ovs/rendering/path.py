@@ -171,11 +171,14 @@ def near_miss_line(near: NearMiss) -> Line:
 
 def near_miss_phrase(near: NearMiss) -> str:
     """``<flow> would have matched but for tcp_dst: the packet has 443, the flow wants 80``."""
-    return f"{flow_text(near.flow, near.cookie)} would have matched but for {difference_phrase(near)}"
+    but = "would have matched but for " if near.differences else ""
+    return f"{flow_text(near.flow, near.cookie)} {but}{difference_phrase(near)}"
 
 
 def difference_phrase(near: NearMiss) -> str:
     """``tcp_dst: the packet has 443, the flow wants 80``."""
+    if not near.differences:
+        return "matches as well, with the same priority"
     return "; ".join(
         f"{field}: the packet has {had}, the flow wants {wanted}" for field, wanted, had in near.differences
     )

@@ -21,12 +21,26 @@ _Candidate = tuple[tuple[int, int, int], int, Entry]
 def near_misses(index: TableIndex, key: int, unknown: int, matched: Entry | None, wanted: int) -> tuple[NearMiss, ...]:
     """Up to ``wanted`` flows of the table that do something and would have won, fewest failing fields first.
 
-    Only flows above the priority of ``matched`` count. A flow for another protocol is further away than one for
-    another port, and higher priority breaks ties. ``key`` is the packet as the search saw it.
+    Only flows above the priority of ``matched`` count, and those of its very priority that match too, which come first.
+    A flow for another protocol is further away than one for another port, and higher priority decides between equals.
+    ``key`` is the packet as the search saw it.
     """
     if wanted <= 0:
         return ()
     floor = -1 if matched is None else matched.flow.priority
+    ties = () if matched is None else tuple(_tied(index, key, unknown, matched))[:wanted]
+    return (*ties, *_nearest(index, key, unknown, floor, wanted - len(ties)))
+
+
+def _tied(index: TableIndex, key: int, unknown: int, matched: Entry) -> Iterator[NearMiss]:
+    """The flows that match as well and have the same priority: OpenFlow leaves open which of them wins."""
+    for subtable in index.subtables:
+        found = None if subtable.mask & unknown else subtable.entries.get(key & subtable.mask)
+        if found is not None and found is not matched and found.acts and found.flow.priority == matched.flow.priority:
+            yield NearMiss(found.flow.key, found.flow.cookie, ())
+
+
+def _nearest(index: TableIndex, key: int, unknown: int, floor: int, wanted: int) -> tuple[NearMiss, ...]:
     nearest = nsmallest(wanted, _ranked(_one_field_away(index, key, unknown, floor, wanted), key, unknown))
     if len(nearest) < wanted and sum(len(each.entries) for each in index.subtables) <= SCANNED_WHOLE:
         every = (entry for entry in index.entries() if entry.flow.priority > floor)

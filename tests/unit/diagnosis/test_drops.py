@@ -122,3 +122,24 @@ def test_a_prediction_that_disagrees_is_evidence_not_silence(
     verdict = diagnose(observed, foresee(Ending.HANDED_TO_PORT, out_port=1), scene)
     assert summary(verdict) == (Disposition.DROPPED, CauseCode.SECURITY_RULE_DENY, Confidence.OBSERVED)
     assert any("let the packet pass" in fact.sentence for fact in verdict.evidence)
+
+
+def test_a_drop_that_ties_with_another_flow_names_both(
+    hop: MakeHop, way: Way, flow: MakeFlow, foresee: Foresee, scene: Scene
+) -> None:
+    dropping, other = flow(20, 7, tcp_dst=23), flow(20, 7, reg1=3)
+    step = Step(20, dropping, 0x53, "drop")
+    observed = way(Ending.DROPPED, hop("cs1/br-int", 1, "in error", step, drop=DropShape.EXPLICIT_DROP))
+    told = foresee(
+        steps=(replace(step, ambiguous=True, near_misses=(NearMiss(other, 0x60, ()),)),), drop=observed.hops[0].drop
+    )
+    led_on = foresee(Ending.HANDED_TO_PORT, steps=(Step(20, other, 0x60, "goto_table:30", ambiguous=True),), out_port=1)
+    for predicted in (told, led_on):
+        verdict = diagnose(observed, predicted, scene)
+        assert summary(verdict)[:2] == (Disposition.DROPPED, CauseCode.OVERLAPPING_FLOWS)
+        assert "tcp_dst=23" in verdict.operator_sentence or "tp_dst=23" in verdict.operator_sentence
+        assert "reg1=3 has other actions" in verdict.operator_sentence.replace("reg1=0x3", "reg1=3")
+    elsewhere = replace(led_on.hops[0].steps[0], flow=flow(20, 8, reg1=3))
+    assert diagnose(observed, foresee(Ending.HANDED_TO_PORT, steps=(elsewhere,), out_port=1), scene).code is (
+        CauseCode.SECURITY_RULE_DENY
+    )

@@ -17,7 +17,7 @@ from vtrace_ovs.model.trajectory import (
 )
 from vtrace_ovs.model.verdict import Culprit, Disposition, Verdict
 from vtrace_ovs.rendering.lines import plain_text, tree
-from vtrace_ovs.rendering.path import decisive, origin_phrase, path_branches, route_phrase
+from vtrace_ovs.rendering.path import decisive, near_miss_phrase, origin_phrase, path_branches, route_phrase
 
 MakeHop = Callable[..., Hop]
 MakeWay = Callable[..., Trajectory]
@@ -158,3 +158,8 @@ def test_the_decisive_lookup_is_the_last_one_unless_another_is_named(hop: MakeHo
     assert decisive(hop(steps=STEPS, deciding=0)) == STEPS[0]
     assert decisive(hop(steps=STEPS, deciding=2)) is None
     assert decisive(hop()) is None
+
+
+def test_a_flow_that_ties_with_the_one_that_won_is_said_to_match_as_well() -> None:
+    tied = NearMiss(FlowKey(40, 7, Match()), 5, ())
+    assert near_miss_phrase(tied) == "table=40, cookie=0x5, priority=7 matches as well, with the same priority"

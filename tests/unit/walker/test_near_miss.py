@@ -53,3 +53,22 @@ def test_in_a_large_table_flows_one_field_away_are_still_found(
     key = packed_state(headers(), 1, None).packed
     found = near_misses(indexed(0, [*far, near]), key, layout.UNMODELLED, None, 3)
     assert [(miss.flow, miss.differences) for miss in found] == [(near.key, (("tcp_dst", "80", "443"),))]
+
+
+def test_a_flow_that_ties_with_the_one_found_comes_first_without_a_difference(
+    flow: Callable[..., Flow], match: Callable[..., Match], headers: Callable[..., Headers]
+) -> None:
+    index = indexed(
+        0,
+        [
+            flow(0, 10, match(**TCP)),
+            flow(0, 10, match(eth_type=0x0800), Output(1)),
+            flow(0, 10, match(in_port=1)),
+            flow(0, 20, match(**TCP, tcp_dst=80), Output(1)),
+        ],
+    )
+    key = packed_state(headers(), 1, None).packed
+    matched = index.search(key, 0).entry
+    found = near_misses(index, key, 0, matched, 3)
+    assert [(near.flow.priority, len(near.differences)) for near in found] == [(10, 0), (20, 1)]
+    assert [len(near.flow.match.fields) for near in found] == [1, 3]

@@ -60,6 +60,7 @@ class FaultName(Enum):
     TUNNEL_MTU = "tunnel-mtu"
     FRAGMENTED = "fragmented"
     UNKNOWN_PROTOCOL = "unknown-protocol"
+    PRIORITY_OVERLAP = "priority-overlap"
     RECURSION_LIMIT = "recursion-limit"
     RESUBMIT_LIMIT = "resubmit-limit"
     UNSUPPORTED_ACTION = "unsupported-action"

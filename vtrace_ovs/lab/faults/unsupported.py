@@ -8,7 +8,7 @@ from vtrace_ovs.lab.faults.kinds import FaultKind, NodeDeed, OverlayEdit, Progra
 from vtrace_ovs.lab.numbering import CookieKind, cookie, vm_ofport
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine
 from vtrace_ovs.lab.traffic import TrafficProtocol
-from vtrace_ovs.lab.vswitch_pipeline import OUTPUT, PRIORITY
+from vtrace_ovs.lab.vswitch_pipeline import INGRESS, OUTPUT, PRIORITY
 from vtrace_ovs.model.overlay import Overlay
 from vtrace_ovs.model.packet import IpFamily
 from vtrace_ovs.model.verdict import CauseCode, Disposition
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 VM_INTERFACE = "eth0"
 USUAL_TTL = 64
+ABOVE_RULES = 3000
 UNDERLAY_MTU, ALMOST_MTU, OVER_MTU = 1500, 1440, 2000
 TIMES = 17
 NESTED = (OUTPUT, 51, 52, 53)
@@ -71,6 +72,19 @@ def _too_many(programmed: Programmed, fault: Fault) -> BridgeProgram:
         FlowLine(here, PRIORITY, "", onward(there), cookie(CookieKind.OUTPUT)) for here, there in pairwise(NESTED[1:])
     )
     return _instead_of_output(programmed, fault, onward(NESTED[1]), *more)
+
+
+def _overlapping(programmed: Programmed, fault: Fault) -> BridgeProgram:
+    """Two rules about all traffic of the victim, of which Open vSwitch takes the older one: that is the drop."""
+    vm = victim(programmed.overlay, fault)
+    if programmed.server != vm.server:
+        return programmed.program
+    owner = cookie(CookieKind.SECURITY_RULE)
+    return with_flows(
+        programmed.program,
+        FlowLine(INGRESS, ABOVE_RULES, f"dl_dst={vm.mac}", "drop", owner),
+        FlowLine(INGRESS, ABOVE_RULES, f"reg2={vm_ofport(programmed.overlay, vm):#x}", f"goto_table:{OUTPUT}", owner),
+    )
 
 
 def _encapsulated(programmed: Programmed, fault: Fault) -> BridgeProgram:
@@ -129,6 +143,11 @@ FAULTS = {
                 listen=False,
             ),
         ),
+    ),
+    FaultName.PRIORITY_OVERLAP: FaultKind(
+        "two rules of the destination's security group have one priority and contradict each other",
+        ProgramEdit(_overlapping),
+        (Symptom(CauseCode.OVERLAPPING_FLOWS, Disposition.DROPPED, "cs3/br-int", table=40),),
     ),
     FaultName.RECURSION_LIMIT: FaultKind(
         "a flow of the destination's server resubmits to its own table for ever",
