@@ -26,8 +26,8 @@ class BridgeState:
 
     ``planned_with`` is what ``carried`` was made from; ``tables_version`` counts changes of production's tables.
     ``tables`` are without flows of this tool; ``read_at`` and ``asked_at`` are when they last came and were
-    asked for (``ask_again``: once more since), ``up_at`` when it last came up. ``stranger`` is set when another run of
-    this tool has flows there.
+    asked for (``ask_again``: once more since; ``owes``: that answer is still to come), ``up_at`` when it last came up.
+    ``stranger`` is set when another run of this tool has flows there.
     ``copies`` counts those of traced packets; ``scarce_since`` is when half of our meter's burst was spent.
     ``left`` are plans of ours of which something may still be there though nothing is counted on, ``owed`` the tasks
     whose intents that keeps open. ``peeked_at`` is when it was last looked at only to see whether anything changed;
@@ -53,6 +53,7 @@ class BridgeState:
     read_at: float = 0.0
     asked_at: float = 0.0
     ask_again: bool = False
+    owes: bool = False
     left: tuple[BridgePlan, ...] = ()
     owed: set[int] = field(default_factory=set)
     peeked_at: float = 0.0
@@ -102,10 +103,11 @@ class BridgeState:
             known = () if self.tables is None else self.tables.flows
             removed = frozenset(flow.key for flow in known) - {flow.key for flow in tables.flows}
             self.tables = tables
-        self.read_at = at
+        self.read_at, self.owes = at, False
         self.counts = counts_of(self.tables, tables, ports)
         self.meters = {counters.meter_id: counters for counters in meters}
-        ours = None if self.carried is None else self.meters.get(self.carried.meter_ids.traced)
+        plans = (self.carried, *reversed(self.left))  # of a bridge that seemed to be gone, copies are counted on
+        ours = next((self.meters.get(plan.meter_ids.traced) for plan in plans if plan is not None), None)
         if ours is not None:
             self.copies.read(ours.packets_in - ours.packets_dropped, at)
         return removed
@@ -178,9 +180,9 @@ class Fleet:
         asked: list[ReadBridge] = []
         for bridge in bridges:
             state = self.states[bridge]
-            state.ask_again = state.read_at < state.asked_at
+            state.ask_again = state.owes
             if not state.ask_again:
-                state.asked_at = at
+                state.asked_at, state.owes = at, True
                 asked.append(ReadBridge(bridge))
         return tuple(asked)
 
@@ -206,13 +208,13 @@ class Fleet:
         return tuple(
             bridge_id
             for bridge_id, state in self.states.items()
-            if state.up and state.read_at < state.asked_at <= at - deadline
+            if state.up and state.owes and state.asked_at <= at - deadline
         )
 
     @property
     def owing(self) -> bool:
         """Whether a bridge that answers has not yet answered ``ask``."""
-        return any(state.up and state.read_at < state.asked_at for state in self.states.values())
+        return any(state.up and state.owes for state in self.states.values())
 
     def copies_scarce(self, at: float) -> bool:
         """Whether a packet that entered then may have had copies capped: some meter of ours was half spent already.

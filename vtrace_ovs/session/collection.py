@@ -87,7 +87,6 @@ class Collection:
         run.network = self._network(run.judged_by)
         run.meters_before = {**run.meters_before, **{bridge: dict(state.meters) for bridge, state in known.items()}}
         run.counts_before = {**run.counts_before, **{bridge: state.counts for bridge, state in known.items()}}
-        run.copies_before = {**run.copies_before, **{bridge: state.copies.tally for bridge, state in known.items()}}
         return tuple(SaveSnapshot(run.task.id, bridge, read) for bridge, read in tables.items())
 
     def bridge_read(self, event: BridgeRead, runs: Iterable[TaskRun]) -> tuple[Command, ...]:

@@ -67,4 +67,4 @@ class CopyCount:
 
 def since(tally: CopyTally, before: CopyTally) -> CopyTally:
     """What of a tally came after an earlier one."""
-    return replace(tally, taken=tally.taken - before.taken, lost=max(0, tally.lost - before.lost))
+    return replace(tally, taken=max(0, tally.taken - before.taken), lost=max(0, tally.lost - before.lost))

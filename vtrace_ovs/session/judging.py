@@ -15,7 +15,7 @@ from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.wording import flow_text
 from vtrace_ovs.session.bridges import BridgeState, Fleet
-from vtrace_ovs.session.copies import since
+from vtrace_ovs.session.copies import NO_COPIES, since
 from vtrace_ovs.session.events import BridgeRead
 from vtrace_ovs.session.predicting import predict
 from vtrace_ovs.session.runs import TaskRun
@@ -73,7 +73,7 @@ def scene_of(
 
 def scene_for(run: TaskRun, fleet: Fleet, profiles: Mapping[BridgeId, PipelineProfile], hop_limit: int) -> Scene:
     """Everything around the packets of a task."""
-    before = run.meters_before, run.copies_before
+    before = run.meters_before, {bridge: run.copies_before.get(bridge, NO_COPIES) for bridge in run.armed_on}
     return replace(
         scene_of(fleet, profiles, *before, hop_limit=hop_limit, armed_at=run.armed_at),
         overflowed=run.observation.copies_dropped(),

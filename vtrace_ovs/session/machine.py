@@ -166,7 +166,7 @@ class Session:
         if state is None:
             return
         state.up, state.dpid, state.reason, state.up_at = True, dpid, "", at
-        state.asked_at = state.read_at  # what was asked of it before is not answered any more
+        state.asked_at, state.owes = state.read_at, False  # what was asked of it before is not answered any more
         self.fleet.version += 1
         running = [run for run in self.runs.values() if run.instrumented]
         self.deployment.stale |= bool(state.left or running)
@@ -275,6 +275,7 @@ class Session:
             run.failure = str(error)
             return self._ended(run, at)
         run.armed_traffic, run.promised_until = traffic, deadline
+        run.copies_before = {bridge: known.copies.tally for bridge, known in self.fleet.states.items()}
         run.note(scope_note(self.fleet.topology, run.task.request))
         self._find_partners(run, traffic)
         run.stage, self.deployment.stale, self._reread = Stage.ARMING, True, True

@@ -5,6 +5,7 @@ from session_world import CS1, World, headers, tcp_to_db
 from vtrace_ovs.diagnosis.scene import CopyTally
 from vtrace_ovs.model.flow import MeterCounters
 from vtrace_ovs.model.verdict import CauseCode, Disposition
+from vtrace_ovs.session.commands import ReadBridge
 from vtrace_ovs.session.copies import CopyCount, since
 
 
@@ -94,3 +95,25 @@ def test_copies_of_before_the_task_are_not_its_own(world: World) -> None:
     world.wait(4)
     run = world.session.runs[2]
     assert run.copies_before[CS1].lost == 2
+
+
+def test_what_was_asked_while_an_answer_was_due_is_waited_for_too(armed: World) -> None:
+    fleet, at = armed.session.fleet, armed.now
+    armed.mute.add(CS1)
+    assert fleet.ask((CS1,), at)
+    assert not fleet.ask((CS1,), at + 0.1)
+    asked = armed.feed(armed.reading(CS1))
+    assert ReadBridge(CS1) in asked
+    assert fleet.owing
+    armed.feed(armed.reading(CS1))
+    assert not fleet.owing
+
+
+def test_copies_of_a_bridge_that_seemed_to_be_gone_are_counted_on(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=2))
+    plan = world.plan(CS1)
+    assert plan is not None
+    world.session.fleet.states[CS1].forsake()
+    world.counters[CS1] = (MeterCounters(plan.meter_ids.traced, 3, 0),)
+    world.feed(world.reading(CS1))
+    assert world.session.fleet.states[CS1].copies.tally == CopyTally(3, 3)
