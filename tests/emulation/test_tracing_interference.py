@@ -1,10 +1,13 @@
 """What others do to the switches while a trace runs: it is noticed, said, and leaves nothing behind."""
 
 import json
+import signal
 
 import pytest
+from tos_traffic import sending_tos
 from vtrace_program import DEADLINE, NEVER_SENT, UDP, Vtrace, await_that, our_flows, sending
 
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
 
 OUR_COOKIES = "cookie=0x5654000000000000/0xffff000000000000"
@@ -62,3 +65,45 @@ def test_a_database_server_that_restarts_during_a_trace_does_not_matter(lab: Lab
     document = json.loads(out)
     assert (document["task"]["state"], document["verdict"]["disposition"]) == ("done", "DELIVERED"), error
     assert our_flows(lab) == 0
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_switch_that_restarts_hands_no_vm_a_mark(lab: Lab, program: Vtrace) -> None:
+    """Until it takes marks off again, nobody may send it any."""
+    with (
+        sending_tos(lab, 0, rate=100, everywhere=True) as traffic,
+        program.started("run", UDP, "--from", "blue-web1", "-n", "500", "-t", "60") as process,
+    ):
+        await_that(lambda: program.state() == "armed")
+        with lab.faults.injected(Fault(FaultName.VSWITCHD_DEAD, server="cs3")):
+            pass
+        process.communicate(timeout=DEADLINE)
+    assert traffic.marks
+    assert set(traffic.received) == {0}
+    assert not traffic.astray
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_copies_that_open_vswitch_drops_in_a_full_queue_are_told_and_nothing_is_called_lost(
+    lab: Lab, program: Vtrace
+) -> None:
+    """N3, trap T40: a controller that does not read for a while is sent more than its queue holds."""
+    run = ("run", UDP, "--from", "blue-web1", "-n", "500", "-t", "60", "-o", "json")
+    with program.started(*run) as process:
+        await_that(lambda: program.state() == "armed")
+        process.send_signal(signal.SIGSTOP)
+        before = overflows(lab)
+        with sending_tos(lab, 0, rate=1000):
+            await_that(lambda: overflows(lab) > before)
+            process.send_signal(signal.SIGCONT)
+            out, error = process.communicate(timeout=DEADLINE)
+    document = json.loads(out)
+    assert any("were dropped in full queues" in note for note in document["notes"]), (document["notes"], error)
+    fates = {group["verdict"]["disposition"] for group in document["groups"]}
+    assert fates <= {"DELIVERED", "INCONCLUSIVE"}
+
+
+def overflows(lab: Lab) -> int:
+    """Messages that the source's Open vSwitch had no room for in its queues so far."""
+    shown = lab.ovs("cs1").appctl("coverage/read-counter", "rconn_overflow")
+    return int(shown)

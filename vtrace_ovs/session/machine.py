@@ -179,10 +179,13 @@ class Session:
             self._bridge_up(bridge, state.dpid, at)
 
     def _bridge_down(self, bridge: BridgeId, reason: str, at: float) -> tuple[Command, ...]:
+        """Nobody may mark packets toward it: when it comes back, it takes no marks off until it is armed again."""
         state = self.fleet.states.get(bridge)
         if state is not None:
             state.up, state.reason = False, reason.removeprefix(f"{bridge}: ")
             self.fleet.version += 1
+            colored = any(run.coloring for run in self.runs.values())
+            self.deployment.stale |= colored and state.carried is not None
         return self.deployment.bridge_lost(bridge, at)
 
     def _bridge_released(self, bridge: BridgeId) -> None:

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from session_world import CS1, CS2, GW, World, headers, tcp_to_db
+from session_world import CS1, CS2, GW, VTEPS, World, exactly, headers, tcp_to_db
 
+from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.model.flow import FlowMod
+from vtrace_ovs.model.oxm import TUN_DST
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 from vtrace_ovs.session.commands import Program
@@ -115,8 +117,29 @@ def test_a_bridge_with_half_a_plan_left_is_wiped_before_it_is_instrumented_again
     armed.told()
     armed.up(CS2)
     programs = armed.told(Program)
-    assert programs == ["cs2/br -all -meters", "cs2/br +meters +sinks"]
+    assert programs == ["cs2/br -all -meters", "cs2/br +meters +sinks", "cs1/br +sinks"]
     assert all(isinstance(mod, FlowMod) for mod in armed.flows[CS2].values())
+
+
+def _kind(flow: FlowMod) -> CookieKind | None:
+    cookie = Cookie.of(flow.cookie)
+    return None if cookie is None else cookie.kind
+
+
+def test_nobody_marks_packets_toward_a_bridge_that_is_gone_until_it_takes_marks_off_again(armed: World) -> None:
+    def marking() -> bool:
+        leaving = (flow for flow in armed.flows[CS1].values() if CookieKind.LEAVE is _kind(flow))
+        return any(exactly(TUN_DST, int(VTEPS[CS2])) in flow.match.fields for flow in leaving)
+
+    assert marking()
+    armed.down(CS2)
+    armed.wait(1.0)
+    assert not marking()
+    armed.restart(CS2)
+    armed.told()
+    armed.up(CS2)
+    assert armed.told(Program) == ["cs2/br -all -meters", "cs2/br +meters +sinks", "cs1/br +sinks"]
+    assert marking()
 
 
 def test_a_bridge_whose_flows_outlived_the_connection_is_left_as_it_is(armed: World) -> None:
