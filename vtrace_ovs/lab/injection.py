@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.lab.faults.catalogue import CATALOGUE
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, resolved
-from vtrace_ovs.lab.faults.kinds import NodeDeed, OverlayEdit, ProgramEdit, Programmed
+from vtrace_ovs.lab.faults.kinds import NodeDeed, OverlayEdit, ProgramEdit, Programmed, Way
 from vtrace_ovs.lab.program import BridgeProgram
 from vtrace_ovs.model.overlay import Overlay
 
@@ -43,10 +43,13 @@ class Faults:
                 case OverlayEdit() | ProgramEdit():
                     self._lab.apply(self.overlay())
                     self._lab.forget_neighbours()
-                case NodeDeed(inject, _):
-                    inject(self._lab, fault)
+                case NodeDeed():
+                    pass
                 case _:
                     assert_never(kind.way)
+            deed = _deed(kind.way)
+            if deed is not None:
+                deed.inject(self._lab, fault)
         except BaseException:
             del self._active[fault.name]
             raise
@@ -57,9 +60,9 @@ class Faults:
         fault = self._active.pop(name, None)
         if fault is None:
             raise UsageError(f"fault {name.value} is not in force")
-        way = CATALOGUE[name].way
-        if isinstance(way, NodeDeed):
-            way.heal(self._lab, fault)
+        deed = _deed(CATALOGUE[name].way)
+        if deed is not None:
+            deed.heal(self._lab, fault)
         self._lab.apply(self.overlay())
 
     def heal_all(self) -> None:
@@ -94,3 +97,10 @@ class Faults:
                 for bridge, program in found.items():
                     found[bridge] = way.edit(Programmed(overlay, server, bridge, program), fault)
         return found
+
+
+def _deed(way: Way) -> NodeDeed | None:
+    """What is done to the nodes, if anything."""
+    if isinstance(way, ProgramEdit):
+        return way.then
+    return way if isinstance(way, NodeDeed) else None

@@ -5,15 +5,20 @@ zone first, and is not: so replies belong to no connection.
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from vtrace_ovs.lab import vswitch_pipeline
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
-from vtrace_ovs.lab.faults.kinds import FaultKind, ProgramEdit, Programmed, Symptom, with_flows
+from vtrace_ovs.lab.faults.kinds import FaultKind, NodeDeed, ProgramEdit, Programmed, Symptom, with_flows
 from vtrace_ovs.lab.numbering import CookieKind, cookie, vm_ofport
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine
-from vtrace_ovs.lab.traffic import TrafficProtocol
+from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
+if TYPE_CHECKING:
+    from vtrace_ovs.lab.network import Lab
+
+UNUSED_PORT = 9
 # Above every rule of a security group: what these flows let on meets the rules.
 LOOKED_UP, DENIED = 4001, 4000
 NEW, INVALID = "+trk+new", "+trk+inv"
@@ -41,6 +46,39 @@ def _flows(port: int, denied: tuple[str, ...]) -> Iterator[FlowLine]:
             yield FlowLine(table, DENIED, f"{to_vm},ct_state={state}", "drop", owner)
 
 
+def _committing(what: Programmed, fault: Fault) -> BridgeProgram:
+    """A stateful group as it should be: what the VM sends is committed, replies of no connection are dropped."""
+    vm = victim(what.overlay, fault)
+    if what.server != vm.server:
+        return what.program
+    port, onward = vm_ofport(what.overlay, vm), vswitch_pipeline.FORWARDING
+    commits = (
+        FlowLine(
+            *(vswitch_pipeline.EGRESS, LOOKED_UP, f"{word},in_port={port}"),
+            actions=f"ct(commit,table={onward},zone={port})",
+            cookie=cookie(CookieKind.DEFAULT_DENY),
+        )
+        for word in ("ip", "ipv6")
+    )
+    return with_flows(what.program, *commits, *_flows(port, (INVALID, NEW)))
+
+
+def _fill(lab: "Lab", fault: Fault) -> None:
+    """Room for one connection in the VM's zone, and one in it."""
+    vm = victim(lab.base, fault)
+    lab.ovs(vm.server).appctl("dpctl/ct-set-limits", f"zone={vm_ofport(lab.base, vm)},limit=1")
+    peer = next(other.name for other in lab.base.tenant(vm.tenant).vms if other.name != vm.name)
+    probe = TrafficRequest(vm.name, peer, TrafficProtocol.UDP, UNUSED_PORT, count=1, timeout=0.1, listen=False)
+    lab.traffic.run(probe)
+
+
+def _empty(lab: "Lab", fault: Fault) -> None:
+    vm = victim(lab.base, fault)
+    zone = f"zone={vm_ofport(lab.base, vm)}"
+    lab.ovs(vm.server).appctl("dpctl/ct-del-limits", zone)
+    lab.ovs(vm.server).appctl("dpctl/flush-conntrack", zone)
+
+
 def _lost(code: CauseCode, *protocols: TrafficProtocol) -> Symptom:
     return Symptom(
         *(CauseCode.REPLY_LOST, Disposition.DROPPED, "cs1/br-int"),
@@ -65,6 +103,13 @@ FAULTS = {
                 destination="blue-web1",
             ),
         ),
+        of_sender=True,
+    ),
+    FaultName.CONNTRACK_LIMIT: FaultKind(
+        "the sender's security group is stateful, and the conntrack zone of its connections is full",
+        ProgramEdit(_committing, NodeDeed(_fill, _empty)),
+        # Replies of TCP and ICMP to what was not committed are invalid instead.
+        (_lost(CauseCode.CONNECTION_NOT_ESTABLISHED, TrafficProtocol.UDP),),
         of_sender=True,
     ),
     FaultName.CONNECTION_INVALID: FaultKind(

@@ -51,6 +51,7 @@ class FaultName(Enum):
     DESTINATION_RATE_LIMIT = "destination-rate-limit"
     BANDWIDTH_LIMIT = "bandwidth-limit"
     EGRESS_QUEUE = "egress-queue"
+    CONNTRACK_LIMIT = "conntrack-limit"
     PORT_DOWN = "port-down"
     VSWITCHD_HUNG = "vswitchd-hung"
     TUNNEL_UDP_PORT = "tunnel-udp-port"

@@ -43,18 +43,19 @@ class Programmed:
 
 
 @dataclass(frozen=True, slots=True)
-class ProgramEdit:
-    """What is installed instead, asked for every bridge of every server and underlay switch; most stay as they are."""
-
-    edit: Callable[[Programmed, Fault], BridgeProgram]
-
-
-@dataclass(frozen=True, slots=True)
 class NodeDeed:
     """Something done to the nodes of a running lab, and what undoes it. Both may raise UsageError and LabError."""
 
     inject: Callable[["Lab", Fault], None]
     heal: Callable[["Lab", Fault], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramEdit:
+    """What is installed instead, asked for every bridge of every server and underlay switch; most stay as they are."""
+
+    edit: Callable[[Programmed, Fault], BridgeProgram]
+    then: NodeDeed | None = None
 
 
 Way = OverlayEdit | ProgramEdit | NodeDeed
