@@ -65,7 +65,10 @@ class Neighbourhood:
         self.bridges = {bridge.id: bridge for bridge in topology.vfds()}
         self._ports = {bridge.id: {port.ofport: port for port in bridge.ports} for bridge in topology.vfds()}
         self._vteps = {node.name: frozenset(node.vteps) for node in topology.nodes}
+        self._beside: dict[str, list[Bridge]] = {}
         self._tunnels: dict[str, list[Bridge]] = {}
+        for bridge in topology.bridges:
+            self._beside.setdefault(bridge.id.node, []).append(bridge)
         for bridge in topology.vfds():
             if any(port.kind is PortKind.TUNNEL for port in bridge.ports):
                 self._tunnels.setdefault(bridge.id.node, []).append(bridge)
@@ -78,11 +81,15 @@ class Neighbourhood:
         look = leaving.look.only(_CARRIED)
         for port in known:
             if port.kind is PortKind.PATCH:
-                peer = self.topology.patch_peer(here, port)
-                if peer is not None and peer[0].id in self.bridges:
-                    yield Arrival(peer[0].id, peer[1].ofport, look, tunnelled=False)
+                yield from self._across_patch(here, port, look)
             elif port.kind is PortKind.TUNNEL:
                 yield from self._across(here, port, leaving.look, look)
+
+    def _across_patch(self, here: BridgeId, port: Port, look: Look) -> Iterator[Arrival]:
+        peers = ((bridge, bridge.port_named(port.peer)) for bridge in self._beside[here.node] if port.peer is not None)
+        found = next(((bridge, far) for bridge, far in peers if far is not None), None)
+        if found is not None and found[0].id in self.bridges:
+            yield Arrival(found[0].id, found[1].ofport, look, tunnelled=False)
 
     def _across(self, here: BridgeId, port: Port, leaving: Look, look: Look) -> Iterator[Arrival]:
         destination = port.remote or _destination(leaving)
