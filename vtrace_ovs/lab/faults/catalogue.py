@@ -22,14 +22,8 @@ from vtrace_ovs.lab.faults.fault import FaultName
 from vtrace_ovs.lab.faults.kinds import FaultKind
 
 FAMILIES = {
-    "security policy": policy.FAULTS,
-    "connections": connections.FAULTS,
-    "spoofing": spoofing.FAULTS,
-    "configuration": configuration.FAULTS,
-    "loops": loops.FAULTS,
-    "forwarding entries": entries.FAULTS,
-    "translations": translations.FAULTS,
-    "ports": ports.FAULTS,
+    "security policy": policy.FAULTS | connections.FAULTS | spoofing.FAULTS,
+    "configuration": (configuration.FAULTS | entries.FAULTS | loops.FAULTS | translations.FAULTS | ports.FAULTS),
     "limits": limits.FAULTS,
     "unsupported": unsupported.FAULTS,
     "VFDs": devices.FAULTS,

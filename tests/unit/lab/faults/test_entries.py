@@ -6,6 +6,8 @@ from vtrace_ovs.errors import UsageError
 from vtrace_ovs.lab.faults import entries
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, resolved
 from vtrace_ovs.lab.faults.kinds import ProgramEdit, Programmed
+from vtrace_ovs.lab.numbering import CookieKind, cookie
+from vtrace_ovs.lab.program import BridgeProgram, FlowLine
 from vtrace_ovs.lab.server import programs
 from vtrace_ovs.model.overlay import Overlay, with_tenant
 
@@ -71,3 +73,12 @@ def test_a_mistake_needs_somebody_to_mistake_the_victim_for(overlay: Overlay, na
     alone = with_tenant(overlay, replace(blue, vms=tuple(vm for vm in blue.vms if vm.name != "blue-db1")))
     with pytest.raises(UsageError, match=name.value):
         _changes(alone, Fault(name))
+
+
+@pytest.mark.parametrize("name", entries.FAULTS)
+def test_underlay_switches_have_no_forwarding_entries_to_break(overlay: Overlay, name: FaultName) -> None:
+    way = entries.FAULTS[name].way
+    assert isinstance(way, ProgramEdit)
+    program = BridgeProgram.of((FlowLine(0, 1, "ip", "output:1", cookie(CookieKind.UNDERLAY)),))
+    there = resolved(Fault(name), overlay, of_sender=entries.FAULTS[name].of_sender)
+    assert way.edit(Programmed(overlay, "pfd1", "pfd1", program), there) == program
