@@ -49,10 +49,7 @@ def main() -> int:
     began = time.monotonic()
     tried = [one for topology in topologies() for one in _on(topology, seeds)]
     PAGE.write_text(_page(tried, time.monotonic() - began), encoding="utf-8")
-    wrong = [one for one in tried if one.outcome.judgement is Judgement.WRONG]
-    for one in wrong:
-        print(f"WRONG: {one.outcome.case}, seed {one.seed}: {one.outcome.verdict.operator_sentence}")
-    return 1 if wrong else 0
+    return 1 if any(one.outcome.judgement is Judgement.WRONG for one in tried) else 0
 
 
 def _on(topology: str, seeds: Sequence[int]) -> Iterator[Tried]:
@@ -64,7 +61,8 @@ def _on(topology: str, seeds: Sequence[int]) -> Iterator[Tried]:
             run.mkdir()
             settings = Settings(ovsdb, ovsdb_given=True, database=str(run / "vtrace.db"), rundir=run, colours=False)
             for outcome in outcomes(lab, Tracer(settings, ovsdb), together, seed):
-                print(f"{outcome.judgement.value:8} {outcome.case}, seed {seed}", flush=True)
+                said = "" if outcome.judgement is Judgement.RIGHT else f": {outcome.verdict.operator_sentence}"
+                print(f"{outcome.judgement.value:8} {outcome.case}, seed {seed}{said}", flush=True)
                 yield Tried(seed, outcome)
 
 

@@ -26,6 +26,7 @@ WORDS = {
 PACKETS = 5
 TRACE_TIME = 5
 SLOWEST = 0.7
+DISCARD = 9
 UNDECIDED = frozenset({CauseCode.UNKNOWN, CauseCode.EVIDENCE_LOST, CauseCode.UNSUPPORTED})
 
 
@@ -67,7 +68,9 @@ class Case:
         used = (address for address in self.symptom.sent_from if family_of(address) is self.family)
         source = next(used, None) or lab.address(self.symptom.source, self.family)
         destination = self.symptom.address or lab.address(self.symptom.destination, self.family)
-        port = f",tp_dst={PORTS[self.protocol]}" if self.protocol in FILTERED_BY_PORT else ""
+        # A sender that was ended may still repeat what was not acknowledged: what is never sent has its own port.
+        number = PORTS[self.protocol] if self.symptom.rate else DISCARD
+        port = f",tp_dst={number}" if self.protocol in FILTERED_BY_PORT else ""
         return f"{words[self.protocol]},{prefix}_src={source},{prefix}_dst={destination}{port}"
 
     def traffic(self, random: Random) -> TrafficRequest:
