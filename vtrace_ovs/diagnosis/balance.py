@@ -153,14 +153,14 @@ class _Sheet:
         return self._at[bridge, CountKind.CAME] - ends
 
     def _inside(self, bridge: BridgeId, missing: int) -> Finding:
-        """A meter is named only if it dropped as many that cannot have been others'."""
+        """A meter is named only if it dropped as many that can hardly have been others'."""
         passed = {place.meter_id for place in self._of(CountKind.METERED, bridge)}
         for window in self._meters:
-            if window.bridge == bridge and window.meter_id in passed and window.surely >= missing:
+            if window.bridge == bridge and window.meter_id in passed and window.likely >= missing:
                 limit = Particulars(str(bridge), detail=f"meter {window.meter_id}")
                 culprit = Culprit(bridge.node, bridge, meter_id=window.meter_id)
-                code = CauseCode.METER_RATE_LIMIT
-                return Finding(Disposition.DROPPED, code, Confidence.CORROBORATED, limit, culprit=culprit)
+                sure = Confidence.CORROBORATED if window.surely >= missing else Confidence.INFERRED
+                return Finding(Disposition.DROPPED, CauseCode.METER_RATE_LIMIT, sure, limit, culprit=culprit)
         code, place = CauseCode.UNKNOWN, Particulars(str(bridge))
         return Finding(
             Disposition.LOST_IN_VFD, code, Confidence.CORROBORATED, place, culprit=Culprit(bridge.node, bridge)

@@ -6,12 +6,16 @@ from enum import Enum
 
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.topology import BridgeId
-from vtrace_ovs.model.verdict import Verdict
+from vtrace_ovs.model.verdict import Confidence, Verdict
 
 COUNTING_TIME_RANGE = range(1, 43_201)
 INTERVAL_RANGE = range(1, 601)
 DEFAULT_COUNTING_TIME = 60
 DEFAULT_INTERVAL = 1
+FEW = 10
+"""One in so many packets is few."""
+
+_STRONGEST_FIRST = tuple(Confidence)
 
 
 class CountKind(Enum):
@@ -74,17 +78,26 @@ Counts = Mapping[CountedPlace, int]
 
 @dataclass(frozen=True, slots=True)
 class MeterWindow:
-    """What a production meter did in some time: what it dropped, and how many it let in of ``others``' packets."""
+    """What a production meter did in some time: how many came to it, of these from ``others``, and what it dropped.
+
+    Counters are read one after another, so a few of ``others`` may be none.
+    """
 
     bridge: BridgeId
     meter_id: int
-    dropped: int
+    passed: int
     others: int
+    dropped: int
 
     @property
     def surely(self) -> int:
         """How many of the packets it dropped were not others'."""
         return max(0, self.dropped - self.others)
+
+    @property
+    def likely(self) -> int:
+        """How many of them likely were not: all, where hardly anybody else's packets came to it."""
+        return self.dropped if FEW * self.others <= self.passed else self.surely
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +175,19 @@ class Counted:
 
     def by_place(self) -> tuple[PlaceOfLoss, ...]:
         """Each place that lost packets, that of most packets first."""
-        found: dict[Verdict, list[tuple[Interval, int]]] = {}
+        found: dict[object, list[tuple[Interval, Loss]]] = {}
         for interval in self.intervals:
             for loss in interval.losses:
-                found.setdefault(loss.verdict, []).append((interval, loss.packets))
-        places = (
-            PlaceOfLoss(sum(lost for _, lost in moments), verdict, tuple(interval for interval, _ in moments))
-            for verdict, moments in found.items()
-        )
-        return tuple(sorted(places, key=lambda place: -place.packets))
+                verdict = loss.verdict
+                found.setdefault((verdict.disposition, verdict.code, verdict.culprit), []).append((interval, loss))
+        return tuple(sorted((_place(moments) for moments in found.values()), key=lambda place: -place.packets))
+
+
+def _place(moments: list[tuple[Interval, Loss]]) -> PlaceOfLoss:
+    """The place these losses share; it is no surer than the least sure of them."""
+    verdict = max((loss.verdict for _, loss in moments), key=lambda one: _STRONGEST_FIRST.index(one.confidence))
+    packets = sum(loss.packets for _, loss in moments)
+    return PlaceOfLoss(packets, verdict, tuple(interval for interval, _ in moments))
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,13 +51,18 @@ class Reading:
 
 @dataclass(slots=True)
 class Open:
-    """An interval whose packets may still be on their way. ``read`` is the reading after the color changed."""
+    """An interval whose packets may still be on their way. ``read`` is the reading after the color changed.
+
+    One that is not ``kept`` is the first, which begins before all counters were read, or the last, of which only the
+    beginning is waited for.
+    """
 
     color: int
     began_at: float
     ended_at: float = 0.0
     read: Reading | None = None
     readings: int = 0
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +98,8 @@ class Alternation:
     asked_at: float = 0.0
     resume_at: float = 0.0
     ending: bool = False
-    done: bool = False
     batch: int = FIRST_BATCH
-    current: Open | None = None
+    current: Open = field(default_factory=lambda: Open(0, 0.0, kept=False))
     idle: Open | None = None
     closed: list[Closed] = field(default_factory=list)
     bases: dict[int, Counts] = field(default_factory=dict)

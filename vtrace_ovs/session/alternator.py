@@ -54,8 +54,7 @@ class Alternator:
     def begin(self, run: Alternation, at: float) -> tuple[Command, ...]:
         """All bridges are armed, and the first color is on."""
         run.members = {state.bridge.id for state in self._carrying()}
-        run.current = Open(0, at)
-        run.resume_at = at + run.interval
+        run.current, run.resume_at = Open(0, at, kept=False), at
         return self._settle(run, at)
 
     def must_wait(self, run: TaskRun, runs: Iterable[TaskRun]) -> bool:
@@ -82,19 +81,16 @@ class Alternator:
         return (*commands, SaveTaskState(run.task.id, TaskState.DRAINING, at))
 
     def finish(self, run: TaskRun, alternation: Alternation, at: float) -> tuple[Command, ...]:
-        """The last packets are counted, and every bridge is looked at once more: had somebody changed its tables?"""
+        """Nothing is colored any more. Every bridge is looked at once more: had somebody changed its tables?"""
         if not self._deployment.settled:
             return ()
         if run.stage is Stage.CLOSING:
-            run.stage = Stage.DRAINING
-            self.last(alternation, at)
+            run.stage, run.drained_at = Stage.DRAINING, at + self._settings.drain
             return self._fleet.ask(self._fleet.carrying(), at)
-        commands = self.progress(alternation, at, over=True)
-        looked = all(not state.up or state.read_at >= state.asked_at for state in self._fleet.states.values())
-        if not run.cancelled and not run.invalidated and not (alternation.done and looked):
-            return commands
+        if at < run.drained_at or (self._fleet.owing and not run.cancelled):
+            return ()
         run.stage, self._deployment.stale = Stage.REMOVING, True
-        return (*commands, SaveCounts(self.report(alternation, run.notes)))
+        return (SaveCounts(self.report(alternation, run.notes)),)
 
     def _programmed(self, run: Alternation, event: Programmed) -> None:
         if event.batch == run.batch and run.step in (Step.TURNING, Step.SETTLING):
@@ -124,12 +120,6 @@ class Alternator:
             case _:
                 return ()
         return ()
-
-    def last(self, run: Alternation, at: float) -> None:
-        """Nothing is colored any more: the last interval is over, and closes like the others."""
-        if run.current is not None:
-            run.idle, run.current = replace(run.current, ended_at=at), None
-        run.step, run.resume_at = Step.DRAINING, at + self._settings.drain
 
     def report(self, run: Alternation, notes: Iterable[str]) -> CountReport:
         """What is known so far."""
@@ -182,21 +172,22 @@ class Alternator:
         return tuple(ReadCounters(bridge) for bridge in sorted(run.waiting))
 
     def _turn(self, run: Alternation, at: float, *, over: bool) -> tuple[Command, ...]:
-        """Time for the other color; first a last look at the packets that had it, as their counters move again."""
+        """Time for the other color; first a last look at the packets that had it, as their counters move again.
+
+        Time is over one change of color later, so that the last interval closes as the others do.
+        """
         if run.idle is not None:
             return self._settle(run, at)
-        if over:
+        if over and not run.current.kept:
             run.ending = True
             return ()
-        color = 0 if run.current is None else 1 - run.current.color
+        color = 1 - run.current.color
         mods = {
             state.bridge.id: sources_in(state.carried, color, self._deployment.lease(run.interval))
             for state in self._here(run)
             if state.carried is not None and state.carried.sources
         }
-        if run.current is not None:
-            run.idle = replace(run.current, ended_at=at)
-        run.current = Open(color, at)
+        run.idle, run.current = replace(run.current, ended_at=at), Open(color, at, kept=not over)
         run.step = Step.TURNING
         return self._program(run, at, mods)
 
@@ -206,12 +197,12 @@ class Alternator:
         if idle is None:
             run.turns.append(reading)
             run.step = Step.COLORING
-            return self._ended(run)
+            return ()
         if idle.read is None:
             run.turns = [*run.turns[-2:], reading]
             idle.read, run.resume_at = reading, max(at, idle.ended_at + run.interval)
             run.step = Step.COLORING
-            if run.current is None or over:
+            if over:
                 run.step, run.resume_at = Step.DRAINING, at + self._settings.drain
             return ()
         idle.readings += 1
@@ -221,10 +212,6 @@ class Alternator:
             return ()
         self._close(run, idle, reading, at, None if still else "packets were still on their way")
         run.idle, run.step, run.resume_at = None, Step.COLORING, at
-        return self._ended(run)
-
-    def _ended(self, run: Alternation) -> tuple[Command, ...]:
-        run.done = run.current is None
         return ()
 
     def _gathered(self, run: Alternation) -> Reading:
@@ -267,7 +254,8 @@ class Alternator:
         doubts = found.doubts if unknown is None else (unknown,)
         losses = found.losses if unknown is None else ()
         interval = Interval(idle.began_at, idle.ended_at, found.entered, found.vfds, losses, "; ".join(doubts) or None)
-        run.closed.append(Closed(interval, at))
+        if idle.kept:
+            run.closed.append(Closed(interval, at))
 
     def _windows(self, run: Alternation) -> tuple[MeterWindow, ...]:
         """What production's meters did from before the interval's first packet until after its last."""
@@ -280,8 +268,9 @@ class Alternator:
             ours = last.through(bridge, meter_id) - first.through(bridge, meter_id)
             came = last.came(bridge) - first.came(bridge)
             ours = came if ours >= NEARLY_ALL * came else ours
-            others = max(0, now.packets_in - then.packets_in - ours)
-            found.append(MeterWindow(bridge, meter_id, now.packets_dropped - then.packets_dropped, others))
+            passed = now.packets_in - then.packets_in
+            dropped = now.packets_dropped - then.packets_dropped
+            found.append(MeterWindow(bridge, meter_id, passed, max(0, passed - ours), dropped))
         return tuple(found)
 
     def _spoiled(self, run: Alternation, closed: Closed) -> Interval:

@@ -10,7 +10,7 @@ from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.profile import PipelineProfile, Stage, TableRole
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
-from vtrace_ovs.model.verdict import CauseCode, Disposition
+from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition
 
 A, B = BridgeId("s1", "br0"), BridgeId("s2", "br0")
 WAY = Segment("s1", "s2")
@@ -98,20 +98,24 @@ def test_what_is_missing_inside_a_vfd_is_lost_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("window", "code"),
+    ("window", "expected"),
     [
-        (MeterWindow(A, 7, dropped=12, others=2), CauseCode.METER_RATE_LIMIT),
-        (MeterWindow(A, 7, dropped=12, others=3), CauseCode.UNKNOWN),
-        (MeterWindow(A, 8, dropped=12, others=0), CauseCode.UNKNOWN),
-        (MeterWindow(B, 7, dropped=12, others=0), CauseCode.UNKNOWN),
+        (MeterWindow(A, 7, passed=1000, others=2, dropped=12), (CauseCode.METER_RATE_LIMIT, Confidence.CORROBORATED)),
+        (MeterWindow(A, 7, passed=1000, others=3, dropped=12), (CauseCode.METER_RATE_LIMIT, Confidence.INFERRED)),
+        (MeterWindow(A, 7, passed=1000, others=0, dropped=9), (CauseCode.UNKNOWN, Confidence.CORROBORATED)),
+        (MeterWindow(A, 7, passed=1000, others=300, dropped=12), (CauseCode.UNKNOWN, Confidence.CORROBORATED)),
+        (MeterWindow(A, 8, passed=1000, others=0, dropped=12), (CauseCode.UNKNOWN, Confidence.CORROBORATED)),
+        (MeterWindow(B, 7, passed=1000, others=0, dropped=12), (CauseCode.UNKNOWN, Confidence.CORROBORATED)),
     ],
-    ids=["ours", "maybe others'", "another meter", "elsewhere"],
+    ids=["ours", "nearly all ours", "too few", "maybe others'", "another meter", "elsewhere"],
 )
-def test_a_meter_is_blamed_only_for_what_it_surely_dropped_of_the_counted_packets(
-    window: MeterWindow, code: CauseCode
+def test_a_meter_is_blamed_only_for_what_can_hardly_have_been_others_packets(
+    window: MeterWindow, expected: tuple[CauseCode, Confidence]
 ) -> None:
     rest = (SENT_A, MARKED, ARRIVED, CAME_B, ENDED_B, LEFT)
-    assert losses(found((METERED, 1000), *((place, -10) for place in rest), meters=(window,))) == [(10, code, str(A))]
+    result = found((METERED, 1000), *((place, -10) for place in rest), meters=(window,))
+    assert losses(result) == [(10, expected[0], str(A))]
+    assert result.losses[0].verdict.confidence is expected[1]
 
 
 def test_a_drop_aside_counts_only_where_packets_are_missing() -> None:

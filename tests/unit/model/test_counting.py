@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from vtrace_ovs.model.counting import Counted, Interval, Loss, MeterWindow, PlaceOfLoss
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition, Verdict
@@ -36,7 +38,17 @@ def test_each_place_is_named_once_with_all_it_lost_and_when_the_worst_first() ->
     )
 
 
+def test_a_place_is_no_surer_than_the_least_sure_of_its_losses() -> None:
+    unsure = replace(WIRE, confidence=Confidence.INFERRED)
+    for first, second in ((WIRE, unsure), (unsure, WIRE)):
+        intervals = (replace(CLEAN, losses=(Loss(1, first),)), replace(CLEAN, losses=(Loss(2, second),)))
+        (place,) = Counted(intervals).by_place()
+        assert (place.packets, place.verdict) == (3, unsure)
+
+
 def test_of_what_a_meter_dropped_only_what_cannot_be_others_is_sure() -> None:
     here = BridgeId("s1", "br0")
-    assert MeterWindow(here, 7, dropped=10, others=3).surely == 7
-    assert MeterWindow(here, 7, dropped=10, others=30).surely == 0
+    few = MeterWindow(here, 7, passed=100, others=3, dropped=10)
+    assert (few.surely, few.likely) == (7, 10)
+    many = replace(few, others=30)
+    assert (many.surely, many.likely) == (0, 0)
