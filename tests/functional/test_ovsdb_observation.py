@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vtrace_ovs.lab.daemons import OvsInstance
+from vtrace_ovs.model.cost import FullZone
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, ServiceController
 from vtrace_ovs.ovsdb.observation import observe
 
@@ -121,3 +122,13 @@ def test_packet_ins_that_find_a_full_queue_are_counted(ovs: OvsInstance, bridge:
             assert now is not None
         finally:
             deaf.kill()
+
+
+def test_a_zone_at_its_limit_is_read(ovs: OvsInstance, bridge: Bridge) -> None:
+    ovs.ofctl("add-flow", "br0", "priority=9,ip,actions=ct(commit,zone=7)")
+    ovs.appctl("dpctl/ct-set-limits", "zone=7,limit=1", "zone=8,limit=9")
+    datagram = "ipv4(src=10.0.0.1,dst=10.0.0.2,proto=17,tos=0,ttl=64,frag=no),udp(src=1,dst=2)"
+    ovs.appctl("netdev-dummy/receive", "p1", f"{FRAMES[0]},{datagram}")
+    reading = observe(bridge, TIMEOUT)
+    assert reading is not None
+    assert reading.full_zones == (FullZone(7, 1, 1),)

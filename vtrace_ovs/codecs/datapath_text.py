@@ -1,12 +1,15 @@
-"""Turns what ovs-vswitchd prints of its datapaths into counts of megaflows, masks and upcalls."""
+"""Turns what ovs-vswitchd prints of its datapaths into counts of megaflows, masks and upcalls, and full zones."""
 
 import re
 from collections.abc import Iterable
+
+from vtrace_ovs.model.cost import FullZone
 
 _FLOWS = re.compile(r"^  flows: (\d+)$", re.MULTILINE)
 _MISSED = re.compile(r"^  lookups: hit:\d+ missed:(\d+) ", re.MULTILINE)
 _MASKS = re.compile(r"^  masks: hit:\d+ total:(\d+) ", re.MULTILINE)
 _SUBTABLES = re.compile(r"\(Use count: (\d+),")
+_ZONE = re.compile(r"^zone=(\d+),limit=(\d+),count=(\d+)$", re.MULTILINE)
 _IN_USERSPACE = re.compile(r"^(netdev|dummy)@", re.MULTILINE)
 
 
@@ -30,6 +33,12 @@ def masks(show: str, subtables: str) -> int | None:
         used = _SUBTABLES.findall(subtables)
         return _sum((*counted, *used)) if used else None
     return _sum(counted)
+
+
+def full_zones(limits: str) -> tuple[FullZone, ...]:
+    """The zones of ``dpctl/ct-get-limits`` that are at their limit; a limit of 0 is none."""
+    zones = (FullZone(*map(int, numbers)) for numbers in _ZONE.findall(limits))
+    return tuple(zone for zone in zones if zone.connections >= zone.limit > 0)
 
 
 def _sum(numbers: Iterable[str]) -> int | None:

@@ -1,11 +1,12 @@
 """Turns a drop, seen or predicted, into a finding: which flow did it, whose it is, and what nearly matched instead."""
 
+from collections.abc import Iterator
 from typing import TypeGuard
 
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.causes import cause_of_drop, cause_of_miss
 from vtrace_ovs.diagnosis.compare import deciding_step
-from vtrace_ovs.diagnosis.naming import endpoint_with, place_name, port_name
+from vtrace_ovs.diagnosis.naming import counted, endpoint_with, place_name, port_name
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
@@ -14,6 +15,7 @@ from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition
 from vtrace_ovs.model.wording import flow_text
 
 _BY_FLOW = frozenset({DropShape.EXPLICIT_DROP, DropShape.TABLE_MISS_FLOW, DropShape.NO_OUTPUT})
+_OF_NO_CONNECTION = frozenset({CauseCode.CONNECTION_NOT_ESTABLISHED, CauseCode.CONNECTION_INVALID})
 _GENERIC = frozenset({CauseCode.EXPLICIT_DROP, CauseCode.TABLE_MISS, CauseCode.NO_OUTPUT_ACTION})
 
 
@@ -94,9 +96,17 @@ def drop_finding(
             owner=owner,
         ),
         drop=shape,
-        evidence=evidence,
+        evidence=(*evidence, *(_of_full_zones(case) if code in _OF_NO_CONNECTION else ())),
         near_misses=near_misses,
     )
+
+
+def _of_full_zones(case: Case) -> Iterator[Evidence]:
+    """Why there may be no connection: a zone at its limit lets packets on, and commits none."""
+    node = case.hop.bridge.node
+    for full in case.scene.full_zones.get(node, ()):
+        held = f"{full.connections} of {counted(full.limit, 'connection')}"
+        yield seen(f"Connection tracking zone {full.zone} of {node} is full ({held}): it commits no more.")
 
 
 def _rival(case: Case, flow: FlowKey, near_misses: tuple[NearMiss, ...]) -> str | None:

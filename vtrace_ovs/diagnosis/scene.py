@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vtrace_ovs.model.cost import FullZone
 from vtrace_ovs.model.flow import FlowKey, MeterEntry
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.places import Places
@@ -59,6 +60,7 @@ class Scene:
     leave without a copy. ``copies``: how many copies each VFD took, and how many of them never came; in the spells of
     ``uncounted`` that could not be told. ``copies_capped``: those our own meter did not let through; ``overflowed``:
     those lost in full queues per server, of any of its VFDs.
+    ``full_zones``: the connection tracking zones of servers that hold as many connections as they may.
     ``unanswered``: addresses that the traced senders asked for again and again (ARP, ND), and how often.
     ``uncolored``: packets that carried a mark and that nobody was seen to give it to: forged, or copies were lost.
     ``unsettled``: when (from, until; Unix seconds) a VFD's production tables were not those our flows were made from.
@@ -80,6 +82,7 @@ class Scene:
     uncounted: Mapping[BridgeId, Spells] = field(default_factory=dict)
     copies_capped: Mapping[BridgeId, int] = field(default_factory=dict)
     overflowed: Mapping[str, int] = field(default_factory=dict)
+    full_zones: Mapping[str, tuple[FullZone, ...]] = field(default_factory=dict)
     unanswered: Mapping[IPAddress, int] = field(default_factory=dict)
     uncolored: int = 0
     hop_limit: int | None = None

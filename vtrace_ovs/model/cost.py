@@ -16,12 +16,21 @@ class Moment(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class FullZone:
+    """A connection tracking zone that holds as many connections as it may: it commits no more."""
+
+    zone: int
+    limit: int
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServerReading:
     """One ovs-vswitchd at one moment (Unix seconds); what it could not be asked is None.
 
     ``megaflows`` and ``masks`` are there at that moment, over all its datapaths. ``upcalls`` (packets no megaflow
     matched), ``cpu_seconds`` (of all its threads) and ``copies_dropped`` (packet-ins that found the queue to some
-    controller full) count since it started.
+    controller full) count since it started. ``full_zones`` are those at that moment, of the zones with a limit.
     """
 
     at: float
@@ -30,6 +39,7 @@ class ServerReading:
     upcalls: int | None = None
     cpu_seconds: float | None = None
     copies_dropped: int | None = None
+    full_zones: tuple[FullZone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 from time import clock_gettime, time
 from typing import assert_never
 
-from vtrace_ovs.codecs.datapath_text import in_userspace, masks, megaflows_and_upcalls
+from vtrace_ovs.codecs.datapath_text import full_zones, in_userspace, masks, megaflows_and_upcalls
 from vtrace_ovs.codecs.ovsdb_json import Json, string_map
 from vtrace_ovs.errors import InfrastructureError, OvsdbError
-from vtrace_ovs.model.cost import ServerReading
+from vtrace_ovs.model.cost import FullZone, ServerReading
 from vtrace_ovs.model.topology import Bridge, ManagementSocket, ServiceController
 from vtrace_ovs.ovsdb.client import OvsdbClient, TlsFiles
 from vtrace_ovs.ovsdb.unixctl import ControlSocket, control_socket
@@ -48,10 +48,12 @@ def _local(rundir: Path, timeout: float) -> ServerReading | None:
             (show,) = control.run(("dpctl/show",))
             subtables = control.run(("dpif-netdev/subtable-lookup-prio-get",)) if in_userspace(show) else []
             dropped = _copies_dropped(control)
+            zones = _full_zones(control)
     except InfrastructureError:
         return None
     megaflows, upcalls = megaflows_and_upcalls(show)
-    return ServerReading(at, megaflows, masks(show, "".join(subtables)), upcalls, _processor_seconds(rundir), dropped)
+    known = masks(show, "".join(subtables)), upcalls, _processor_seconds(rundir), dropped, zones
+    return ServerReading(at, megaflows, *known)
 
 
 def _copies_dropped(control: ControlSocket) -> int | None:
@@ -61,6 +63,15 @@ def _copies_dropped(control: ControlSocket) -> int | None:
     except InfrastructureError:
         return None
     return sum(int(number) for number in counted) if all(number.strip().isdecimal() for number in counted) else None
+
+
+def _full_zones(control: ControlSocket) -> tuple[FullZone, ...]:
+    """None where the datapath knows no limits."""
+    try:
+        (limits,) = control.run(("dpctl/ct-get-limits",))
+    except InfrastructureError:
+        return ()
+    return full_zones(limits)
 
 
 def _processor_seconds(rundir: Path) -> float | None:

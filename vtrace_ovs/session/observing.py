@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from vtrace_ovs.model.cost import Moment, ServerCost, ServerReading
+from vtrace_ovs.model.cost import FullZone, Moment, ServerCost, ServerReading
 from vtrace_ovs.model.topology import Bridge
 
 OBSERVED_SERVERS = 64
@@ -50,6 +50,11 @@ class Observation:
     def copies_dropped(self) -> dict[str, int]:
         """The servers that dropped packet-ins in full queues since before the trace, and how many."""
         return {cost.node: cost.copies_dropped for cost in self.costs() if cost.copies_dropped}
+
+    def full_zones(self) -> dict[str, tuple[FullZone, ...]]:
+        """The conntrack zones of each server that were full when it was last read."""
+        newest = {node: reading for (node, _), reading in sorted(self.readings.items(), key=lambda one: one[1].at)}
+        return {node: reading.full_zones for node, reading in newest.items() if reading.full_zones}
 
     def costs(self) -> tuple[ServerCost, ...]:
         """What is known so far, by server."""

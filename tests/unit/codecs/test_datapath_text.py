@@ -1,4 +1,5 @@
-from vtrace_ovs.codecs.datapath_text import masks, megaflows_and_upcalls
+from vtrace_ovs.codecs.datapath_text import full_zones, masks, megaflows_and_upcalls
+from vtrace_ovs.model.cost import FullZone
 
 USERSPACE = """\
 netdev@ovs-netdev:
@@ -41,3 +42,8 @@ def test_what_is_not_printed_is_not_known() -> None:
     assert megaflows_and_upcalls("") == (None, None)
     assert masks(USERSPACE, OLD_SUBTABLES) is None
     assert masks(USERSPACE + KERNEL, "") is None
+
+
+def test_zones_at_their_limit_are_full() -> None:
+    limits = "default limit=0\nzone=7,limit=1,count=1\nzone=8,limit=5,count=4\nzone=9,limit=0,count=3\n"
+    assert full_zones(limits) == (FullZone(7, 1, 1),)

@@ -5,6 +5,7 @@ import pytest
 
 from vtrace_ovs.diagnosis.rules import diagnose
 from vtrace_ovs.diagnosis.scene import Scene
+from vtrace_ovs.model.cost import FullZone
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, NearMiss, Step, Trajectory
@@ -143,3 +144,16 @@ def test_a_drop_that_ties_with_another_flow_names_both(
     assert diagnose(observed, foresee(Ending.HANDED_TO_PORT, steps=(elsewhere,), out_port=1), scene).code is (
         CauseCode.SECURITY_RULE_DENY
     )
+
+
+def test_a_full_zone_is_named_where_a_packet_is_of_no_connection(
+    hop: MakeHop, way: Way, flow: MakeFlow, scene: Scene
+) -> None:
+    full = replace(scene, full_zones={"cs1": (FullZone(7, 5, 5),)})
+    for fields, told in (({"ct_state": 0x21}, 1), ({"tcp_dst": 23}, 0)):
+        step = Step(20, flow(20, 7, **fields), 0x60, "drop")
+        observed = way(Ending.DROPPED, hop("cs1/br-int", 1, "in error", step, drop=DropShape.EXPLICIT_DROP))
+        facts = [fact.sentence for fact in diagnose(observed, None, full).evidence]
+        assert (
+            facts.count("Connection tracking zone 7 of cs1 is full (5 of 5 connections): it commits no more.") == told
+        )

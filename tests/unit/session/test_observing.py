@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from session_world import World, headers, tcp_to_db
 
-from vtrace_ovs.model.cost import Moment, ServerReading
+from vtrace_ovs.model.cost import FullZone, Moment, ServerReading
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket
 from vtrace_ovs.model.verdict import CauseCode, Disposition
@@ -109,3 +109,12 @@ def test_silence_is_no_loss_once_a_server_is_known_to_have_dropped_copies(world:
     )
     assert world.result.copies_lost == 2
     assert any("2 packet-ins were dropped" in note for note in world.result.notes)
+
+
+def test_zones_are_full_as_they_were_last_read() -> None:
+    full, known = FullZone(7, 1, 1), Observation()
+    known.take("cs1", Moment.DURING, ServerReading(2.0, full_zones=(full,)))
+    known.take("cs1", Moment.BEFORE, ServerReading(1.0))
+    assert known.full_zones() == {"cs1": (full,)}
+    known.take("cs1", Moment.AFTER, ServerReading(3.0))
+    assert known.full_zones() == {}
