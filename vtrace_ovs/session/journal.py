@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice, product
+from math import inf
 
 from vtrace_ovs.diagnosis.scene import FlowLife
 from vtrace_ovs.model.flow import BridgeTables, Flow, FlowKey
@@ -15,6 +16,9 @@ SLACK = 1.0
 
 MOST_TRIED = 8
 """So many combinations of tables are tried for one packet; where more were possible, none is."""
+
+MOST_KEPT = 16
+"""So many older tables of one bridge are kept; packets of before that are not predicted any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,14 @@ class Change:
 class Journal:
     """What production changed on which bridge while a task ran. ``began`` is when its packets began to be colored.
 
-    ``lives`` tells of flows that came or went; times are in seconds after ``began``.
+    ``lives`` tells of flows that came or went; times are in seconds after ``began``. Tables that were in force until
+    ``forgotten`` are not known any more.
     """
 
     began: float = 0.0
     changes: dict[BridgeId, tuple[Change, ...]] = field(default_factory=dict)
     lives: dict[tuple[BridgeId, FlowKey], FlowLife] = field(default_factory=dict)
+    forgotten: float = -inf
     _built: dict[tuple[tuple[BridgeId, int], ...], Network] = field(default_factory=dict)
     _now: Network | None = None
 
@@ -53,6 +59,10 @@ class Journal:
         if ages and only_new and max(ages) <= at - span[0]:
             span = max(span[0], at - max(ages) - SLACK), min(at, at - min(ages) + SLACK)
         self.changes[bridge] = (*self.changes.get(bridge, ()), Change(before, *span))
+        if len(self.changes[bridge]) > MOST_KEPT:
+            oldest, *kept = self.changes[bridge]
+            self.changes[bridge], self.forgotten = tuple(kept), max(self.forgotten, oldest.sure_from)
+            self._built = {}
 
     def _came(self, flow: Flow, known: bool, span: tuple[float, float]) -> FlowLife:
         if known:
@@ -69,6 +79,8 @@ class Journal:
         """
         if now is None or not self.changes or observed.first_seen is None or observed.last_seen is None:
             return (now,)
+        if observed.first_seen <= self.forgotten:
+            return (None,)
         if now is not self._now:
             self._now, self._built = now, {}
         since, until = observed.first_seen, observed.last_seen

@@ -1,6 +1,7 @@
 """A packet is judged by the tables of its moment (idea N4)."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from session_world import CS1, CS2, DB, VM_PORT, World, flow, headers, ssh, tcp_to_db, through_the_tunnel, toward
@@ -10,7 +11,7 @@ from vtrace_ovs.model.flow import BridgeTables, Flow
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.trajectory import Ending, Origin, Trajectory
 from vtrace_ovs.model.verdict import CauseCode, Disposition
-from vtrace_ovs.session.journal import SLACK, Journal
+from vtrace_ovs.session.journal import MOST_KEPT, SLACK, Journal
 from vtrace_ovs.session.settings import SessionSettings
 from vtrace_ovs.walker.network import Network
 
@@ -68,6 +69,18 @@ def test_where_many_bridges_changed_at_once_nothing_is_predicted(world: World) -
     now = Network.build(world.topology, dict.fromkeys(bridges, new))
     assert journal.networks(passed(109.5, 112.0), now) == (None,)
     assert journal.networks(passed(10.0, 12.0), now) != (None,)
+
+
+def test_of_a_bridge_that_changes_on_and_on_only_the_last_tables_are_kept(world: World) -> None:
+    journal = Journal()
+    versions = [tables(10.0 * number, flow(number, toward(DB))) for number in range(MOST_KEPT + 3)]
+    for old, new in pairwise(versions):
+        journal.changed(CS1, old, new, old.read_at)
+    now = Network.build(world.topology, {CS1: versions[-1]})
+    assert len(journal.changes[CS1]) == MOST_KEPT
+    assert journal.networks(passed(15.0, 15.0), now) == (None,)
+    (network,) = journal.networks(passed(180.5, 180.5), now)
+    assert network is now
 
 
 def silent(world: World, ip_id: int) -> None:
