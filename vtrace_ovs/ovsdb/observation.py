@@ -66,7 +66,7 @@ def _copies_dropped(control: ControlSocket) -> int | None:
 
 
 def _full_zones(control: ControlSocket) -> tuple[FullZone, ...]:
-    """None where the datapath knows no limits."""
+    """None of them where the datapath knows no limits."""
     try:
         (limits,) = control.run(("dpctl/ct-get-limits",))
     except InfrastructureError:
