@@ -9,6 +9,7 @@ from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings, SourcePorts
 from vtrace_ovs.instrumentation.planner import plan_bridge
+from vtrace_ovs.instrumentation.postcards import Watch, watch
 from vtrace_ovs.instrumentation.reach import exactly
 from vtrace_ovs.model import oxm
 from vtrace_ovs.model.action_wording import instructions_text
@@ -72,6 +73,30 @@ match the packet leaves unmarked (NAT nobody foresaw, another VNI, an unarmed se
 
 A private table: write the mark when one is due, else the tenant's own DSCP. ECN is never touched.""",
 }
+
+
+UNDERLAY = """
+## On underlay bridges
+
+Nothing while a task runs. Once a packet is lost on the wire, here from 198.18.7.1 to 198.18.7.2, underlay bridges get
+twins of their own drops and misses for these two ends, with nothing but a copy to us behind a meter, for two seconds.
+Of a bridge with these flows:
+"""
+
+
+def underlay() -> tuple[Flow, ...]:
+    """The production flows of an underlay bridge: an access list, and a route to somewhere else."""
+    denied = Match.of(IP, exactly(oxm.IP_PROTO, 17), exactly(oxm.UDP_DST, 4789))
+    route = Match.of(IP, exactly(oxm.IPV4_DST, int(IPv4Address("198.18.7.9"))))
+    return Flow(0, 200, denied, ()), Flow(0, 100, route, (ApplyActions((Output(1),)),))
+
+
+def watched(flows: tuple[Flow, ...]) -> Watch:
+    """What an underlay bridge with these flows gets."""
+    ends = (IPv4Address("198.18.7.1"), IPv4Address("198.18.7.2"))
+    found = watch(BridgeTables(4, 0.0, flows), [ends], Settings(controller_id=0x5654, generation=1), lifetime=12)
+    assert found is not None
+    return found
 
 
 def production() -> tuple[Flow, ...]:
@@ -163,7 +188,8 @@ def page() -> str:
         "Copies of traced packets, and of packets that are nobody's. Packets are never metered.",
         "",
     ]
-    return "\n".join([*parts, *block(meters), ""])
+    parts += [*block(meters), UNDERLAY, *block(map(line, underlay())), "\nit gets these:\n"]
+    return "\n".join([*parts, *block(map(line, watched(underlay()).flows)), ""])
 
 
 def block(lines: "map[str] | list[str]") -> list[str]:

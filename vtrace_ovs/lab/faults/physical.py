@@ -166,7 +166,10 @@ FAULTS = {
     FaultName.ONE_WAY_LOSS: FaultKind(
         "an underlay switch denies tunnels from the destination's server to others",
         ProgramEdit(_denied(toward=False)),
-        (Symptom(CauseCode.REPLY_LOST, Disposition.LOST_ON_WIRE, "cs3/br-int", both=True),),
+        (
+            Symptom(CauseCode.REPLY_LOST, Disposition.LOST_ON_WIRE, "cs3/br-int", both=True),
+            Symptom(CauseCode.REPLY_LOST, Disposition.DROPPED, "pfd2/pfd2", 0, both=True, underlay=True),
+        ),
     ),
     FaultName.PFD_MTU: FaultKind(
         "a cable between two underlay switches carries small packets only",
