@@ -7,7 +7,7 @@ what is installed goes when the search is over, and by itself soon after if we d
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,14 +17,16 @@ from time import monotonic, time
 from vtrace_ovs.codecs.encapsulated_frames import Encapsulated, encapsulated
 from vtrace_ovs.controller.dialogue import Dialogue, dial
 from vtrace_ovs.controller.settings import ControllerSettings
-from vtrace_ovs.errors import OpenFlowError, RefusedError, StorageError
+from vtrace_ovs.errors import VtraceError
 from vtrace_ovs.filters.matching import accepts
 from vtrace_ovs.instrumentation.changes import wipe
 from vtrace_ovs.instrumentation.plan import Probe
 from vtrace_ovs.instrumentation.postcards import Watch, watch
 from vtrace_ovs.instrumentation.probes import UserData
+from vtrace_ovs.model.actions import OFPP_LOCAL
+from vtrace_ovs.model.flow import PortDescription
 from vtrace_ovs.model.packet import FiveTuple
-from vtrace_ovs.model.postcard import Postcard, Segment
+from vtrace_ovs.model.postcard import DownPort, Postcard, Segment
 from vtrace_ovs.model.task import IntentDraft, IntentKind
 from vtrace_ovs.model.topology import Bridge, ManagementSocket
 from vtrace_ovs.session.boundary import TaskStore
@@ -49,11 +51,15 @@ _Tallies = defaultdict[tuple[int, Segment, Probe], Tally]
 
 @dataclass(slots=True)
 class Search:
-    """Searches that go on at once, until a moment (monotonic seconds) or until each has a post-card."""
+    """Searches that go on at once, until a moment (monotonic seconds) or until each has a post-card.
+
+    ``found`` are those that have one; ``down`` the ports of the bridges that cannot send.
+    """
 
     commands: Sequence[SearchUnderlay]
     until: float
-    found: set[int]
+    found: set[int] = field(default_factory=set)
+    down: list[DownPort] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -108,16 +114,18 @@ class UnderlaySearcher:
             while not self._jobs.empty() and (another := self._jobs.get()) is not None:
                 jobs.append(another)
             self._search(jobs)
+            if self._closing.is_set():
+                return
 
     def _search(self, jobs: Sequence[SearchUnderlay]) -> None:
         seconds = max(job.seconds for job in jobs)
-        search = Search(jobs, monotonic() + seconds, set())
+        search = Search(jobs, monotonic() + seconds)
         bridges = {bridge.id: bridge for job in jobs for bridge in job.bridges}
         with ThreadPoolExecutor(min(len(bridges), MOST_PARALLEL), thread_name_prefix="vtrace-pfd") as pool:
             found = list(pool.map(lambda bridge: self._watch(bridge, search), bridges.values()))
         for number, job in enumerate(jobs):
             cards = (card for each in found for owner, card in each if owner == number)
-            self._post(UnderlaySearched(time(), job.task_id, tuple(cards)))
+            self._post(UnderlaySearched(time(), job.task_id, tuple(cards), tuple(search.down)))
 
     def _watch(self, bridge: Bridge, search: Search) -> list[tuple[int, Postcard]]:
         """The post-cards of one bridge, each with the place of its search; none of one that cannot be watched."""
@@ -128,9 +136,11 @@ class UnderlaySearcher:
             with closing(dial(bridge, bridge.attachment.path, self._settings.controller_id, timeout)) as dialogue:
                 ends = {(one.source, one.destination) for segments in search.ends for one in segments}
                 lifetime = ceil(max(job.seconds for job in search.commands)) + LIFETIME_MARGIN
-                plan = watch(dialogue.read().tables, sorted(ends, key=str), self._settings.instrumentation, lifetime)
+                tables = dialogue.read().tables
+                search.down += _down(bridge, tables.ports)
+                plan = watch(tables, sorted(ends, key=str), self._settings.instrumentation, lifetime)
                 tallies = {} if plan is None else self._cards(bridge, plan, dialogue, search)
-        except (OSError, OpenFlowError, RefusedError, StorageError):
+        except (OSError, VtraceError):
             return []
         return [(number, _card(bridge, segment, probe, tally)) for (number, segment, probe), tally in tallies.items()]
 
@@ -170,6 +180,14 @@ def _count(dialogue: Dialogue, plan: Watch, search: Search, tallies: _Tallies) -
             tally.packets += 1
             tally.five_tuples.add(inside.headers.five_tuple)
             search.found.add(number)
+
+
+def _down(bridge: Bridge, ports: Iterable[PortDescription]) -> list[DownPort]:
+    return [
+        DownPort(bridge.id, port.ofport, port.name, port.admin_down)
+        for port in ports
+        if port.ofport != OFPP_LOCAL and (port.admin_down or port.link_down)
+    ]
 
 
 def _card(bridge: Bridge, segment: Segment, probe: Probe, tally: Tally) -> Postcard:

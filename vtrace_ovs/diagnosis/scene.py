@@ -8,7 +8,7 @@ from vtrace_ovs.model.cost import FullZone
 from vtrace_ovs.model.flow import FlowKey, MeterEntry
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.places import Places
-from vtrace_ovs.model.postcard import Postcard
+from vtrace_ovs.model.postcard import DownPort, Postcard
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
 from vtrace_ovs.model.topology import BridgeId, Topology
 
@@ -68,7 +68,8 @@ class Scene:
     ``lives``: the flows that came, were changed or went while the task ran.
     ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
     ``all_came``: no copy is known to be missing, anywhere.
-    ``postcards``: what underlay bridges were seen dropping after packets had been lost on the wire.
+    ``postcards``: what underlay bridges were seen dropping after packets had been lost on the wire;
+    ``underlay_down``: those of their ports that were down then.
     ``crowded``: the packet_ids of which more equal packets came than are told apart, so that copies were left out.
     """
 
@@ -91,6 +92,7 @@ class Scene:
     crowded: frozenset[str] = frozenset()
     watched_since: Mapping[BridgeId, float] | None = None
     postcards: tuple[Postcard, ...] = ()
+    underlay_down: frozenset[DownPort] = frozenset()
     places: Places = field(init=False, repr=False, compare=False)
     all_came: bool = field(init=False, repr=False, compare=False)
 

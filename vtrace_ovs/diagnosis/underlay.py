@@ -4,10 +4,13 @@ from vtrace_ovs.diagnosis.case import Case, Finding, seen
 from vtrace_ovs.diagnosis.naming import counted, place_name
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.places import Onward
-from vtrace_ovs.model.postcard import Postcard
+from vtrace_ovs.model.postcard import DownPort, Postcard
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition, Evidence
 from vtrace_ovs.model.wording import flow_text
+
+MOST_PORTS = 8
+"""So many ports that are down are named; switches may have many that nobody uses."""
 
 
 def dropped_by_underlay(case: Case, onward: Onward, departed: Evidence) -> Finding | None:
@@ -31,6 +34,19 @@ def dropped_by_underlay(case: Case, onward: Onward, departed: Evidence) -> Findi
         drop=DropShape.NO_MATCH if missed else DropShape.EXPLICIT_DROP,
         evidence=(departed, *(_told(one) for one in (card, *others))),
     )
+
+
+def ports_down(case: Case) -> tuple[Evidence, ...]:
+    """The ports of underlay bridges by which it cannot have gone on; whether it should have, is not known."""
+    down = sorted(case.scene.underlay_down, key=lambda port: (port.bridge, port.ofport))
+    told = tuple(_told_down(port) for port in down[:MOST_PORTS])
+    rest = len(down) - len(told)
+    return (*told, seen(f"{counted(rest, 'more port')} of underlay bridges cannot send either.")) if rest else told
+
+
+def _told_down(port: DownPort) -> Evidence:
+    state = "is down" if port.switched_off else "has no carrier"
+    return seen(f"Port {port.ofport} ({port.name}) of {port.bridge} {state}.")
 
 
 def _cards(case: Case, onward: Onward) -> list[Postcard]:

@@ -8,7 +8,7 @@ from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.missing import evidence_missing
 from vtrace_ovs.diagnosis.naming import counted, place_name, port_name
 from vtrace_ovs.diagnosis.sizes import too_large
-from vtrace_ovs.diagnosis.underlay import dropped_by_underlay
+from vtrace_ovs.diagnosis.underlay import dropped_by_underlay, ports_down
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.places import NOWHERE, Onward
 from vtrace_ovs.model.topology import BridgeId, PortKind
@@ -261,7 +261,7 @@ def _lost_between(case: Case, onward: Onward) -> Finding:
             next_node=onward.node,
             next_bridge=candidates[0] if len(candidates) == 1 else None,
         ),
-        evidence=tuple(evidence),
+        evidence=(*evidence, *(() if across_patch else ports_down(case))),
     )
 
 

@@ -17,6 +17,16 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class DownPort:
+    """A port of an underlay bridge by which nothing can leave: switched off, or without a carrier."""
+
+    bridge: BridgeId
+    ofport: int
+    name: str
+    switched_off: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Postcard:
     """So many packets of a task's traffic were seen dropped at one place of an underlay bridge.
 

@@ -6,7 +6,7 @@ from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.cost import Moment, ServerReading
 from vtrace_ovs.model.flow import BridgeTables, Flow, MeterCounters, PortCounters
 from vtrace_ovs.model.packet import Headers
-from vtrace_ovs.model.postcard import Postcard
+from vtrace_ovs.model.postcard import DownPort, Postcard
 from vtrace_ovs.model.profile import NamedFlow
 from vtrace_ovs.model.records import PacketIn
 from vtrace_ovs.model.task import Task
@@ -136,11 +136,12 @@ class FlowsNamed:
 
 @dataclass(frozen=True, slots=True)
 class UnderlaySearched:
-    """A ``SearchUnderlay`` is over: what underlay bridges were seen dropping."""
+    """A ``SearchUnderlay`` is over: what underlay bridges were seen dropping, and which of their ports are down."""
 
     at: float
     task_id: int
     cards: tuple[Postcard, ...]
+    down: tuple[DownPort, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

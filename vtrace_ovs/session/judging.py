@@ -82,6 +82,7 @@ def scene_for(run: TaskRun, fleet: Fleet, profiles: Mapping[BridgeId, PipelinePr
         lives=run.journal.lives,
         crowded=run.crowded,
         postcards=run.searches.cards,
+        underlay_down=run.searches.down,
     )
 
 

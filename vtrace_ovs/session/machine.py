@@ -144,8 +144,8 @@ class Session:
             with confined(run):
                 self.collection.server_observed(run)
         elif run is not None and isinstance(event, UnderlaySearched):
-            run.searches.take(event.cards)
-            if event.cards and run.instrumented:
+            run.searches.take(event.cards, event.down)
+            if (event.cards or event.down) and run.instrumented:
                 run.scene = None
                 with confined(run):
                     self.collection.reconsider(run)

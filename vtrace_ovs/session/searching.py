@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from vtrace_ovs.instrumentation.plan import ArmedTask
-from vtrace_ovs.model.postcard import Postcard, Segment
+from vtrace_ovs.model.postcard import DownPort, Postcard, Segment
 from vtrace_ovs.model.topology import Bridge, BridgeRole, Topology
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import CauseCode, Verdict
@@ -16,14 +16,16 @@ MOST_BRIDGES = 64
 
 @dataclass(slots=True)
 class Searches:
-    """The segments a task's packets were lost in, those that were searched, and the post-cards from there.
+    """The segments a task's packets were lost in, those that were searched, and what was found there.
 
+    ``cards`` are the post-cards, ``down`` the ports that cannot send.
     ``until`` is how long an answer is worth waiting for (Unix seconds).
     """
 
     wanted: set[Segment] = field(default_factory=set)
     asked: set[Segment] = field(default_factory=set)
     cards: tuple[Postcard, ...] = ()
+    down: frozenset[DownPort] = frozenset()
     pending: int = 0
     until: float = 0.0
 
@@ -48,10 +50,11 @@ class Searches:
         self.until = at + 2 * seconds + 1  # another search may be under way
         return (SearchUnderlay(task_id, segments, traffic.filters, bridges, seconds),)
 
-    def take(self, cards: tuple[Postcard, ...]) -> None:
+    def take(self, cards: tuple[Postcard, ...], down: tuple[DownPort, ...]) -> None:
         """A search is over."""
         self.pending -= 1
         self.cards += cards
+        self.down |= frozenset(down)
 
     def awaits(self, at: float) -> bool:
         """Whether an answer is still worth waiting for."""

@@ -5,7 +5,7 @@ from vtrace_ovs.diagnosis.rules import diagnose
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.match import Match
-from vtrace_ovs.model.postcard import Postcard, Segment
+from vtrace_ovs.model.postcard import DownPort, Postcard, Segment
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import DropShape, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition
@@ -56,3 +56,19 @@ def test_post_cards_from_another_segment_say_nothing(sent: Trajectory, scene: Sc
     elsewhere = replace(segment_of(sent), destination=IPv4Address("192.0.2.9"))
     verdict = diagnose(sent, None, replace(scene, postcards=(Postcard(elsewhere, LEAF, 0, FLOW, 9, 3),)))
     assert verdict.code is CauseCode.UNDERLAY_LOSS
+
+
+def test_ports_that_cannot_send_are_facts_beside_a_loss_on_the_wire(sent: Trajectory, scene: Scene) -> None:
+    down = frozenset({DownPort(LEAF, 3, "spine1", switched_off=False), DownPort(LEAF, 2, "cs1", switched_off=True)})
+    verdict = diagnose(sent, None, replace(scene, underlay_down=down))
+    assert verdict.code is CauseCode.UNDERLAY_LOSS
+    assert [fact.sentence for fact in verdict.evidence[-2:]] == [
+        "Port 2 (cs1) of leaf1/leaf1 is down.",
+        "Port 3 (spine1) of leaf1/leaf1 has no carrier.",
+    ]
+
+
+def test_of_many_ports_that_cannot_send_the_number_is_told(sent: Trajectory, scene: Scene) -> None:
+    down = frozenset(DownPort(SPINE, number, f"p{number}", switched_off=True) for number in range(20))
+    evidence = diagnose(sent, None, replace(scene, underlay_down=down)).evidence
+    assert evidence[-1].sentence == "12 more ports of underlay bridges cannot send either."

@@ -5,7 +5,7 @@ import pytest
 from vtrace_ovs.filters import parse
 from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.model.packet import Tunnel
-from vtrace_ovs.model.postcard import Postcard, Segment
+from vtrace_ovs.model.postcard import DownPort, Postcard, Segment
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Topology
 from vtrace_ovs.model.trajectory import Ending, Hop, Origin, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition, Verdict
@@ -72,8 +72,9 @@ def test_an_answer_is_waited_for_but_not_for_ever(searches: Searches) -> None:
     assert searches.awaits(14.9)
     assert not searches.awaits(15.1)
     card = Postcard(SEGMENT, BridgeId("leaf1", "leaf1"), 0, None, None, 3)
-    searches.take((card,))
+    searches.take((card,), (DownPort(card.bridge, 3, "spine1", switched_off=False),))
     assert searches.cards == (card,)
+    assert [port.name for port in searches.down] == ["spine1"]
     assert not searches.awaits(10.0)
 
 
