@@ -73,7 +73,9 @@ class Tracer:
         destination_vm: str | None = None,
     ) -> "Exchange":
         """Trace traffic and the replies to it. ``trace_time`` is in seconds. Raises VtraceError."""
-        from vtrace_ovs.filters import trace_request  # noqa: PLC0415 - every pytest run imports this plugin
+        from vtrace_ovs.cli.running import run_exchange  # noqa: PLC0415 - every pytest run imports this plugin
+        from vtrace_ovs.diagnosis.exchange import exchange  # noqa: PLC0415 - as above
+        from vtrace_ovs.filters import trace_request  # noqa: PLC0415 - as above
 
         request = trace_request(
             filter_text,
@@ -82,15 +84,9 @@ class Tracer:
             source_vm=source_vm,
             destination_vm=destination_vm,
         )
-        return self.trace_both_all((request,))[0]
-
-    def trace_both_all(self, requests: "Sequence[TraceRequest]") -> "tuple[Exchange, ...]":
-        """Trace several kinds of traffic and the replies to each at once. Raises VtraceError."""
-        from vtrace_ovs.cli.running import run_exchanges  # noqa: PLC0415 - as above
-        from vtrace_ovs.diagnosis.exchange import exchange  # noqa: PLC0415 - as above
-
-        ended, _ = run_exchanges(requests, self.settings, self.ovsdb, None)
-        return tuple(exchange(_result(*there), _result(*back)) for there, back in ended)
+        tasks, results, _ = run_exchange(request, self.settings, self.ovsdb, None)
+        there, back = map(_result, tasks, results)
+        return exchange(there, back)
 
     def assert_delivered(self, filter_text: str, *, source_vm: str | None = None) -> "TaskResult":
         """Fail unless every traced packet was handed to its destination; an inconclusive trace fails too."""

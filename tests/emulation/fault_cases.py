@@ -134,7 +134,7 @@ class Outcome:
 def cases(name: FaultName, symptom: Symptom) -> list[list[Case]]:
     """The cases of one symptom, those that can be tried at once together."""
     single = [Case(name, symptom, protocol, family) for protocol in symptom.protocols for family in symptom.families]
-    return [[case] for case in single] if CATALOGUE[name].selective else [single]
+    return [[case] for case in single] if CATALOGUE[name].selective or symptom.both else [single]
 
 
 FINE = Symptom(CauseCode.NONE, Disposition.DELIVERED, None)
@@ -185,11 +185,14 @@ def outcomes(lab: Lab, tracer: Tracer, together: Sequence[Case], seed: int) -> l
 def _traced(lab: Lab, tracer: Tracer, together: Sequence[Case], seed: int) -> list[Outcome]:
     with _sending(lab, together, Random(seed)):  # noqa: S311 - paces, no secrets
         if together[0].symptom.both:
-            exchanges = tracer.trace_both_all([case.request(lab) for case in together])
-            return [
-                Outcome(case, found.verdict, None if found.reply is None else found.reply.verdict)
-                for case, found in zip(together, exchanges, strict=True)
-            ]
+            (case,) = together
+            found = tracer.trace_both(
+                case.filter_text(lab),
+                packet_count=case.packets,
+                trace_time=TRACE_TIME,
+                source_vm=case.symptom.source,
+            )
+            return [Outcome(case, found.verdict, None if found.reply is None else found.reply.verdict)]
         results = tracer.trace_all([case.request(lab) for case in together])
     return [Outcome(case, result.verdict) for case, result in zip(together, results, strict=True)]
 

@@ -50,9 +50,6 @@ OBSERVATION_TIMEOUT = 0.5
 GENERATIONS = 256
 
 
-_Ended = tuple[Task, TaskResult | None]
-
-
 def run_task(
     request: TraceRequest, settings: Settings, connections: tuple[str, ...], framework: str | None
 ) -> tuple[Task, TaskResult | None, bool]:
@@ -63,7 +60,7 @@ def run_task(
 
 def run_tasks(
     requests: Sequence[TraceRequest], settings: Settings, connections: tuple[str, ...], framework: str | None
-) -> tuple[tuple[_Ended, ...], bool]:
+) -> tuple[tuple[tuple[Task, TaskResult | None], ...], bool]:
     """Tasks side by side, from added to cleaned up: each as it ended with its result if any; False when interrupted."""
     runner = _runner(framework)
     topology = _vfds(settings, connections)
@@ -92,27 +89,16 @@ def run_exchange(
     request: TraceRequest, settings: Settings, connections: tuple[str, ...], framework: str | None
 ) -> tuple[tuple[Task, Task], tuple[TaskResult | None, TaskResult | None], bool]:
     """A task and one for its replies, from added to cleaned up: both as they ended, and False when interrupted."""
-    ((there, back),), finished = run_exchanges((request,), settings, connections, framework)
-    return (there[0], back[0]), (there[1], back[1]), finished
-
-
-def run_exchanges(
-    requests: Sequence[TraceRequest], settings: Settings, connections: tuple[str, ...], framework: str | None
-) -> tuple[tuple[tuple[_Ended, _Ended], ...], bool]:
-    """Tasks side by side, each with one for its replies, as ``run_tasks``."""
     runner = _runner(framework)
     topology = _vfds(settings, connections)
-    requests = [resolve(topology, request) for request in requests]
-    for request in requests:
-        require_two_ways(request.filter)
+    request = resolve(topology, request)
+    require_two_ways(request.filter)
     with _controller(settings, connections, topology, accept_tasks=False) as (controlled, around, store):
-        pairs = [store.add_exchange(request, reply_request, time.time()) for request in requests]
-        ready = tuple(
-            store.set_state(task.id, TaskState.ANALYSER_READY, time.time()) for pair in pairs for task in pair
-        )
-        finished = runner.run(controlled, around, ready)
-        ended = [(store.task(task.id) or task, store.result(task.id)) for task in ready]
-        return tuple(zip(ended[::2], ended[1::2], strict=True)), finished
+        added = store.add_exchange(request, reply_request, time.time())
+        there, back = (store.set_state(task.id, TaskState.ANALYSER_READY, time.time()) for task in added)
+        finished = runner.run(controlled, around, (there, back))
+        ended = (store.task(there.id) or there, store.task(back.id) or back)
+        return ended, (store.result(there.id), store.result(back.id)), finished
 
 
 def run_controller(

@@ -168,7 +168,12 @@ FAULTS = {
         ProgramEdit(_denied(toward=False)),
         (
             Symptom(CauseCode.REPLY_LOST, Disposition.LOST_ON_WIRE, "cs3/br-int", both=True),
-            Symptom(CauseCode.REPLY_LOST, Disposition.DROPPED, "pfd2/pfd2", 0, both=True, underlay=True),
+            Symptom(
+                *(CauseCode.REPLY_LOST, Disposition.DROPPED, "pfd2/pfd2", 0),
+                protocols=(TrafficProtocol.UDP,),
+                both=True,
+                underlay=True,
+            ),
         ),
     ),
     FaultName.PFD_MTU: FaultKind(
