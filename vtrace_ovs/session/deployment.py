@@ -299,11 +299,15 @@ class Deployment:
                 self._bases[bridge_id] = state.planned_with
                 kept = tuple(flow for flow in state.carried.sources if _slot(flow) in coloring)
                 return replace(state.carried, sources=kept)
+        fewer = None
+        if state.planned_with is not None and basis.slots < state.planned_with.slots:
+            fewer = state.carried
         self._bases[bridge_id] = basis
         tasks = tuple(self._armed_task(run) for run in self._members)
-        return plan_bridge(
+        plan = plan_bridge(
             state.bridge, state.tables, tasks, scene, settings=self.settings, now=self._since, installed=state.carried
         )
+        return plan if fewer is None else _with_meters_of(fewer, plan)
 
     def _basis(self, state: BridgeState, scene: Scene) -> PlanBasis:
         slots = frozenset(run.slot for run in self._members)
@@ -374,6 +378,12 @@ def _sets_meter(program: Program, plan: BridgePlan | None) -> bool:
     """Whether the meter that caps copies of traced packets counts from zero after this."""
     meters = (mod for mod in program.mods if isinstance(mod, MeterMod) and mod.command is not MeterModCommand.DELETE)
     return plan is not None and any(meter.meter_id == plan.meter_ids.traced for meter in meters)
+
+
+def _with_meters_of(carried: BridgePlan, plan: BridgePlan) -> BridgePlan:
+    """The plan with the meters that are there: tasks that end leave room, and setting one loses count."""
+    there, wanted = ({meter.meter_id for meter in one.meters} for one in (carried, plan))
+    return replace(plan, meters=carried.meters) if there == wanted else plan
 
 
 def _slot(flow: FlowMod) -> int | None:
