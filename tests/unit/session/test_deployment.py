@@ -167,3 +167,17 @@ def test_every_vfd_takes_marks_off_translated_packets_before_any_is_colored(worl
             if (cookie := Cookie.of(entry.cookie)) is not None
         }
         assert expected <= kinds
+
+
+def test_a_task_that_ends_leaves_the_meter_as_it_is(world: World) -> None:
+    world.claim(tcp_to_db(443), 1)
+    world.claim(tcp_to_db(80), 2)
+    carried = world.session.fleet.states[CS2].carried
+    assert carried is not None
+    world.cancel(2)
+    world.wait(1.0)
+    left = world.session.fleet.states[CS2]
+    assert left.carried is not None
+    assert left.carried != carried
+    assert left.carried.meters == carried.meters
+    assert not left.copies.blind
