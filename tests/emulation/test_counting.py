@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import time
@@ -140,6 +141,21 @@ def test_what_a_meter_of_a_vswitch_drops_is_lost_in_that_vswitch(lab: Lab, progr
         assert sum(loss["packets"] for loss in interval["losses"]) == source["in"] - source["tunnel"]
         (last,) = (vfd for vfd in interval["vfds"] if vfd["bridge"] == "cs3/br-int")
         assert (last["in"], last["ended"]) == (source["tunnel"], source["tunnel"])
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_interrupted_it_tells_what_it_has_counted_so_far(lab: Lab, program: Vtrace) -> None:
+    underlay = Underlay(lab)
+    with sending(lab, rate=RATE), underlay.watched(), program.started(*COUNT, "-t", "600") as process:
+        await_that(lambda: program.state() == "armed", program.state)
+        before = underlay.came()
+        await_that(lambda: underlay.came() > before + 5 * RATE, underlay.came)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate()
+    assert process.returncode == 130, errors
+    told = json.loads(output)
+    assert (told["verdict"]["disposition"], told["lost"]) == ("DELIVERED", 0), told
+    assert told["packets"] > 0
 
 
 def test_killed_while_it_counts_coloring_ends_by_itself_and_clean_removes_the_rest(lab: Lab, program: Vtrace) -> None:
