@@ -1,6 +1,6 @@
 """Turns the OVN lab's VMs into packets to try on its bridges: allowed and forbidden ones, and odd ones."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from random import Random
@@ -115,7 +115,7 @@ def _router(vm: OvnVm) -> str:
 
 
 def _varied(random: Random, packet: Packet) -> Packet:
-    changes = (
+    changes: tuple[Callable[[], Packet], ...] = (
         lambda: replace(packet, ttl=random.choice((0, 1, 2))),
         lambda: replace(packet, eth_dst=random.choice(STRANGE_MACS)),
         lambda: replace(packet, eth_src=random.choice(STRANGE_MACS)),

@@ -72,7 +72,7 @@ def test_a_switch_that_restarts_hands_no_vm_a_mark(lab: Lab, program: Vtrace) ->
     """Until it takes marks off again, nobody may send it any."""
     with (
         sending_tos(lab, 0, rate=100, everywhere=True) as traffic,
-        program.started("run", UDP, "--from", "blue-web1", "-n", "500", "-t", "60") as process,
+        program.started("run", UDP, "--from", "blue-web1", "-n", "500", "-t", "20") as process,
     ):
         await_that(lambda: program.state() == "armed")
         with lab.faults.injected(Fault(FaultName.VSWITCHD_DEAD, server="cs3")):
@@ -88,15 +88,15 @@ def test_copies_that_open_vswitch_drops_in_a_full_queue_are_told_and_nothing_is_
     lab: Lab, program: Vtrace
 ) -> None:
     """N3, trap T40: a controller that does not read for a while is sent more than its queue holds."""
-    run = ("run", UDP, "--from", "blue-web1", "-n", "500", "-t", "60", "-o", "json")
+    run = ("run", UDP, "--from", "blue-web1", "-n", "500", "-t", "20", "-o", "json")
     with program.started(*run) as process:
         await_that(lambda: program.state() == "armed")
         process.send_signal(signal.SIGSTOP)
         before = overflows(lab)
         with sending_tos(lab, 0, rate=1000):
             await_that(lambda: overflows(lab) > before)
-            process.send_signal(signal.SIGCONT)
-            out, error = process.communicate(timeout=DEADLINE)
+        process.send_signal(signal.SIGCONT)
+        out, error = process.communicate(timeout=DEADLINE)
     document = json.loads(out)
     assert any("were dropped in full queues" in note for note in document["notes"]), (document["notes"], error)
     fates = {group["verdict"]["disposition"] for group in document["groups"]}

@@ -206,7 +206,8 @@ def fingerprints(lab: Lab) -> Fingerprints:
 
 def surroundings(lab: Lab) -> str:
     """What the kernel is told of every node's interfaces: their state and MTU, addresses, routes and packet filters."""
-    nodes = [end.namespace for end in (*lab.servers.values(), *lab.switches.values())]
+    nodes = [server.namespace for server in lab.servers.values()]
+    nodes += [switch.namespace for switch in lab.switches.values()]
     shown = "'link show' 'address show' 'route show' '-6 route show'"
     said = f"for words in {shown}; do ip -o $words; done; nft list ruleset"
     with ThreadPoolExecutor(len(nodes)) as pool:

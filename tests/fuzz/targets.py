@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vtrace_ovs.codecs import openflow
 from vtrace_ovs.codecs.action_decoding import decode_action
-from vtrace_ovs.codecs.captures import frame_of_hex, frames_of_capture
+from vtrace_ovs.codecs.captures import CapturedFrame, frame_of_hex, frames_of_capture
 from vtrace_ovs.codecs.documents import from_json, to_json
 from vtrace_ovs.codecs.dump_text import DumpFile, bridge_name, tables_of
 from vtrace_ovs.codecs.flow_text_words import PortNames
@@ -168,7 +168,7 @@ def _trace(octets: bytes) -> None:
 def _capture(octets: bytes) -> None:
     """A capture file, or a frame in hexadecimal."""
     if octets[:1].isascii() and octets[:1].isalnum():
-        captured = (frame_of_hex(octets.decode("utf-8", "replace")),)
+        captured: tuple[CapturedFrame, ...] = (frame_of_hex(octets.decode("utf-8", "replace")),)
     else:
         captured = tuple(frames_of_capture(octets, "frames.pcap"))
     for each in captured:

@@ -1,20 +1,26 @@
 """Turns commands into a few words each, so that a transcript reads like one."""
 
+from typing import assert_never
+
 from vtrace_ovs.instrumentation.cookies import Cookie
 from vtrace_ovs.model.flow import FlowMod, FlowModCommand, MeterMod, MeterModCommand
 from vtrace_ovs.session.commands import (
     Command,
     EraseIntents,
+    NameFlows,
     ObserveServers,
     Program,
     ReadBridge,
+    ReadCounters,
     ReportFault,
+    SaveCounts,
     SaveRecords,
     SaveResult,
     SaveSamples,
     SaveSnapshot,
     SaveTaskState,
     SaveTrajectories,
+    SearchUnderlay,
     WriteIntents,
 )
 
@@ -47,14 +53,16 @@ def words(command: Command) -> str:
             return f"snapshot {task_id} {bridge}"
         case SaveRecords(records):
             return f"records {len(records)}"
-        case SaveSamples():
-            return "samples"
+        case SaveSamples() | SaveCounts() | NameFlows() | ReadCounters() | SearchUnderlay():
+            return type(command).__name__.removeprefix("Save").lower()
         case SaveTrajectories(task_id):
             return f"trajectories {task_id}"
         case ReportFault(task_id, error):
             return f"fault {task_id} {type(error).__name__}"
         case SaveResult(result, final):
             return f"{'final' if final else 'interim'} {result.task_id} {result.verdict.disposition.value}"
+        case _:
+            assert_never(command)
 
 
 def _sort(mod: FlowMod | MeterMod) -> str:

@@ -29,7 +29,7 @@ from vtrace_ovs.model.flow import (
 )
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import ETH_TYPE, IP_PROTO, IPV4_DST, TUN_DST, TUN_ID, TUN_SRC, Field, field
-from vtrace_ovs.model.packet import FiveTuple, Headers
+from vtrace_ovs.model.packet import FiveTuple, Headers, IPAddress
 from vtrace_ovs.model.profile import GENERIC_PROFILE
 from vtrace_ovs.model.records import PacketIn
 from vtrace_ovs.model.task import Task, TaskState, TraceRequest
@@ -103,7 +103,7 @@ def ssh() -> Match:
     return Match.of(exactly(ETH_TYPE, 0x0800), exactly(IP_PROTO, 6), exactly(field("tcp_dst"), SSH))
 
 
-def through_the_tunnel(address: IPv4Address, vtep: IPv4Address) -> Flow:
+def through_the_tunnel(address: IPv4Address, vtep: IPAddress) -> Flow:
     return flow(
         10,
         toward(address),

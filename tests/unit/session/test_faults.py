@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 from session_world import CS1, CS2, World, headers, tcp_to_db
@@ -35,11 +35,11 @@ def two(world: World) -> World:
 
 
 def poisoned_judge(
-    observed: Trajectory, records: Sequence[PacketInRecord], network: Network | None, scene: Scene
+    observed: Trajectory, records: Sequence[PacketInRecord], networks: Iterable[Network | None], scene: Scene
 ) -> DiagnosedPacket:
     if records[0].headers.ip_id == POISON:
         raise PoisonedError("boom\nboom")
-    return judge(observed, records, network, scene)
+    return judge(observed, records, networks, scene)
 
 
 def broken_planner(*_: object, **__: object) -> None:
