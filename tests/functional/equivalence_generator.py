@@ -344,7 +344,7 @@ def worlds(draw: st.DrawFn) -> World:
     shapes = tuple(Shape) if room in {Room.REGISTERS, Room.ONE_REGISTER} else (Shape.PLAIN, Shape.TRACKING)
     shape = draw(st.sampled_from(shapes))
     near, far = draw(pipelines(room, shape, far=False)), draw(pipelines(room, shape, far=True))
-    tasks = (draw(wanted(0)),) if draw(st.integers(0, 4)) else (draw(wanted(0)), draw(wanted(1)))
+    tasks: tuple[Wanted, ...] = (draw(wanted(0)),) if draw(st.integers(0, 4)) else (draw(wanted(0)), draw(wanted(1)))
     dual, aliased = draw(SOMETIMES), draw(SOMETIMES)
     tasks = tuple(replace(task, six=dual and draw(st.booleans()), fragments=draw(RARE)) for task in tasks)
     packets = [_aimed(draw(PACKETS), line) for line in near if line.table_id <= LAST_TABLE]

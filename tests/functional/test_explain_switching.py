@@ -110,7 +110,7 @@ def test_every_packet_leaves_by_the_ports_and_with_the_tags_open_vswitch_says(sw
     switch.ofctl("add-flow", "br0", f"actions={names[port]}")
     table = read_mac_table("br0", switch.ovsdb, switch.directory, TIMEOUT)
     table = replace(table, no_flood=read_no_flood_ports(str(switch.management_socket("br0")), TIMEOUT))
-    assert table.no_flood == {2}
+    assert table.no_flood == frozenset({2})
     ports = tuple(PortDescription(number, "", "", link_down=False, admin_down=False) for number in SETTINGS)
     everything = Flow(0, 32768, Match(), (act.ApplyActions((act.Output(port),)),))
     view = BridgeView(BridgeTables(1, 0.0, (everything,), ports=ports), mac_table=table)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Network
 from itertools import cycle, product
+from typing import Any
 
 import pytest
 from datapath_actions import copies, departures
@@ -51,7 +52,7 @@ def chain(ovs: OvsInstance, peer: Callable[[str], OpenFlowPeer]) -> Chain:
     return built
 
 
-def six(**parts: int) -> ArmedTask:
+def six(**parts: Any) -> ArmedTask:  # noqa: ANN401 - fields of a Filter
     filter_ = Filter("ipv6", source=IPv6Network(f"{SOURCE}/128"), family=IpFamily.IPV6)
     return replace(traced(), slot=6, filter=replace(filter_, **parts))
 

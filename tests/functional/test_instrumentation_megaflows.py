@@ -42,7 +42,8 @@ def frame(port: str, source: str, destination: str, protocol: int, tos: int) -> 
 
 def handled(control: ControlSocket) -> int:
     """Packets the datapath has looked up so far: frames are received some time after they are sent."""
-    return sum(int(number) for number in LOOKUPS.findall(*control.run(("dpctl/show",))))
+    (shown,) = control.run(("dpctl/show",))
+    return sum(int(number) for number in LOOKUPS.findall(shown))
 
 
 def megaflows(chain: Chain, *ports: str) -> list[str]:

@@ -261,7 +261,9 @@ def test_copies_are_capped_by_the_meter_and_packets_are_not(chain: Chain) -> Non
 def forwarded(chain: Chain) -> int:
     chain.ovs.appctl("revalidator/wait")
     statistics = openflow.port_counters(chain.peers["sw2"].multipart(openflow.port_stats_request).body)
-    return next(port.tx_packets for port in statistics if port.ofport == 1)
+    sent = next(port.tx_packets for port in statistics if port.ofport == 1)
+    assert sent is not None
+    return sent
 
 
 def test_disarming_leaves_flows_and_meters_as_they_were(chain: Chain) -> None:

@@ -22,7 +22,8 @@ LEAST_OUTPUTS = 200
 def exits(flows: list[Flow], look: Look) -> set[int | None]:
     """The ports that packets of this look may leave by; None among them when it may be any."""
     pipeline = Pipeline(BridgeTables(1, 0.0, tuple(flows), GROUPS))
-    pending, seen, found = [(0, look)], [], set[int | None]()
+    pending, found = [(0, look)], set[int | None]()
+    seen: list[tuple[int, Look]] = []
     while pending:
         table_id, here = pending.pop()
         if any(known == table_id and other.covers(here) for known, other in seen):

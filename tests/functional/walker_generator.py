@@ -10,7 +10,7 @@ from enum import Enum
 
 from hypothesis import strategies as st
 from walker_judge import Packet
-from walker_pipelines import ARP, IP, REG0_LOW, TCP, bundle, flow, match, multipath, register
+from walker_pipelines import ARP, IP, REG0_LOW, TCP, Wanted, bundle, flow, match, multipath, register
 
 from vtrace_ovs.model import actions as act
 from vtrace_ovs.model.flow import Flow
@@ -72,7 +72,7 @@ def header_matches(draw: st.DrawFn) -> dict[str, int | tuple[int, int]]:
 
 PORTS = st.sampled_from((1, 2, 3, 4, 9, act.OFPP_IN_PORT, act.OFPP_LOCAL))
 FLOODS = st.sampled_from((act.OFPP_FLOOD, act.OFPP_ALL, act.OFPP_NORMAL))
-ANYWHERE = st.one_of(
+ANYWHERE: st.SearchStrategy[act.Action] = st.one_of(
     st.builds(act.Output, PORTS),
     st.builds(act.Output, PORTS, st.just(64)),
     st.builds(act.Output, FLOODS),
@@ -95,7 +95,7 @@ ANYWHERE = st.one_of(
     st.just(act.ConntrackClear()),
     st.just(act.Learn(0)).map(lambda _: act.Note(b"learnt")),
 )
-ON_IP = st.one_of(
+ON_IP: st.SearchStrategy[act.Action] = st.one_of(
     st.just(act.DecTtl()),
     st.builds(lambda low: act.SetField(field("ipv4_dst"), 0x0A000000 | low, 0xFFFFFFFF), SMALL),
     st.builds(lambda low: act.SetField(field("ipv4_src"), low, 0x3), SMALL),
@@ -105,24 +105,28 @@ ON_IP = st.one_of(
     st.just(act.Group(1)),
     st.builds(lambda port: act.SetField(field("tcp_dst"), port, 0xFFFF), SMALL),
 )
-ON_ARP = st.one_of(
+ON_ARP: st.SearchStrategy[act.Action] = st.one_of(
     st.builds(lambda op: act.SetField(field("arp_op"), op, 0xFFFF), SMALL),
     st.builds(lambda low: act.SetField(field("arp_tpa"), 0x0A000000 | low, 0xFFFFFFFF), SMALL),
     st.just(act.Move(SubField(field("arp_spa"), 0, 32), SubField(field("arp_tpa"), 0, 32))),
     st.just(act.Move(SubField(field("arp_sha"), 0, 48), SubField(field("eth_dst"), 0, 48))),
 )
-ON_LABELS = st.one_of(
+ON_LABELS: st.SearchStrategy[act.Action] = st.one_of(
     st.builds(lambda label: act.SetField(field("mpls_label"), label, 0xFFFFF), SMALL),
     st.builds(lambda ttl: act.SetField(field("mpls_ttl"), ttl, 0xFF), SMALL),
     st.just(act.DecMplsTtl()),
     st.just(act.PushMpls(0x8848)),
     st.just(act.Move(SubField(field("mpls_label"), 0, 16), REG0_LOW)),
 )
-NESTED = st.lists(ANYWHERE, min_size=1, max_size=3).map(lambda nested: act.Clone(tuple(onward(nested, 1))))
-LAST = st.sampled_from((act.Exit(), act.Output(2), act.Resubmit(None, 0)))
-IN_A_SET = st.one_of(st.builds(act.Output, st.integers(1, 4)), st.just(act.Group(2)), st.just(act.DecTtl()))
+NESTED: st.SearchStrategy[act.Action] = st.lists(ANYWHERE, min_size=1, max_size=3).map(
+    lambda nested: act.Clone(tuple(onward(nested, 1)))
+)
+LAST: st.SearchStrategy[act.Action] = st.sampled_from((act.Exit(), act.Output(2), act.Resubmit(None, 0)))
+IN_A_SET: st.SearchStrategy[act.Action] = st.one_of(
+    st.builds(act.Output, st.integers(1, 4)), st.just(act.Group(2)), st.just(act.DecTtl())
+)
 IPV4_MATCHES = st.sampled_from(((0x0A000000, 0xFFFFFFFC), (0x0A000002, 0xFFFFFFFF), (0x0A000003, 0xFFFFFFFF)))
-TRANSLATIONS = st.sampled_from((
+TRANSLATIONS: st.SearchStrategy[tuple[act.Action, ...]] = st.sampled_from((
     (), (), (),
     (act.Nat(False, True, "10.0.0.2:2"),), (act.Nat(False, True, "10.0.0.3"),), (act.Nat(True, False, "10.0.0.2:1"),),
     (act.Nat(False, False),), (act.Nat(False, True, "10.0.0.2-10.0.0.3"),),
@@ -131,13 +135,11 @@ TRANSLATIONS = st.sampled_from((
 
 
 @st.composite
-def protocol_part(
-    draw: st.DrawFn, scope: Scope
-) -> tuple[dict[str, int | tuple[int, int]], st.SearchStrategy[act.Action]]:
+def protocol_part(draw: st.DrawFn, scope: Scope) -> tuple[Wanted, st.SearchStrategy[act.Action]]:
     """The protocol a flow asks for, and the actions that allows."""
     kind = draw(st.sampled_from(("any", "any", "tcp", "tcp", "tcp", "arp", "label")))
     if kind == "tcp":
-        matched = {**TCP, **({} if draw(st.booleans()) else {"ipv4_dst": draw(IPV4_MATCHES)})}
+        matched: Wanted = {**TCP, **({} if draw(st.booleans()) else {"ipv4_dst": draw(IPV4_MATCHES)})}
         if draw(RARE):
             matched |= {"tcp_dst": draw(SMALL)}
         return matched, ANYWHERE | NESTED | ON_IP
@@ -159,7 +161,8 @@ def flows(draw: st.DrawFn, priority: int, scope: Scope) -> Flow:
     if not draw(RARE):
         actions = onward(actions, scope.table_id)
     is_ip = "ip_proto" in wanted
-    if "vlan_tci" not in wanted and "mpls_label" not in wanted and wanted.get("eth_type", 0) < 0x8847 and draw(RARE):
+    labelled = wanted.get("eth_type") in {0x8847, 0x8848} or "mpls_label" in wanted
+    if "vlan_tci" not in wanted and not labelled and draw(RARE):
         actions.insert(0, act.PushVlan(0x8100))
     if scope.mode is Mode.TRACKING and is_ip:
         _track(draw, wanted, actions, scope.table_id)
@@ -173,7 +176,7 @@ def flows(draw: st.DrawFn, priority: int, scope: Scope) -> Flow:
     return flow(scope.table_id, priority, match(**wanted), *_instructions(draw, scope, actions, sets=is_ip))
 
 
-def _track(draw: st.DrawFn, wanted: dict[str, int | tuple[int, int]], actions: list[act.Action], table_id: int) -> None:
+def _track(draw: st.DrawFn, wanted: Wanted, actions: list[act.Action], table_id: int) -> None:
     if table_id < LAST_TABLE and draw(RARE):
         wanted["ct_state"] = (0x20, 0x30)
         actions.insert(0, act.Resubmit(None, draw(st.integers(table_id + 1, LAST_TABLE)), with_conntrack=True))
@@ -198,9 +201,13 @@ def _instructions(draw: st.DrawFn, scope: Scope, actions: list[act.Action], *, s
     return instructions
 
 
-FIRST_CLAUSE = st.sampled_from(({"ipv4_src": 0x0A000001}, {"ipv4_src": (0x0A000000, 0xFFFFFF00)}, {"in_port": 1}))
-SECOND_CLAUSE = st.sampled_from(({"ipv4_dst": 0x0A000002}, {"reg0": (0, 1)}, {"ip_dscp": 0}, {"nw_ttl": 64}))
-THIRD_CLAUSE = st.sampled_from(({"ip_ecn": 0}, {"eth_dst": 2}, {"vlan_tci": (0, 0xFFFF)}))
+FIRST_CLAUSE: st.SearchStrategy[Wanted] = st.sampled_from(
+    ({"ipv4_src": 0x0A000001}, {"ipv4_src": (0x0A000000, 0xFFFFFF00)}, {"in_port": 1})
+)
+SECOND_CLAUSE: st.SearchStrategy[Wanted] = st.sampled_from(
+    ({"ipv4_dst": 0x0A000002}, {"reg0": (0, 1)}, {"ip_dscp": 0}, {"nw_ttl": 64})
+)
+THIRD_CLAUSE: st.SearchStrategy[Wanted] = st.sampled_from(({"ip_ecn": 0}, {"eth_dst": 2}, {"vlan_tci": (0, 0xFFFF)}))
 
 
 @st.composite
@@ -226,11 +233,11 @@ def conjunctions(draw: st.DrawFn, scope: Scope, number: int) -> list[Flow]:
     return made
 
 
-TELLTALES = (
+TELLTALES: tuple[Wanted, ...] = (
     *({**IP, "ipv4_dst": 0x0A000000 | low} for low in (1, 2, 3)),
     *({**TCP, "tcp_dst": port} for port in (1, 2, 3)),
     *({**IP, "nw_ttl": ttl} for ttl in (1, 62, 63)),
-    *({"reg0": value} for value in (1, 2, 3)),
+    *(Wanted(reg0=value) for value in (1, 2, 3)),
     {**IP, "ct_mark": 1},
     {**IP, "ct_state": (0x21, 0x21)},
     {**IP, "ct_state": (0, 0x20)},

@@ -44,9 +44,10 @@ def multipath(n_links: int) -> act.Multipath:
 
 REG0_LOW = SubField(field("reg0"), 0, 16)
 REG1_HIGH = SubField(field("reg1"), 16, 16)
-IP = {"eth_type": 0x0800}
-TCP = {**IP, "ip_proto": 6}
-ARP = {"eth_type": 0x0806}
+Wanted = dict[str, int | tuple[int, int]]
+IP: Wanted = {"eth_type": 0x0800}
+TCP: Wanted = {**IP, "ip_proto": 6}
+ARP: Wanted = {"eth_type": 0x0806}
 PIPELINES: dict[str, list[Flow]] = {
     "the highest priority wins and a miss drops": [
         flow(0, 5, match(**TCP, tcp_dst=2), apply(act.Resubmit(None, 1))),

@@ -18,14 +18,13 @@ from walker_generator import (
     register_matches,
 )
 from walker_judge import Traced
-from walker_pipelines import ARP, IP, REG0_LOW, TCP, flow, match
+from walker_pipelines import ARP, IP, REG0_LOW, TCP, Wanted, flow, match
 from walker_wires import PREFIX, wires
 
 from vtrace_ovs.model import actions as act
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.oxm import SubField, field
 
-Wanted = dict[str, int | tuple[int, int]]
 IP6: Wanted = {"eth_type": 0x86DD}
 ICMP6: Wanted = {**IP6, "ip_proto": 58}
 SOLICITED: Wanted = {**ICMP6, "icmpv6_type": 135, "icmpv6_code": 0}
@@ -84,7 +83,7 @@ _ON_TUNNEL = st.one_of(
 )  # fmt: skip
 _TAGGED = st.sampled_from(((0x1000, 0x1000), (0x1005, 0x1FFF), (0x7005, 0xFFFF)))
 _ON_TAGS = _set("vlan_vid", SMALL.map(lambda low: 0x1000 | low)) | _set("vlan_pcp", SMALL)
-_FLOW_LABELS = st.sampled_from((0, 0x12345, (1, 1)))
+_FLOW_LABELS: st.SearchStrategy[int | tuple[int, int]] = st.sampled_from((0, 0x12345, (1, 1)))
 _ARP_NET = st.just((0x0A000000, 0xFFFFFFFE))
 _BOTTOM = st.integers(0, 1)
 _PROTOCOLS = st.sampled_from((1, 6, 17))

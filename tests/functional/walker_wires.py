@@ -110,15 +110,15 @@ _TOS = st.sampled_from((0, 0, 3, 0x48))
 _WORDS = st.sampled_from((0, 0, 0x12345, 3 << 20, 0x48 << 20 | 2))
 BEHIND_LINK: dict[str, st.SearchStrategy[bytes]] = {
     "IPv4": st.builds(
-        lambda upper, ends, ttl, fragment, tos: ipv4(*upper, ends, ttl, fragment=fragment, tos=tos),
+        lambda upper, ends, ttl, fragment, tos: ipv4(upper[0], upper[1], ends, ttl, fragment=fragment, tos=tos),
         _TRANSPORT | _ECHO, _ENDS, _TTL, _FRAGMENTS, _TOS,
     ),
     "IPv6": st.builds(
-        lambda upper, ends, ttl, word: ipv6(*upper, ends, ttl, word=word),
+        lambda upper, ends, ttl, word: ipv6(upper[0], upper[1], ends, ttl, word=word),
         _TRANSPORT | _ECHO6, _ENDS, _TTL, _WORDS,
     ),
     "discovery": st.builds(
-        lambda upper, ends, ttl: ipv6(*upper, ends, ttl), _DISCOVERY, _ENDS, st.sampled_from((255, 1))
+        lambda upper, ends, ttl: ipv6(upper[0], upper[1], ends, ttl), _DISCOVERY, _ENDS, st.sampled_from((255, 1))
     ),
     "ARP": st.builds(arp, _OPERATIONS, _ENDS, st.tuples(_PORT, _PORT), st.sampled_from((IPV4, IPV4, IPV4, 0x9000))),
     "labels": st.builds(

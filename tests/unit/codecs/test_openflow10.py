@@ -28,7 +28,7 @@ def test_the_greeting_is_two_whole_messages_of_version_1() -> None:
 def test_ports_that_take_no_floods_are_found_among_the_others() -> None:
     body = SWITCH + port(1, 0) + port(2, 0b10000) + port(3, 0b01111) + port(0xFFFE, 0b10001)
     assert is_features(features(body))
-    assert no_flood_ports(features(body)) == {2, OFPP_LOCAL}
+    assert no_flood_ports(features(body)) == frozenset({2, OFPP_LOCAL})
 
 
 def test_too_many_ports_to_tell_are_not_known() -> None:

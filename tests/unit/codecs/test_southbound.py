@@ -1,3 +1,5 @@
+from typing import TYPE_CHECKING
+
 import pytest
 
 from vtrace_ovs.codecs.southbound import (
@@ -15,6 +17,9 @@ from vtrace_ovs.codecs.southbound import (
 )
 from vtrace_ovs.errors import CodecError
 
+if TYPE_CHECKING:
+    from vtrace_ovs.codecs.ovsdb_json import Json
+
 UUID = "c8013269-38cb-47b1-9158-b656ad4519d8"
 FOUND = FoundRow(LOGICAL_FLOW, UUID)
 SWITCH: Row = {"external_ids": ["map", [["logical-switch", "x"], ["name", "data"]]]}
@@ -29,7 +34,7 @@ def flow(stage: str = "ls_out_acl", hint: str | None = "6fc45bec", match: str = 
 
 def test_rows_are_found_by_the_first_half_of_their_uuids() -> None:
     other = "c8013268-38cb-47b1-9158-b656ad4519d8"
-    results = [{"rows": [{"_uuid": ["uuid", UUID]}, {"_uuid": ["uuid", other]}]}, {"rows": []}]
+    results: list[Json] = [{"rows": [{"_uuid": ["uuid", UUID]}, {"_uuid": ["uuid", other]}]}, {"rows": []}]
     assert fitting((LOGICAL_FLOW, "Port_Binding"), results, (0xC8013269, 1)) == (FOUND,)
     assert FOUND.cookie == 0xC8013269
 
@@ -83,7 +88,7 @@ def test_a_long_match_is_cut() -> None:
 
 
 def test_a_flow_is_where_its_datapath_or_its_group_is() -> None:
-    grouped = {"logical_datapath": ["set", []], "logical_dp_group": ["uuid", "a"]}
+    grouped: Row = {"logical_datapath": ["set", []], "logical_dp_group": ["uuid", "a"]}
     assert datapaths_of(grouped) == (FoundRow("Logical_DP_Group", "a"),)
     assert datapaths_of({"logical_datapath": ["uuid", "b"]}) == (FoundRow("Datapath_Binding", "b"),)
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,7 @@ def test_a_flow_whose_packet_ins_are_known_by_its_cookie_runs_itself_and_the_tra
     ("instructions", "complete"), [((applied(Output(3)),), False), ((applied(Resubmit(None, 9)),), False), ((), True)]
 )
 def test_a_flow_that_expires_is_hit_by_traced_packets_too(
-    site: Site, timeouts: dict[str, int], instructions: tuple[Instruction, ...], *, complete: bool
+    site: Site, timeouts: dict[str, Any], instructions: tuple[Instruction, ...], *, complete: bool
 ) -> None:
     expiring = replace(flow(*instructions), **timeouts)
     handed_over(site, expiring)

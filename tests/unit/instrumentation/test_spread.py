@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
+from typing import Any
 
 import pytest
 
@@ -236,7 +237,7 @@ def test_flows_below_one_that_takes_all_these_packets_lead_nowhere() -> None:
 
 
 @pytest.mark.parametrize("expiring", [{"idle_timeout": 10}, {"hard_timeout": 10}], ids=str)
-def test_flows_below_one_that_will_be_gone_are_looked_at(expiring: dict[str, int]) -> None:
+def test_flows_below_one_that_will_be_gone_are_looked_at(expiring: dict[str, Any]) -> None:
     first = replace(flow(*into("s2"), toward=DB), **expiring)
     assert beyond_entry(tables(first, priority(flow(Output(PATCH)), 5))) == {S2, ROUTER}
 

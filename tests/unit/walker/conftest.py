@@ -30,7 +30,10 @@ def make_flow(table_id: int, priority: int, match: Match, *instructions: act.Ins
     return Flow(table_id, priority, match, tuple(whole), cookie=table_id * 1000 + priority)
 
 
-_INSTRUCTIONS = (act.ApplyActions, act.WriteActions, act.ClearActions, act.GotoTable, act.WriteMetadata)
+_INSTRUCTIONS = (
+    *(act.ApplyActions, act.WriteActions, act.ClearActions, act.GotoTable, act.WriteMetadata),
+    *(act.Meter, act.UnknownInstruction),
+)
 
 
 def make_tables(*flows: Flow, groups: tuple[GroupEntry, ...] = (), down: tuple[int, ...] = ()) -> BridgeTables:

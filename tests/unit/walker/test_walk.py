@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address
+from typing import Any
 
 import pytest
 
@@ -23,9 +24,13 @@ Go = Callable[..., Trajectory]
 def go(topology: Topology, tables: Callable[..., BridgeTables], headers: Callable[..., Headers]) -> Go:
     """Walk from port 1 of a/sw (or from ``start``'s changes) over these flows of each bridge."""
 
-    def walked(flows: dict[BridgeId, list[Flow]], settings: WalkSettings | None = None, **start: object) -> Trajectory:
+    def walked(
+        flows: dict[BridgeId, list[Flow]],
+        settings: WalkSettings | None = None,
+        **start: Any,  # noqa: ANN401 - fields of a WalkStart
+    ) -> Trajectory:
         network = Network.build(topology, {bridge: tables(*each) for bridge, each in flows.items()})
-        given = replace(WalkStart(7, "p", 2, SW, 1, headers()), **start)  # type: ignore[arg-type]  a test's shorthand
+        given = replace(WalkStart(7, "p", 2, SW, 1, headers()), **start)
         return walk(network, given, settings or WalkSettings())
 
     return walked
@@ -201,7 +206,8 @@ def test_ports_that_are_set_to_carry_nothing_end_the_way_as_not_known(
     note: str,
 ) -> None:
     plain = tables(to(4))
-    ports = tuple(replace(port, **{flags[port.ofport]: True}) if port.ofport in flags else port for port in plain.ports)
+    set_to: dict[int, dict[str, Any]] = {ofport: {flag: True} for ofport, flag in flags.items()}
+    ports = tuple(replace(port, **set_to.get(port.ofport, {})) for port in plain.ports)
     way = walk(Network.build(topology, {SW: replace(plain, ports=ports)}), WalkStart(7, "p", 2, SW, 1, headers()))
     assert way.ending is Ending.UNKNOWN
     assert note in (way.hops[-1].note or "")
