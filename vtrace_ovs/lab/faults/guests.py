@@ -3,9 +3,8 @@
 from typing import TYPE_CHECKING
 
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
-from vtrace_ovs.lab.faults.kinds import FaultKind, NodeDeed, OverlayEdit, Symptom
+from vtrace_ovs.lab.faults.kinds import NOTHING_BROKEN, FaultKind, NodeDeed, Symptom
 from vtrace_ovs.lab.traffic import TrafficProtocol
-from vtrace_ovs.model.overlay import Overlay
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
 if TYPE_CHECKING:
@@ -13,10 +12,6 @@ if TYPE_CHECKING:
 
 _FILTER = "vtrace_fault"
 _INTERFACE = "eth0"
-
-
-def _unchanged(overlay: Overlay, _fault: Fault) -> Overlay:
-    return overlay
 
 
 def _firewalled(lab: "Lab", fault: Fault) -> None:
@@ -42,7 +37,7 @@ _UNANSWERED = Symptom(CauseCode.NO_REPLY, Disposition.UNSEEN, None, both=True)
 FAULTS = {
     FaultName.NOT_SENT: FaultKind(
         "nothing is broken: send nothing",
-        OverlayEdit(_unchanged),
+        NOTHING_BROKEN,
         (Symptom(CauseCode.NOT_SENT, Disposition.UNSEEN, None, rate=0.0),),
     ),
     FaultName.GUEST_FIREWALL: FaultKind(
@@ -57,7 +52,7 @@ FAULTS = {
     ),
     FaultName.NO_LISTENER: FaultKind(
         "nothing is broken: send to a port where nobody listens",
-        OverlayEdit(_unchanged),
+        NOTHING_BROKEN,
         (
             Symptom(
                 *(CauseCode.CONNECTION_REFUSED, Disposition.DELIVERED, None),

@@ -27,6 +27,10 @@ class OverlayEdit:
     edit: Callable[[Overlay, Fault], Overlay]
 
 
+NOTHING_BROKEN = OverlayEdit(lambda overlay, _: overlay)
+"""For traffic that suffers from itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Programmed:
     """What a controller is about to install in one bridge of one server or underlay switch (``server``)."""

@@ -1,15 +1,23 @@
 """Turns a lab into one where traffic asks for more than a device on its way can do."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
-from vtrace_ovs.lab.faults.kinds import FaultKind, NodeDeed, OverlayEdit, ProgramEdit, Programmed, Symptom, with_flows
+from vtrace_ovs.lab.faults.kinds import (
+    NOTHING_BROKEN,
+    FaultKind,
+    NodeDeed,
+    ProgramEdit,
+    Programmed,
+    Symptom,
+    with_flows,
+)
 from vtrace_ovs.lab.numbering import CookieKind, cookie, vm_ofport
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine
 from vtrace_ovs.lab.traffic import TrafficProtocol
 from vtrace_ovs.lab.vswitch_pipeline import INGRESS, OUTPUT, PRIORITY
-from vtrace_ovs.model.overlay import Overlay
 from vtrace_ovs.model.packet import IpFamily
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
@@ -36,10 +44,6 @@ def _short_lived(lab: "Lab", fault: Fault) -> None:
 
 def _long_lived(lab: "Lab", fault: Fault) -> None:
     _set_ttl(lab, fault, USUAL_TTL)
-
-
-def _unchanged(overlay: Overlay, _fault: Fault) -> Overlay:
-    return overlay
 
 
 def _large_mtu(lab: "Lab", fault: Fault) -> None:
@@ -93,6 +97,8 @@ def _encapsulated(programmed: Programmed, fault: Fault) -> BridgeProgram:
     return _instead_of_output(programmed, fault, f"encap(nsh(md_type=1)),output:{port}")
 
 
+_DENIED = Symptom(CauseCode.SECURITY_DEFAULT_DENY, Disposition.DROPPED, "cs3/br-int", table=40)
+
 FAULTS = {
     FaultName.TTL_EXPIRED: FaultKind(
         "the sender gives its packets a TTL (IPv6: hop limit) of 1",
@@ -117,32 +123,14 @@ FAULTS = {
     ),
     FaultName.FRAGMENTED: FaultKind(
         "nothing is broken: send datagrams larger than an MTU, of which only the first fragment has ports",
-        OverlayEdit(_unchanged),
+        NOTHING_BROKEN,
         # Rules about ICMP name no ports; TCP cuts segments to size.
-        (
-            Symptom(
-                CauseCode.SECURITY_DEFAULT_DENY,
-                Disposition.DROPPED,
-                "cs3/br-int",
-                table=40,
-                protocols=(TrafficProtocol.UDP,),
-                size=OVER_MTU,
-            ),
-        ),
+        (replace(_DENIED, protocols=(TrafficProtocol.UDP,), size=OVER_MTU),),
     ),
     FaultName.UNKNOWN_PROTOCOL: FaultKind(
         "nothing is broken: send SCTP, which no rule of the destination's security groups knows",
-        OverlayEdit(_unchanged),
-        (
-            Symptom(
-                CauseCode.SECURITY_DEFAULT_DENY,
-                Disposition.DROPPED,
-                "cs3/br-int",
-                table=40,
-                protocols=(TrafficProtocol.SCTP,),
-                listen=False,
-            ),
-        ),
+        NOTHING_BROKEN,
+        (replace(_DENIED, protocols=(TrafficProtocol.SCTP,), listen=False),),
     ),
     FaultName.PRIORITY_OVERLAP: FaultKind(
         "two rules of the destination's security group have one priority and contradict each other",
