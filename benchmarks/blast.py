@@ -1,8 +1,8 @@
 """Turns a VM's interface into a sender of UDP: ``blast.py INTERFACE MACS SOURCE DESTINATION PORT RATE PORT,…``.
 
 It sends until its input ends. MACS are the gateway's and the VM's, 24 hex digits. No two packets have the same payload;
-they leave from the source ports in turn. RATE 0 is as fast as it goes. Frames go through a ring that is shared with the
-kernel (packet(7), PACKET_TX_RING): a sender that makes a system call per packet would need a core of its own.
+they leave from the source ports in turn. Frames go through a ring that is shared with the kernel (packet(7),
+PACKET_TX_RING): a sender that makes a system call per packet would need a core of its own.
 """
 
 import mmap
@@ -42,7 +42,7 @@ def main(interface: str, macs: str, source: str, destination: str, port: str, ra
         ring[at : at + len(frame)] = frame
     began, sent = time.monotonic(), 0
     while True:
-        ahead = sent / float(rate) - (time.monotonic() - began) if float(rate) else 0.0
+        ahead = sent / float(rate) - (time.monotonic() - began)
         if select.select([sys.stdin], [], [], max(ahead, 0))[0]:
             return
         sent += burst(end, ring, sent)
