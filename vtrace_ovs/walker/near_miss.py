@@ -14,7 +14,8 @@ from vtrace_ovs.walker.index import TableIndex
 MOST_DIFFERENCES = 3
 SCANNED_WHOLE = 5000
 """In a larger table only flows one field away are looked for: those are found by hashing, in microseconds."""
-_KINDS = frozenset({"eth_type", "ip_proto"})
+_FAR = frozenset({"eth_type", "ip_proto", "in_port"})
+"""A flow that differs in one of these is about packets of another kind, or from somebody else."""
 _Candidate = tuple[tuple[int, int, int], int, Entry]
 
 
@@ -22,7 +23,8 @@ def near_misses(index: TableIndex, key: int, unknown: int, matched: Entry | None
     """Up to ``wanted`` flows of the table that do something and would have won, fewest failing fields first.
 
     Only flows above the priority of ``matched`` count, and those of its very priority that match too, which come first.
-    A flow for another protocol is further away than one for another port, and higher priority decides between equals.
+    A flow for another protocol or ingress port is further away than one for another TCP port, and higher priority
+    decides between equals.
     ``key`` is the packet as the search saw it.
     """
     if wanted <= 0:
@@ -52,7 +54,7 @@ def _ranked(entries: Iterable[Entry], key: int, unknown: int) -> Iterator[_Candi
     for order, entry in enumerate(entries):
         difference = (entry.value ^ key) & entry.mask & ~unknown
         failing = [
-            masked.field.name in _KINDS
+            masked.field.name in _FAR
             for masked in entry.flow.match.fields
             if difference & layout.packed_match((masked,))[1]
         ]

@@ -36,6 +36,17 @@ def test_the_nearest_flows_come_first_with_readable_values(
     assert near_misses(index, key, 0, None, 0) == ()
 
 
+def test_a_flow_for_another_ingress_port_is_further_away_than_one_for_another_network(
+    flow: Callable[..., Flow], match: Callable[..., Match], headers: Callable[..., Headers]
+) -> None:
+    elsewhere = [flow(0, 100, match(in_port=port), Output(1)) for port in (14, 16, 18)]
+    here = flow(0, 100, match(in_port=1, tun_id=7), Output(1))
+    key = packed_state(headers(), 1, None).packed
+    (nearest, *others) = near_misses(indexed(0, [*elsewhere, here]), key, 0, None, 3)
+    assert nearest.differences == (("tun_id", "0x7", "0"),)
+    assert [near.differences[0][0] for near in others] == ["in_port", "in_port"]
+
+
 def test_only_flows_that_would_have_won_count(
     flow: Callable[..., Flow], match: Callable[..., Match], headers: Callable[..., Headers]
 ) -> None:
