@@ -1,6 +1,7 @@
 """Turns a lab into the ``vtrace`` program run against it, into traffic, and into pictures of every VFD to compare."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from vtrace_ovs.ovsdb.fingerprint import Fingerprint, difference, fingerprint
 from vtrace_ovs.storage.store import Store
 
 DEADLINE = 60.0
+NOT_TOLD = re.compile(r"^[0-9]+: |@if[0-9]+|state [A-Z]+|link/ether [0-9a-f:]+|link-netnsid [0-9]+")
 UDP = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=5000"
 TCP = "tcp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=443"
 NEVER_SENT = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=9"
@@ -204,15 +206,19 @@ def fingerprints(lab: Lab) -> Fingerprints:
         return dict(zip(there, pool.map(of, there), strict=True))
 
 
-def surroundings(lab: Lab) -> str:
-    """What the kernel is told of every node's interfaces: their state and MTU, addresses, routes and packet filters."""
+def surroundings(lab: Lab) -> list[str]:
+    """What the kernel is told of every node's interfaces: up or not, MTU, addresses, routes and packet filters.
+
+    A restarted ovs-vswitchd makes its internal ports anew: their numbers, MAC addresses and operational state are not
+    what anybody told the kernel.
+    """
     nodes = [server.namespace for server in lab.servers.values()]
     nodes += [switch.namespace for switch in lab.switches.values()]
     shown = "'link show' 'address show' 'route show' '-6 route show'"
     said = f"for words in {shown}; do ip -o $words; done; nft list ruleset"
     with ThreadPoolExecutor(len(nodes)) as pool:
         texts = pool.map(lambda node: node.run("sh", "-c", said), [*nodes, *lab.vms.values()])
-        return "".join(texts)
+        return sorted(NOT_TOLD.sub("", line) for text in texts for line in text.splitlines())
 
 
 def differences(before: Fingerprints, after: Fingerprints) -> list[str]:

@@ -55,6 +55,24 @@ def evidence_missing(case: Case, bridges: Iterable[BridgeId], whose: str, *facts
     )
 
 
+def logged_before_silence(case: Case, bridge: BridgeId, *facts: Evidence) -> Finding | None:
+    """A VFD that logged this very packet was alive then: that it does not answer now takes its copies, not the packet.
+
+    It may be busy rather than dead, or have died later.
+    """
+    reason = case.scene.unreachable.get(bridge)
+    if reason is None or all(hop.bridge != bridge or not hop.seen for hop in case.observed.hops):
+        return None
+    detail = f"{bridge} logged the packet, but then {reason}"
+    return Finding(
+        disposition=Disposition.INCONCLUSIVE,
+        code=CauseCode.EVIDENCE_LOST,
+        confidence=Confidence.UNDECIDED,
+        particulars=Particulars(place=str(case.hop.bridge), detail=detail),
+        evidence=(*facts, seen(f"{detail}.")),
+    )
+
+
 def _missing(case: Case, bridges: tuple[BridgeId, ...], whose: str) -> Missing | None:
     scene = case.scene
     if case.observed.ambiguous:

@@ -7,7 +7,7 @@ from vtrace_ovs.diagnosis.blame import limit_phrase
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.drops import drop_finding, predicted_the_same
-from vtrace_ovs.diagnosis.missing import evidence_missing
+from vtrace_ovs.diagnosis.missing import evidence_missing, logged_before_silence
 from vtrace_ovs.diagnosis.naming import counted, place_name
 from vtrace_ovs.diagnosis.scene import MeterReading
 from vtrace_ovs.diagnosis.wording import Particulars
@@ -65,18 +65,8 @@ def _came_in(hop: Hop) -> Evidence:
     return seen(f"{hop.bridge} logged the packet coming in (hop {hop.dscp_mark}), and neither out nor error.")
 
 
-def _dead(case: Case) -> Finding | None:
-    reason = case.scene.unreachable.get(case.hop.bridge)
-    if reason is None:
-        return None
-    return Finding(
-        disposition=Disposition.LOST_IN_VFD,
-        code=CauseCode.VSWITCHD_DEAD,
-        confidence=Confidence.INFERRED,
-        particulars=Particulars(place=str(case.hop.bridge), detail=reason),
-        culprit=_vfd(case.hop),
-        evidence=(_came_in(case.hop), seen(f"{case.hop.bridge}: {reason}.")),
-    )
+def _no_answer(case: Case) -> Finding | None:
+    return logged_before_silence(case, case.hop.bridge, _came_in(case.hop))
 
 
 def _evidence_missing(case: Case) -> Finding | None:
@@ -226,6 +216,6 @@ def _idle_suspects(case: Case) -> tuple[Evidence, ...]:
 
 
 _RULES_OF_SILENCE = (
-    *(_dead, _evidence_missing, _metered, _predicted_loop, _predicted_drop),
+    *(_no_answer, _evidence_missing, _metered, _predicted_loop, _predicted_drop),
     *(_not_modelled, _not_loggable, _changed),
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from vtrace_ovs.diagnosis.arrivals import exited, stopped_at_output
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
-from vtrace_ovs.diagnosis.missing import evidence_missing
+from vtrace_ovs.diagnosis.missing import evidence_missing, logged_before_silence
 from vtrace_ovs.diagnosis.naming import counted, place_name, port_name
 from vtrace_ovs.diagnosis.sizes import too_large
 from vtrace_ovs.diagnosis.underlay import dropped_by_underlay, ports_down
@@ -165,6 +165,10 @@ def _dead(case: Case, onward: Onward) -> Finding | None:
     reasons = {bridge: case.scene.unreachable.get(bridge) for bridge in candidates}
     if not reasons or None in reasons.values():
         return None
+    for candidate in reasons:
+        busy = logged_before_silence(case, candidate, _departed(case))
+        if busy is not None:
+            return busy
     bridge, reason = next(iter(reasons.items()))
     return Finding(
         disposition=Disposition.LOST_IN_VFD,
@@ -274,6 +278,6 @@ def _sender(case: Case, onward: Onward) -> str:
 
 
 _RULES_OF_THE_WIRE = (
-    *(too_large, _dead, _refused, _no_endpoint),
-    *(_foreseen_loop, _unfollowable, _evidence_missing, _gave_up_there),
+    *(too_large, _foreseen_loop, _dead, _refused, _no_endpoint),
+    *(_unfollowable, _evidence_missing, _gave_up_there),
 )

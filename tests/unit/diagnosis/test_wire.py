@@ -54,6 +54,14 @@ def test_a_dead_vswitchd_at_the_far_end_is_the_culprit(sent: Trajectory, scene: 
     assert verdict.culprit.node == "cs2"
 
 
+def test_a_vfd_that_logged_the_packet_before_was_not_dead_when_it_came_again(sent: Trajectory, scene: Scene) -> None:
+    earlier = replace(sent.hops[-1], bridge=CS2, out_port=None, left_by=None)
+    again = replace(sent, hops=(earlier, *(replace(hop, parent=0) for hop in sent.hops)))
+    verdict = diagnose(again, None, replace(scene, unreachable={CS2: DEAD}))
+    assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.EVIDENCE_LOST, Confidence.UNDECIDED)
+    assert f"cs2/br-int logged the packet, but then {DEAD}" in verdict.operator_sentence
+
+
 def test_a_dead_server_whose_ports_nobody_knows(sent: Trajectory, scene: Scene) -> None:
     bare = tuple(replace(b, ports=(), dpid=None) if b.id == CS2 else b for b in scene.topology.bridges)
     emptied = replace(scene, topology=replace(scene.topology, bridges=bare))
@@ -222,3 +230,5 @@ def test_a_loop_that_outlasts_the_marks_is_foreseen_by_the_tables(
     assert verdict.culprit is not None
     assert verdict.culprit.bridge == CS1
     assert diagnose(sent, round_again, scene).code is CauseCode.UNDERLAY_LOSS
+    busy = replace(limited, unreachable={CS2: DEAD})
+    assert diagnose(sent, round_again, busy).code is CauseCode.FORWARDING_LOOP
