@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 OVSDB_TIMEOUT = 5.0
 BRIDGE_TIMEOUT = 2.0
 PROBE_TIMEOUT = 0.5
-ROUND_TIMEOUT = 2.0
+ROUND_TIMEOUT = 10.0
+"""A busy ovs-vswitchd takes its time for a round; one that hangs is noticed sooner, by its connection."""
 OBSERVATION_TIMEOUT = 0.5
 GENERATIONS = 256
 
