@@ -17,7 +17,10 @@ VFDS = (
     ("gw1", "vr-blue"),
     ("gw1", "vr-red"),
 )
-HARMLESS = {FaultName.NOT_SENT, FaultName.NO_LISTENER, FaultName.PFD_MTU}
+HARMLESS = {
+    *(FaultName.NOT_SENT, FaultName.NO_LISTENER, FaultName.PFD_MTU),
+    *(FaultName.TUNNEL_MTU, FaultName.FRAGMENTED, FaultName.UNKNOWN_PROTOCOL),
+}
 """HTTPS of small messages between two machines that run works in spite of these."""
 SHARED = {FaultName.UNDERLAY_LINK_DOWN, FaultName.UNDERLAY_LOSSY}
 """These are about a cable that both tenants use."""

@@ -140,7 +140,7 @@ def test_a_second_controller_is_refused_and_the_first_one_named(lab: Lab, progra
 def test_a_dry_run_prints_every_flow_and_installs_none(lab: Lab, program: Vtrace) -> None:
     done = program("run", NEVER_SENT, "--from", "blue-web1", "--dry-run")
     assert (done.returncode, done.stderr) == (0, "")
-    for vfd in ("cs1/br-int", "cs2/br-int", "cs3/br-int", "gw1/br-int", "gw1/vr-blue", "gw1/vr-red"):
+    for vfd in ("cs1/br-int", "cs2/br-int", "cs3/br-int", "gw1/br-int", "gw1/vr-blue"):
         assert vfd in done.stdout
     assert "priority=65535" in done.stdout
     assert "meter" in done.stdout
