@@ -73,6 +73,17 @@ def deduced(sentence: str) -> Evidence:
     return Evidence(printable(sentence), observed=False)
 
 
+def evidence_lost(case: Case, detail: str, evidence: tuple[Evidence, ...]) -> Finding:
+    """What became of the packet cannot be told from what is there; ``detail`` says as a clause what is not."""
+    return Finding(
+        disposition=Disposition.INCONCLUSIVE,
+        code=CauseCode.EVIDENCE_LOST,
+        confidence=Confidence.UNDECIDED,
+        particulars=Particulars(place=str(case.hop.bridge), detail=detail),
+        evidence=evidence,
+    )
+
+
 def verdict_of(finding: Finding, case: Case | None) -> Verdict:
     """The finding as a Verdict, with both sentences, and with what else the case shows as evidence."""
     wording = wording_of(finding.code, finding.disposition)

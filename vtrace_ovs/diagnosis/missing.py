@@ -4,13 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import inf
 
-from vtrace_ovs.diagnosis.case import Case, Finding, seen
+from vtrace_ovs.diagnosis.case import Case, Finding, evidence_lost, seen
 from vtrace_ovs.diagnosis.naming import counted
-from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.actions import OFPP_IN_PORT
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Ending, Hop
-from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition, Evidence
+from vtrace_ovs.model.verdict import Disposition, Evidence
 
 _ONWARD = 1.0
 """A packet is at the next VFD within this time (seconds)."""
@@ -46,13 +45,7 @@ def evidence_missing(case: Case, bridges: Iterable[BridgeId], whose: str, *facts
     if missing is None:
         return None
     detail = missing.sentence
-    return Finding(
-        disposition=Disposition.INCONCLUSIVE,
-        code=CauseCode.EVIDENCE_LOST,
-        confidence=Confidence.UNDECIDED,
-        particulars=Particulars(place=str(case.hop.bridge), detail=detail),
-        evidence=(*facts, seen(f"{detail[0].upper()}{detail[1:]}.")),
-    )
+    return evidence_lost(case, detail, (*facts, seen(f"{detail[0].upper()}{detail[1:]}.")))
 
 
 def logged_before_silence(case: Case, bridge: BridgeId, *facts: Evidence) -> Finding | None:
@@ -64,13 +57,7 @@ def logged_before_silence(case: Case, bridge: BridgeId, *facts: Evidence) -> Fin
     if reason is None or all(hop.bridge != bridge or not hop.seen for hop in case.observed.hops):
         return None
     detail = f"{bridge} logged the packet, but then {reason}"
-    return Finding(
-        disposition=Disposition.INCONCLUSIVE,
-        code=CauseCode.EVIDENCE_LOST,
-        confidence=Confidence.UNDECIDED,
-        particulars=Particulars(place=str(case.hop.bridge), detail=detail),
-        evidence=(*facts, seen(f"{detail}.")),
-    )
+    return evidence_lost(case, detail, (*facts, seen(f"{detail}.")))
 
 
 def _missing(case: Case, bridges: tuple[BridgeId, ...], whose: str) -> Missing | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from vtrace_ovs.diagnosis.arrivals import exited, handed_over, left_unnamed
-from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen, verdict_of
+from vtrace_ovs.diagnosis.case import Case, Finding, deduced, evidence_lost, seen, verdict_of
 from vtrace_ovs.diagnosis.drops import dropped, looped
 from vtrace_ovs.diagnosis.missing import branch_missing
 from vtrace_ovs.diagnosis.scene import Scene
@@ -32,16 +32,8 @@ def at_a_change(observed: Trajectory, verdicts: Iterable[Verdict], scene: Scene)
     """The verdict on a packet that came by as tables changed, where it is not known which of these is its own."""
     case = Case.of(observed, None, scene)
     detail = "flow tables changed at that time, and before and after it they treat the packet differently"
-    return verdict_of(
-        Finding(
-            disposition=Disposition.INCONCLUSIVE,
-            code=CauseCode.EVIDENCE_LOST,
-            confidence=Confidence.UNDECIDED,
-            particulars=Particulars(place=str(case.hop.bridge), detail=detail),
-            evidence=tuple(deduced(f"By one of these tables: {verdict.operator_sentence}") for verdict in verdicts),
-        ),
-        case,
-    )
+    facts = tuple(deduced(f"By one of these tables: {verdict.operator_sentence}") for verdict in verdicts)
+    return verdict_of(evidence_lost(case, detail, facts), case)
 
 
 def not_judged(fault: str) -> Verdict:
@@ -58,15 +50,8 @@ _BY_SILENCE = (silent, on_wire, dropped_aside)
 def _lost_in_the_crowd(case: Case) -> Finding:
     """A way that seems to end may go on in a copy that was left out."""
     detail = "more equal packets came than are told apart"
-    return Finding(
-        disposition=Disposition.INCONCLUSIVE,
-        code=CauseCode.EVIDENCE_LOST,
-        confidence=Confidence.UNDECIDED,
-        particulars=Particulars(place=str(case.hop.bridge), detail=detail),
-        evidence=(
-            seen(f"{case.hop.bridge} was the last to log it (hop {case.hop.dscp_mark}), as far as that is known."),
-        ),
-    )
+    last = seen(f"{case.hop.bridge} was the last to log it (hop {case.hop.dscp_mark}), as far as that is known.")
+    return evidence_lost(case, detail, (last,))
 
 
 def _rule_for(ending: Ending) -> Callable[[Case], Finding]:

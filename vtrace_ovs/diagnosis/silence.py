@@ -4,7 +4,7 @@ Silence proves a loss only where no copy of that VFD is missing and its flows co
 """
 
 from vtrace_ovs.diagnosis.blame import limit_phrase
-from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
+from vtrace_ovs.diagnosis.case import Case, Finding, deduced, evidence_lost, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.drops import drop_finding, predicted_the_same
 from vtrace_ovs.diagnosis.missing import evidence_missing, logged_before_silence
@@ -180,13 +180,7 @@ def _not_loggable(case: Case) -> Finding | None:
         if blind is None:
             return None
         detail = f"its flow in table {blind.table_id} cannot be logged"
-    return Finding(
-        disposition=Disposition.INCONCLUSIVE,
-        code=CauseCode.EVIDENCE_LOST,
-        confidence=Confidence.UNDECIDED,
-        particulars=Particulars(place=str(case.hop.bridge), detail=detail),
-        evidence=(_came_in(case.hop), deduced(f"{case.hop.bridge}: {detail}.")),
-    )
+    return evidence_lost(case, detail, (_came_in(case.hop), deduced(f"{case.hop.bridge}: {detail}.")))
 
 
 def _changed(case: Case) -> Finding | None:
@@ -194,13 +188,7 @@ def _changed(case: Case) -> Finding | None:
     if not case.scene.changed_at(case.hop.bridge, case.hop.entered_at):
         return None
     detail = "its flow tables changed at that time, and what was new in them could not be logged yet"
-    return Finding(
-        disposition=Disposition.INCONCLUSIVE,
-        code=CauseCode.EVIDENCE_LOST,
-        confidence=Confidence.UNDECIDED,
-        particulars=Particulars(place=str(case.hop.bridge), detail=detail),
-        evidence=(_came_in(case.hop), seen(f"{case.hop.bridge}: {detail}.")),
-    )
+    return evidence_lost(case, detail, (_came_in(case.hop), seen(f"{case.hop.bridge}: {detail}.")))
 
 
 def _idle_suspects(case: Case) -> tuple[Evidence, ...]:

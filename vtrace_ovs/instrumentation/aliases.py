@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.plan import ArmedTask
-from vtrace_ovs.instrumentation.reach import NAT_FIELDS, exactly, filter_match, rewrites
+from vtrace_ovs.instrumentation.reach import ADDRESSES_AND_PORTS, exactly, filter_match, rewrites
 from vtrace_ovs.instrumentation.rivals import mistakable
 from vtrace_ovs.instrumentation.sharing import may_share
 from vtrace_ovs.instrumentation.walk import REMEMBERED, every_action, nested
@@ -171,7 +171,9 @@ def _undone(asked: Match, way: Translation) -> tuple[Match, tuple[Translation, .
 
 @lru_cache(maxsize=REMEMBERED)
 def _may_translate(instructions: tuple[Instruction, ...]) -> bool:
-    return any(isinstance(action, Group) or rewrites(action) & NAT_FIELDS for action in every_action(instructions))
+    return any(
+        isinstance(action, Group) or rewrites(action) & ADDRESSES_AND_PORTS for action in every_action(instructions)
+    )
 
 
 def _translations(instructions: tuple[Instruction, ...], groups: Mapping[int, GroupEntry]) -> Iterator[Translation]:
@@ -220,11 +222,11 @@ def _translated(now: Translation, actions: Iterable[Action]) -> Translation | No
                 now = replace(now, source=target.address, source_port=target.port or now.source_port)
             else:
                 now = replace(now, destination=target.address, destination_port=target.port or now.destination_port)
-        elif isinstance(action, SetField) and action.field in NAT_FIELDS:
+        elif isinstance(action, SetField) and action.field in ADDRESSES_AND_PORTS:
             if action.mask != action.field.full_mask:
                 return None
             now = _with_field(now, action)
-        elif any(rewrites(inner) & NAT_FIELDS for inner in nested((action,)) if not isinstance(inner, Nat)):
+        elif any(rewrites(inner) & ADDRESSES_AND_PORTS for inner in nested((action,)) if not isinstance(inner, Nat)):
             return None
     return now
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from vtrace_ovs.instrumentation.cookies import is_ours
 from vtrace_ovs.instrumentation.looks import NOTHING_KNOWN, Look
-from vtrace_ovs.instrumentation.reach import NAT_FIELDS, rewrites
+from vtrace_ovs.instrumentation.reach import ADDRESSES_AND_PORTS, rewrites
 from vtrace_ovs.instrumentation.walk import REMEMBERED, every_action, nested
 from vtrace_ovs.model.actions import (
     OFPP_CONTROLLER,
@@ -209,7 +209,7 @@ class _Branches:
                 self.tables.append((table_id if table is None else table, there))
                 return look.without(self.pipeline.written)
             case Conntrack(table_id=table, nested=inner):
-                translated = NAT_FIELDS if any(isinstance(one, Nat) for one in inner) else frozenset[Field]()
+                translated = ADDRESSES_AND_PORTS if any(isinstance(one, Nat) for one in inner) else frozenset[Field]()
                 look = look.without(CT_FIELDS | translated)
                 if table is not None:
                     self.tables.append((table, look))

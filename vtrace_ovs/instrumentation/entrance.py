@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vtrace_ovs.instrumentation.isolation import PLAIN, Layer, isolates, layers
-from vtrace_ovs.instrumentation.reach import NAT_FIELDS
+from vtrace_ovs.instrumentation.reach import ADDRESSES_AND_PORTS
 from vtrace_ovs.instrumentation.state import StateField
 from vtrace_ovs.model.flow import Flow
 from vtrace_ovs.model.topology import Port, PortKind
@@ -18,7 +18,6 @@ from vtrace_ovs.model.topology import Port, PortKind
 ENTRY_TABLE = 0
 TOP = 65535
 BELOW_TOP = 65534
-IN_TRIES = NAT_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Entrance:
 def entrance(production: Iterable[Flow], state: StateField) -> Entrance:
     """How to stand among these flows. Only traced packets may get a ``pkt_mark``, so there nothing can stand aside."""
     first = tuple(flow for flow in production if flow.table_id == ENTRY_TABLE)
-    shared = any(masked.field in IN_TRIES for flow in first for masked in flow.match.fields)
+    shared = any(masked.field in ADDRESSES_AND_PORTS for flow in first for masked in flow.match.fields)
     crowded = any(flow.priority >= BELOW_TOP for flow in first)
     return Entrance(
         aside=shared and not crowded and not state.outlives_the_bridge,

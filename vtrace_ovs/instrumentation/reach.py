@@ -48,8 +48,8 @@ from vtrace_ovs.model.oxm import (
 )
 from vtrace_ovs.model.packet import IpFamily, IpProtocol
 
-NAT_FIELDS = frozenset({IPV4_SRC, IPV4_DST, IPV6_SRC, IPV6_DST, TCP_SRC, TCP_DST, UDP_SRC, UDP_DST})
-FILTER_FIELDS = NAT_FIELDS | {ETH_TYPE, IP_PROTO, ICMP_TYPE, ICMP_CODE, ICMPV6_TYPE, ICMPV6_CODE}
+ADDRESSES_AND_PORTS = frozenset({IPV4_SRC, IPV4_DST, IPV6_SRC, IPV6_DST, TCP_SRC, TCP_DST, UDP_SRC, UDP_DST})
+FILTER_FIELDS = ADDRESSES_AND_PORTS | {ETH_TYPE, IP_PROTO, ICMP_TYPE, ICMP_CODE, ICMPV6_TYPE, ICMPV6_CODE}
 _ADDRESSES = {IpFamily.IPV4: (IPV4_SRC, IPV4_DST), IpFamily.IPV6: (IPV6_SRC, IPV6_DST)}
 _ICMP = {IpFamily.IPV4: (ICMP_TYPE, ICMP_CODE), IpFamily.IPV6: (ICMPV6_TYPE, ICMPV6_CODE)}
 
@@ -234,7 +234,7 @@ def rewrites(action: Action) -> frozenset[Field]:
         case Move(destination=part) | Pop(destination=part):
             return _with_parts(part.field)
         case Nat():
-            return NAT_FIELDS
+            return ADDRESSES_AND_PORTS
         case UnknownAction() | Learn():
             return FILTER_FIELDS
         case _:
