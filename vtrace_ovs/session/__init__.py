@@ -5,6 +5,8 @@ Rule 2: a command that touches the network is preceded by a written intent, and 
 Rule 3: sinks are armed before sources and removed after them.
 Rule 4: whatever happens, a task ends in a final state with nothing of its own left on any bridge it can reach.
 
-``events`` and ``commands`` are the two vocabularies, ``machine.Session`` maps one to the other; ``arming`` plans what
-the bridges shall carry, ``collecting`` turns packet-ins into records and trajectories, ``judging`` into verdicts.
+``events`` and ``commands`` are the two vocabularies, ``machine.Session`` maps one to the other with what it has:
+``presence`` knows who is there, ``slots`` numbers tasks, ``planning`` says what bridges are to carry and ``deployment``
+brings them there; ``intake`` takes copies in as records, ``readings`` takes tables and counters, ``decisions`` says
+when a packet is judged, ``outcomes`` judges it and keeps the result; ``alternator`` counts instead of copying.
 """

@@ -62,7 +62,7 @@ class Alternator:
         if any(other.instrumented for other in runs):
             return False
         carry = not self._deployment.settled or bool(self._carrying())
-        return carry and (run.alternation is not None or self._deployment.marks.colors > 1)
+        return carry and (run.alternation is not None or self._deployment.planning.marks.colors > 1)
 
     def told(self, event: CountersRead | Programmed, runs: Iterable[TaskRun]) -> None:
         """A bridge has turned or settled, or told its counters."""
@@ -183,7 +183,7 @@ class Alternator:
             return ()
         color = 1 - run.current.color
         mods = {
-            state.bridge.id: sources_in(state.carried, color, self._deployment.lease(run.interval))
+            state.bridge.id: sources_in(state.carried, color, self._deployment.planning.lease(run.interval))
             for state in self._here(run)
             if state.carried is not None and state.carried.sources
         }

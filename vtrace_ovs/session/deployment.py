@@ -6,25 +6,22 @@ armed. A refusal by the planner ends the arming tasks before the network is touc
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.changes import on_the_bridge
-from vtrace_ovs.instrumentation.cookies import Cookie, is_ours
-from vtrace_ovs.instrumentation.marks import MarkPlan, code_points_in_use
-from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings
-from vtrace_ovs.instrumentation.planner import plan_bridge
-from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod, MeterModCommand
-from vtrace_ovs.model.task import IntentDraft, IntentKind
+from vtrace_ovs.instrumentation.cookies import is_ours
+from vtrace_ovs.instrumentation.plan import BridgePlan
+from vtrace_ovs.model.flow import MeterMod, MeterModCommand
 from vtrace_ovs.model.topology import BridgeId
-from vtrace_ovs.session.bridges import BridgeState, Fleet, PlanBasis
+from vtrace_ovs.session.bridges import Fleet
 from vtrace_ovs.session.commands import Command, EraseIntents, Program, ReadBridge, WriteIntents
 from vtrace_ovs.session.events import BridgeRead, Programmed
 from vtrace_ovs.session.faults import fail, in_words
-from vtrace_ovs.session.reaching import Reaching, read_first
+from vtrace_ovs.session.planning import Planning
 from vtrace_ovs.session.rollout import Rollout
-from vtrace_ovs.session.runs import Stage, TaskRun
+from vtrace_ovs.session.runs import TaskRun
 
 
 class Move(Enum):
@@ -41,28 +38,23 @@ class Move(Enum):
 class Deployment:
     """What bridges carry for us, and the transition under way. ``stale`` asks for a transition.
 
-    ``arms`` tells whether the last one was to arm tasks, so that its failure is theirs.
+    ``reread`` asks that it be planned from freshly read tables; ``arms`` tells whether the last was to arm tasks, so
+    that its failure is theirs.
     """
 
     fleet: Fleet
-    settings: Settings
+    planning: Planning
     answer_deadline: float
     drain: float
-    marks: MarkPlan = field(default_factory=MarkPlan.of)
-    sent_by_tenants: frozenset[int] = frozenset()
     stale: bool = False
+    reread: bool = False
     move: Move = Move.IDLE
     arms: bool = False
     refusal: str | None = None
     errors: dict[BridgeId, tuple[str, ...]] = field(default_factory=dict)
     rollout: Rollout | None = None
     _reading: set[BridgeId] = field(default_factory=set)
-    _fresh: set[BridgeId] = field(default_factory=set)
-    _reaching: Reaching = field(default_factory=Reaching)
-    _members: tuple[TaskRun, ...] = ()
-    _bases: dict[BridgeId, PlanBasis] = field(default_factory=dict)
     _batch: int = 0
-    _since: float = 0.0
     _asked_at: float = 0.0
     _resume_at: float = 0.0
 
@@ -94,27 +86,17 @@ class Deployment:
             return self.rollout.wanted[bridge]
         return self.fleet.states[bridge].carried
 
-    def begin(self, runs: Iterable[TaskRun], at: float, *, reread: bool) -> tuple[Command, ...]:
-        """Start a transition to what these tasks need. ``reread``: plan from freshly read tables."""
-        self.stale, self.refusal, self.errors, self._since = False, None, {}, at
-        self._members = tuple(run for run in runs if run.instrumented)
-        arming = [run for run in self._members if run.stage is Stage.ARMING]
-        for run in arming:
+    def begin(self, runs: Iterable[TaskRun], at: float) -> tuple[Command, ...]:
+        """Start a transition to what these tasks need."""
+        reread = self.reread
+        self.stale, self.reread, self.refusal, self.errors = False, False, None, {}
+        self.planning.begin(runs, at, reread=reread)
+        for run in self.planning.arming:
             run.promised_until = at + run.task.request.trace_time
-        self.arms = bool(arming)
+        self.arms = bool(self.planning.arming)
         self._batch += 1
         self._asked_at = at
-        carrying = frozenset(bridge for bridge, state in self.fleet.states.items() if state.carried)
-        self._fresh = set() if reread else set(carrying)
-        return self._read(self._first_to_read(carrying), at) if reread else self._plan(at)
-
-    def _first_to_read(self, carrying: frozenset[BridgeId]) -> frozenset[BridgeId]:
-        """All of few bridges; of many those where packets came by the last readings, and where anything of ours is."""
-        left = (bridge for bridge, state in self.fleet.states.items() if state.left)
-        tasks = tuple(run.traffic for run in self._members)
-        fixed = frozenset(task.slot for task in tasks)
-        guess = (scope for _, scope in self._reaching.scopes(self.fleet.topology, tasks, fixed, self.fleet.tables()))
-        return read_first(self.fleet.live(), carrying.union(left, *guess))
+        return self._read(self.planning.first_to_read(), at) if reread else self._plan(at)
 
     def _read(self, bridges: frozenset[BridgeId], at: float) -> tuple[Command, ...]:
         """Read what answers of these before planning."""
@@ -127,7 +109,7 @@ class Deployment:
     def bridge_read(self, event: BridgeRead) -> tuple[Command, ...]:
         """A bridge's tables arrived."""
         self._recover(event)
-        self._fresh.add(event.bridge)
+        self.planning.was_read(event.bridge)
         self._reading.discard(event.bridge)
         if self.move is Move.READING and not self._reading:
             return self._plan(event.at)
@@ -183,6 +165,16 @@ class Deployment:
             return self._advance(at)
         return ()
 
+    def let_go(self, run: TaskRun) -> tuple[EraseIntents, ...]:
+        """A task has ended: its intents are erased, later where something of ours may be left."""
+        erased: list[EraseIntents] = []
+        for bridge, state in (*self.fleet.states.items(), *self.fleet.gone.items()):
+            if state.left:
+                state.owed.add(run.task.id)
+            elif state.up and bridge in run.intended:
+                erased.append(EraseIntents(bridge, (run.task.id,)))
+        return tuple(erased)
+
     def overdue(self, at: float) -> tuple[BridgeId, ...]:
         """The bridges that have kept a transition waiting for too long."""
         if self.move is Move.IDLE or at - self._asked_at < self.answer_deadline:
@@ -193,10 +185,10 @@ class Deployment:
 
     def _plan(self, at: float) -> tuple[Command, ...]:
         try:
-            unread = self._spread()
+            unread = self.planning.spread()
             if unread:
                 return self._read(unread, at)
-            wanted = self._wanted()
+            wanted = self.planning.wanted()
         except RefusedError as refused:
             self.refusal = str(refused)
             self.move = Move.IDLE
@@ -209,137 +201,18 @@ class Deployment:
         self.rollout = Rollout.between(self._batch, carried, wanted, remains)
         if self.rollout.installs:
             self.move = Move.WRITING_INTENTS
-            return (WriteIntents(self._batch, self._drafts(wanted)),)
+            return (WriteIntents(self._batch, self.planning.intents(wanted)),)
         self.move = Move.ROLLING_OUT
         return self._advance(at)
 
     def _not_planned(self, error: Exception) -> None:
         """The planner failed, a fault of ours: the tasks it was to arm fail; without any, bridges stay as they are."""
         self.move = Move.IDLE
-        arming = [run for run in self._members if run.stage is Stage.ARMING]
-        for run in arming:
+        for run in self.planning.arming:
             fail(run, error)
-        if not arming:
+        if not self.planning.arming:
             self.refusal = f"an error of vtrace itself: {in_words(error)}"
-            self._members[0].faults.append(error)
-
-    def _spread(self) -> frozenset[BridgeId]:
-        """Find out where packets of the tasks may come; the bridges to be read before that can be said.
-
-        What tasks that are being armed look like behind NAT is fixed with it. A task's scope never shrinks.
-        """
-        tables = self._fresh_tables()
-        fixed = frozenset(run.slot for run in self._members if run.aliased)
-        tasks = tuple(run.traffic for run in self._members)
-        found = self._reaching.scopes(self.fleet.topology, tasks, fixed, tables)
-        for run, (task, scope) in zip(self._members, found, strict=True):
-            run.armed_traffic = task
-            run.scope |= scope
-        unread = self._scope().intersection(self.fleet.live()).difference(self._fresh)
-        for run in self._members if not unread else ():
-            run.aliased = True
-        return unread
-
-    def _scope(self) -> frozenset[BridgeId]:
-        return frozenset[BridgeId]().union(*(run.scope for run in self._members))
-
-    def _fresh_tables(self) -> dict[BridgeId, BridgeTables]:
-        return {bridge: tables for bridge, tables in self.fleet.tables().items() if bridge in self._fresh}
-
-    def _wanted(self) -> dict[BridgeId, BridgePlan | None]:
-        """What bridges are to carry; those that neither carry anything nor shall are not mentioned."""
-        live, scope = self.fleet.live(), self._scope()
-        self._bases = {}
-        states = self.fleet.states
-        wanted: dict[BridgeId, BridgePlan | None] = {b: None for b in live if states[b].carried or states[b].left}
-        if not self._members:
-            return wanted
-        self._refuse_strangers()
-        self._choose_marks()
-        scene = Scene(self.fleet.topology, self.fleet.armable() & scope, self.marks)
-        return wanted | {bridge: self._plan_one(bridge, scene) for bridge in live if bridge in scope}
-
-    def _refuse_strangers(self) -> None:
-        stranger = next((b for b in self.fleet.live() if b in self._fresh and self.fleet.states[b].stranger), None)
-        if stranger is not None:
-            raise RefusedError(
-                f"{stranger} carries flows of another run of this tool; let it end, or remove them: vtrace clean"
-            )
-
-    def _choose_marks(self) -> None:
-        """Marks that no production flow asks for; they stay while anything carries them, as far as they can."""
-        tables = self._fresh_tables()
-        if not any(state.carried for state in self.fleet.states.values()):
-            used = (code_points_in_use(read) for read in tables.values())
-            self.marks = MarkPlan.of(in_use=self.sent_by_tenants.union(*used), colors=self._colors())
-            return
-        joining = (read for bridge, read in tables.items() if self.fleet.states[bridge].carried is None)
-        for code in sorted(frozenset[int]().union(*map(code_points_in_use, joining)).intersection(self.marks.codes)):
-            yielded = self.marks.without(code)
-            if yielded is None:
-                raise RefusedError(
-                    f"production flows match DSCP {code}, a code point of ours, and none is left instead"
-                )
-            self.marks = yielded
-
-    def _colors(self) -> int:
-        """Two where packets are counted. A task that is counted is alone (``machine``)."""
-        return 2 if any(run.task.request.interval is not None for run in self._members) else 1
-
-    def _plan_one(self, bridge_id: BridgeId, scene: Scene) -> BridgePlan | None:
-        state = self.fleet.states[bridge_id]
-        if state.tables is None:
-            return state.carried
-        basis = self._basis(state, scene)
-        coloring = {run.slot for run in self._members if run.coloring}
-        if state.carried is not None and state.planned_with is not None:
-            # Where nothing is colored any more, only what is on its way matters: no plan is made for new tables.
-            same = state.planned_with.slots == basis.slots if not coloring else state.planned_with == basis
-            if same:
-                self._bases[bridge_id] = state.planned_with
-                kept = tuple(flow for flow in state.carried.sources if _slot(flow) in coloring)
-                return replace(state.carried, sources=kept)
-        fewer = None
-        if state.planned_with is not None and basis.slots < state.planned_with.slots:
-            fewer = state.carried
-        self._bases[bridge_id] = basis
-        tasks = tuple(self._armed_task(run) for run in self._members)
-        plan = plan_bridge(
-            state.bridge, state.tables, tasks, scene, settings=self.settings, now=self._since, installed=state.carried
-        )
-        return plan if fewer is None else _with_meters_of(fewer, plan)
-
-    def _basis(self, state: BridgeState, scene: Scene) -> PlanBasis:
-        slots = frozenset(run.slot for run in self._members)
-        fragmented = frozenset(run.slot for run in self._members if run.traffic.fragments)
-        return PlanBasis(slots, state.tables_version, scene.marks, scene.armed, fragmented)
-
-    def _armed_task(self, run: TaskRun) -> ArmedTask:
-        """A task as the data plane shall see it; one that no longer colors has no sources."""
-        sources = run.traffic.sources if run.coloring else ()
-        interval = run.task.request.interval
-        lease = None if interval is None else self.lease(interval)
-        return replace(run.traffic, deadline=run.promised_until, sources=sources, lease=lease)
-
-    def lease(self, interval: float) -> float:
-        """How long (seconds) sources last that are sent again every ``interval``: nothing is colored long after us."""
-        return interval + self.settings.source_margin
-
-    def _drafts(self, wanted: dict[BridgeId, BridgePlan | None]) -> tuple[IntentDraft, ...]:
-        """What must be undone even after a crash: flows go by themselves in time, meters do not."""
-        ovsdb_of = {node.name: node.ovsdb for node in self.fleet.topology.nodes}
-        for run in self._members:
-            run.intended.update(bridge for bridge, plan in wanted.items() if plan is not None)
-        return tuple(
-            IntentDraft(run.task.id, kind, str(bridge), ovsdb_of.get(bridge.node, ""), detail)
-            for bridge, plan in wanted.items()
-            if plan is not None
-            for run in self._members
-            for kind, detail in (
-                (IntentKind.FLOWS, f"generation {self.settings.generation}"),
-                (IntentKind.METER, ",".join(str(meter.meter_id) for meter in plan.meters)),
-            )
-        )
+            self.planning.members[0].faults.append(error)
 
     def _advance(self, at: float) -> tuple[Command, ...]:
         rollout = self.rollout
@@ -369,7 +242,7 @@ class Deployment:
         if refused:
             state.forsake()
             return ()
-        state.carry(plan, self._bases.get(bridge), at)
+        state.carry(plan, self.planning.bases.get(bridge), at)
         owed, state.owed = tuple(sorted(state.owed)), set()
         return (EraseIntents(bridge, owed),) if owed else ()
 
@@ -378,14 +251,3 @@ def _sets_meter(program: Program, plan: BridgePlan | None) -> bool:
     """Whether the meter that caps copies of traced packets counts from zero after this."""
     meters = (mod for mod in program.mods if isinstance(mod, MeterMod) and mod.command is not MeterModCommand.DELETE)
     return plan is not None and any(meter.meter_id == plan.meter_ids.traced for meter in meters)
-
-
-def _with_meters_of(carried: BridgePlan, plan: BridgePlan) -> BridgePlan:
-    """The plan with the meters that are there: tasks that end leave room, and setting one loses count."""
-    there, wanted = ({meter.meter_id for meter in one.meters} for one in (carried, plan))
-    return replace(plan, meters=carried.meters) if there == wanted else plan
-
-
-def _slot(flow: FlowMod) -> int | None:
-    cookie = Cookie.of(flow.cookie)
-    return None if cookie is None else cookie.slot

@@ -143,6 +143,11 @@ class TaskRun:
         return self.stage in (Stage.ARMING, Stage.COLLECTING, Stage.CLOSING, Stage.DRAINING)
 
     @property
+    def judged(self) -> bool:
+        """Whether it is armed everywhere, so that its packets are judged."""
+        return self.instrumented and self.stage is not Stage.ARMING
+
+    @property
     def deadline(self) -> float:
         """When coloring ends at the latest; not known before it is armed."""
         return self.armed_at + self.task.request.trace_time

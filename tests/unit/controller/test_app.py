@@ -44,7 +44,7 @@ def test_it_says_how_to_be_started_when_a_framework_loads_it_bare() -> None:
 
 
 def test_settings_reach_the_planner(app: VTraceApp) -> None:
-    assert app.session.deployment.settings.generation == 7
+    assert app.session.planning.settings.generation == 7
 
 
 def test_it_is_not_idle_while_a_task_waits_in_its_inbox(app: VTraceApp, store: Store) -> None:

@@ -259,7 +259,7 @@ class World:
         return PacketInReceived(self.now, bridge, packet_in, packet)
 
     def state(self, index: int, slot: int = 0, dscp: int = 0, *, marked: bool = False) -> State:
-        code = self.session.deployment.marks.code(index, dscp)
+        code = self.session.planning.marks.code(index, dscp)
         return State(traced=True, marked=marked, index=index, code=code, dscp=dscp, slot=slot)
 
     def entering(self, packet: Headers, slot: int = 0) -> PacketInReceived:

@@ -11,7 +11,7 @@ from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import CauseCode, Disposition
-from vtrace_ovs.session import collection, deployment
+from vtrace_ovs.session import intake, outcomes, planning
 from vtrace_ovs.session.commands import ReportFault
 from vtrace_ovs.session.events import TaskClaimed
 from vtrace_ovs.session.judging import judge
@@ -49,7 +49,7 @@ def broken_planner(*_: object, **__: object) -> None:
 def test_a_packet_that_breaks_the_judge_is_inconclusive_and_the_others_are_judged(
     two: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collection, "judge", poisoned_judge)
+    monkeypatch.setattr(outcomes, "judge", poisoned_judge)
     for number in (POISON, 1):
         two.feed_all(two.whole_way(headers(number)))
         two.feed_all(two.whole_way(headers(number + 1, port=80), slot=1))
@@ -76,7 +76,7 @@ def test_an_error_in_the_work_for_one_task_fails_that_task_alone(
             patched.setattr(Stitcher, "stitch", broken)
             two.feed(two.entering(headers()))
         else:
-            patched.setattr(collection, "record_of", broken)
+            patched.setattr(intake, "record_of", broken)
             two.feed(two.entering(headers()))
     two.feed_all(two.whole_way(headers(4, port=80), slot=1))
     two.wait(1.0)
@@ -115,7 +115,7 @@ def test_an_error_in_the_planner_fails_the_tasks_being_armed_and_the_others_go_o
     world.claim(tcp_to_db(packet_count=1), 1)
     world.told()
     with monkeypatch.context() as patched:
-        patched.setattr(deployment, "plan_bridge", broken_planner)
+        patched.setattr(planning, "plan_bridge", broken_planner)
         for number in (2, 3):
             world.feed(
                 TaskClaimed(world.now, Task(number, tcp_to_db(79 + number), TaskState.ANALYSER_READY, world.now))
@@ -142,7 +142,7 @@ def test_an_error_in_planning_anew_leaves_the_bridges_as_they_are_and_the_result
     two: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(deployment, "plan_bridge", broken_planner)
+        patched.setattr(planning, "plan_bridge", broken_planner)
         two.rewrite(CS2, *two.production[CS2][1:])
         two.feed(two.reading(CS2))
         two.wait(0.5)

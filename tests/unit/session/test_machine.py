@@ -1,18 +1,15 @@
 """Transcripts: what happens, and what the session does about it, in order."""
 
-from dataclasses import replace
-
-from session_world import CS1, CS2, DB, GW, START, WEB, World, flow, headers, set_field, tcp_to_db, toward
+from session_world import CS1, CS2, DB, GW, World, flow, headers, set_field, tcp_to_db, toward
 
 from vtrace_ovs.model.actions import Clone, Output
 from vtrace_ovs.model.oxm import IP_DSCP
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.verdict import CauseCode, Disposition
-from vtrace_ovs.session.commands import EraseIntents, Program, ReadBridge, SaveRecords, SaveTaskState, WriteIntents
+from vtrace_ovs.session.commands import EraseIntents, Program, ReadBridge, SaveTaskState, WriteIntents
 from vtrace_ovs.session.events import (
     IntentsWritten,
 )
-from vtrace_ovs.session.machine import SLOTS, Resting
 from vtrace_ovs.session.settings import SessionSettings
 
 SHORT, LONG = SessionSettings().short_buffer, SessionSettings().long_buffer
@@ -152,20 +149,6 @@ def test_a_late_copy_in_the_buffers_completes_the_packet(world: World) -> None:
     assert world.result.verdict.disposition is Disposition.DELIVERED
 
 
-def test_copies_that_arrive_while_arming_count(world: World) -> None:
-    world.mute.add(CS1)
-    world.claim(tcp_to_db())
-    world.feed(world.reading(CS1))
-    assert world.states() == [TaskState.ARMING]
-    way = world.whole_way(headers())
-    world.feed(way[0])
-    assert world.told(SaveRecords) == ["records 1"]
-    world.wake(CS1)
-    assert world.states()[1] is TaskState.ARMED
-    world.feed_all(way[1:])
-    assert world.result.verdict.disposition is Disposition.DELIVERED
-
-
 def test_coloring_ends_when_enough_packets_are_traced_though_later_hops_are_on_their_way(armed: World) -> None:
     ways = [armed.whole_way(headers(number)) for number in range(5)]
     for way in ways:
@@ -214,18 +197,6 @@ def test_a_refusal_of_the_planner_is_the_tasks_reason_and_nothing_is_programmed(
     assert world.states(1) == [TaskState.ARMING, TaskState.ARMED]
 
 
-def test_flows_of_another_run_refuse(world: World) -> None:
-    world.claim(tcp_to_db())
-    theirs = world.flows[CS2]
-    other = World(CS1, CS2, GW)
-    other.session.deployment.settings = replace(other.session.deployment.settings, generation=9)
-    other.flows[CS2] = theirs
-    other.claim(tcp_to_db())
-    other.tick()
-    assert other.told(Program) == []
-    assert "cs2/br carries flows of another run" in (other.saved()[-1].reason or "")
-
-
 def test_a_bridge_that_refuses_a_flow_fails_the_task_and_everything_is_taken_back(world: World) -> None:
     world.refusing[CS2] = "the bridge refused a change of ours: table full"
     world.claim(tcp_to_db())
@@ -254,41 +225,7 @@ def test_a_bridge_that_refuses_removal_keeps_its_intents(world: World) -> None:
     assert world.clean
 
 
-def test_too_many_tasks_are_refused(world: World) -> None:
-    world.session._resting = dict.fromkeys(range(SLOTS), Resting(START + 1, None))  # noqa: SLF001 - 512 real tasks are slow
-    world.claim(tcp_to_db())
-    assert "512 tasks run already" in (world.saved()[-1].reason or "")
-
-
 # Tables that change, and traffic that differs.
-
-
-def test_a_table_change_is_noted_snapshotted_and_cloned_from(armed: World) -> None:
-    before = armed.plan(CS1)
-    armed.rewrite(CS1, *armed.production[CS1], flow(50, toward(DB), Output(2)))
-    armed.told()
-    armed.feed(armed.reading(CS1))
-    told = armed.told()
-    assert "snapshot 1 cs1/br" in told
-    assert "cs1/br +sinks" in told
-    after = armed.plan(CS1)
-    assert before is not None
-    assert after is not None
-    assert len(after.sinks) > len(before.sinks)
-    armed.cancel()
-    armed.wait(1.0)
-    assert "the flow tables of cs1/br changed while the trace ran" in armed.result.notes
-
-
-def test_closing_plans_nothing_anew(armed: World) -> None:
-    armed.rewrite(CS1, *armed.production[CS1], flow(50, toward(DB), Output(2)))
-    armed.rewrite(CS2, *armed.production[CS2], flow(50, toward(WEB), Output(2)))
-    armed.told()
-    armed.cancel()
-    armed.wait(0.1)
-    assert armed.told(Program) == ["cs1/br -sources"]
-    armed.wait(1.0)
-    assert armed.clean
 
 
 def test_a_refusal_of_a_changed_table_is_noted_and_tried_again_with_the_next(armed: World) -> None:
@@ -309,14 +246,14 @@ def test_a_refusal_of_a_changed_table_is_noted_and_tried_again_with_the_next(arm
 def test_traffic_with_a_dscp_of_its_own_gets_its_series(armed: World) -> None:
     armed.told()
     armed.feed(armed.uncolored(headers(dscp=10)))
-    assert armed.session.deployment.marks.series == (0, 10)
+    assert armed.session.planning.marks.series == (0, 10)
     assert "cs1/br +sources" in armed.told(Program)
 
 
 def test_traffic_that_sends_one_of_our_code_points_gets_it_back(armed: World) -> None:
-    code = armed.session.deployment.marks.code(1, 0)
+    code = armed.session.planning.marks.code(1, 0)
     armed.feed(armed.uncolored(headers(dscp=code)))
-    marks = armed.session.deployment.marks
+    marks = armed.session.planning.marks
     assert marks.mark(code) is None
     assert code in marks.series
 
@@ -345,19 +282,6 @@ def test_two_tasks_share_bridges_and_end_each_for_itself(world: World) -> None:
     world.wait(1.0)
     assert [world.results(number)[-1].packets for number in (1, 2)] == [1, 1]
     assert world.clean
-
-
-def test_a_task_number_rests_before_it_is_used_again(world: World) -> None:
-    slots = []
-    for number in (1, 2):
-        world.claim(tcp_to_db(), number)
-        slots.append(world.session.runs[number].slot)
-        world.cancel(number)
-        world.wait(1.0)
-    world.wait(SessionSettings().slot_quarantine)
-    world.claim(tcp_to_db(), 3)
-    slots.append(world.session.runs[3].slot)
-    assert slots == [0, 1, 0]
 
 
 def test_a_task_arriving_during_a_transition_gets_one_of_its_own(world: World) -> None:

@@ -139,7 +139,7 @@ def test_one_of_two_equal_tasks_ends_and_the_other_colors_on(world: World) -> No
 
 
 def test_a_code_point_a_tenant_sends_is_told_to_all_whose_traffic_it_is_in(wide_and_narrow: World) -> None:
-    code = wide_and_narrow.session.deployment.marks.code(1, 0)
+    code = wide_and_narrow.session.planning.marks.code(1, 0)
     wide_and_narrow.feed(wide_and_narrow.uncolored(headers(dscp=code), slot=1))
     assert all("code point of ours" in run.notes[0] for run in wide_and_narrow.session.runs.values())
 

@@ -190,11 +190,11 @@ def test_a_vfd_only_the_ended_task_needed_is_left_after_others_stopped_marking_t
 
 
 def test_code_points_a_joining_vfd_matches_are_given_back(many: World) -> None:
-    code = many.session.deployment.marks.code(1, 0)
+    code = many.session.planning.marks.code(1, 0)
     many.rewrite(GW, flow(5, toward(DB).with_fields(exactly(IP_DSCP, code)), Output(1)))
     many.claim(tcp_to_db(packet_count=5))
-    assert code in many.session.deployment.marks.codes
+    assert code in many.session.planning.marks.codes
     moved(many, TO_GW)
-    assert code not in many.session.deployment.marks.codes
+    assert code not in many.session.planning.marks.codes
     many.wait(1.0)
     assert many.plan(GW) is not None

@@ -1,0 +1,39 @@
+import pytest
+from session_world import World, tcp_to_db
+
+from vtrace_ovs.errors import RefusedError
+from vtrace_ovs.model.task import Task, TaskState
+from vtrace_ovs.session.runs import TaskRun
+from vtrace_ovs.session.settings import SessionSettings
+from vtrace_ovs.session.slots import SLOTS, Slots, require_slot
+
+
+def running(slot: int) -> TaskRun:
+    return TaskRun(Task(slot + 1, tcp_to_db(), TaskState.ARMED, 0.0), slot)
+
+
+def test_the_smallest_number_that_is_not_in_use_is_free() -> None:
+    assert Slots(5.0).free([running(0), running(2)], 0.0) == 1
+
+
+def test_a_task_number_rests_before_it_is_used_again(world: World) -> None:
+    slots = []
+    for number in (1, 2):
+        world.claim(tcp_to_db(), number)
+        slots.append(world.session.runs[number].slot)
+        world.cancel(number)
+        world.wait(1.0)
+    world.wait(SessionSettings().slot_quarantine)
+    world.claim(tcp_to_db(), 3)
+    slots.append(world.session.runs[3].slot)
+    assert slots == [0, 1, 0]
+
+
+def test_too_many_tasks_are_refused() -> None:
+    slots = Slots(5.0)
+    for slot in range(SLOTS - 1):
+        slots.rest(running(slot), 0.0)
+    last = slots.free((), 1.0)
+    require_slot(last)
+    with pytest.raises(RefusedError, match="512 tasks run already"):
+        require_slot(slots.free([running(last)], 1.0))

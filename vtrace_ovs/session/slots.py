@@ -1,0 +1,59 @@
+"""Turns running tasks, and those that ended a moment ago, into free task numbers and into who may share packets."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from vtrace_ovs.errors import RefusedError
+from vtrace_ovs.instrumentation.plan import ArmedTask
+from vtrace_ovs.instrumentation.sharing import may_share
+from vtrace_ovs.session.runs import TaskRun
+
+SLOTS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """A task number that packets and copies on their way may still carry until then, and the traffic it stood for."""
+
+    until: float
+    traffic: ArmedTask | None
+
+    def concerns(self, traffic: ArmedTask) -> bool:
+        """Whether such a copy may be of this traffic."""
+        return self.traffic is not None and may_share(self.traffic, traffic)
+
+
+@dataclass(slots=True)
+class Slots:
+    """Task numbers, of which each rests for ``quarantine`` seconds after its task before it is used again."""
+
+    quarantine: float
+    _resting: dict[int, Resting] = field(default_factory=dict)
+
+    def free(self, runs: Collection[TaskRun], at: float) -> int:
+        """The smallest task number that is neither in use nor may still be carried by a late packet (trap T18).
+
+        It is SLOTS when there is none: ``require`` refuses that.
+        """
+        used = {run.slot for run in runs}
+        self._resting = {slot: rest for slot, rest in self._resting.items() if rest.until > at}
+        return next((slot for slot in range(SLOTS) if slot not in used and slot not in self._resting), SLOTS)
+
+    def find_partners(self, run: TaskRun, traffic: ArmedTask, runs: Collection[TaskRun]) -> None:
+        """Whose packets may be this task's too: of those that run, and of those whose late copies may still come."""
+        for other in runs:
+            other.partners.discard(run.slot)
+            if other is not run and other.armed_traffic is not None and may_share(traffic, other.armed_traffic):
+                other.partners.add(run.slot)
+                run.partners.add(other.slot)
+        run.partners |= {slot for slot, rest in self._resting.items() if rest.concerns(traffic)}
+
+    def rest(self, run: TaskRun, at: float) -> None:
+        """A task has ended: nobody gets its number for a while."""
+        self._resting[run.slot] = Resting(at + self.quarantine, run.armed_traffic)
+
+
+def require_slot(slot: int) -> None:
+    """Raises RefusedError for the number that stands for none being free."""
+    if slot >= SLOTS:
+        raise RefusedError(f"{SLOTS} tasks run already; wait until one ends, or cancel one")
