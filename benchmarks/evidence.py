@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import count, islice, pairwise
 from pathlib import Path
 from time import perf_counter, thread_time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import live
 from page import Section, microseconds, publish, quantile, verdict
@@ -37,8 +37,10 @@ from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
 from vtrace_ovs.model.verdict import Disposition
 from vtrace_ovs.ovsdb.inventory import read_inventory
 from vtrace_ovs.session.collecting import of_task, record_of
+from vtrace_ovs.session.commands import Command
 from vtrace_ovs.session.events import PacketInReceived
 from vtrace_ovs.session.predicting import predict
+from vtrace_ovs.session.runs import TaskRun
 from vtrace_ovs.storage.store import Store
 from vtrace_ovs.trajectories.stitch import Stitcher
 from vtrace_ovs.walker.network import Network
@@ -274,32 +276,33 @@ def control(watch: Path) -> None:
     from vtrace_ovs.cli.running import run_controller  # noqa: PLC0415 - the measuring process does without Ryu
     from vtrace_ovs.cli.settings import read_settings  # noqa: PLC0415 - as above
     from vtrace_ovs.controller.bridge_link import BridgeLink  # noqa: PLC0415 - as above
-    from vtrace_ovs.session import collection  # noqa: PLC0415 - as above
+    from vtrace_ovs.session.intake import Intake  # noqa: PLC0415 - as above
 
-    take, read = BridgeLink._packet_in, collection.read_log  # noqa: SLF001 - a stopwatch has to be put somewhere
+    receive, take_in = BridgeLink._packet_in, Intake.packet_in  # noqa: SLF001 - a stopwatch has to be put somewhere
     latest: list[tuple[BridgeId, Message]] = []
     kept: list[tuple[BridgeId, Message]] = []
     plans: dict[BridgeId, BridgePlan] = {}
 
     def kept_packet_in(self: BridgeLink, message: Message) -> None:
         latest.append((self.bridge, message))
-        take(self, message)
+        receive(self, message)
 
-    def kept_reading(packet_in: PacketIn, plan: BridgePlan) -> Any:  # noqa: ANN401 - whatever it returns
-        reading = read(packet_in, plan)
-        if reading is not None and reading.traced:
-            plans.setdefault(plan.bridge, plan)
-        return reading
+    def kept_plan(self: Intake, event: PacketInReceived, runs: tuple[TaskRun, ...]) -> tuple[Command, ...]:
+        for plan in self._deployment.plans_on(event.bridge):
+            reading = read_log(event.packet_in, plan)
+            if reading is not None and reading.traced:
+                plans.setdefault(plan.bridge, plan)
+        return take_in(self, event, runs)
 
     BridgeLink._packet_in = kept_packet_in  # type: ignore[method-assign]  # noqa: SLF001 - as above
-    collection.read_log = kept_reading
+    Intake.packet_in = kept_plan  # type: ignore[method-assign]
     settings = read_settings()
     try:
         run_controller(settings, settings.ovsdb, (), None)
     finally:
         for bridge, message in latest:
             plan = plans.get(bridge)
-            if plan is not None and read(openflow.packet_in(message, 1, 0.0), plan) is not None:
+            if plan is not None and read_log(openflow.packet_in(message, 1, 0.0), plan) is not None:
                 kept.append((bridge, message))
         copyreg.pickle(Field, lambda entry: (field, (entry.name,)))
         small = {bridge: replace(plan, sinks=(), sources=()) for bridge, plan in plans.items()}

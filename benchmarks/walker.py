@@ -112,7 +112,8 @@ def _load(bridge: BigBridge, body: bytes, topology: Topology) -> tuple[Network, 
     for _ in range(3):
         for cache in MEMORIES:
             cache.cache_clear()
-        network, flows = None, ()
+        network: Network | None = None
+        flows: tuple[Flow, ...] = ()
         gc.collect()
         before = _resident()
         began = thread_time()
