@@ -9,10 +9,16 @@ from vtrace_ovs.session.commands import ReadBridge
 from vtrace_ovs.session.copies import CopyCount, since
 
 
-def test_what_the_meter_let_through_and_never_came_is_lost() -> None:
+def read_once(came: int, passed: int) -> CopyCount:
+    """So many copies had come when a bridge first told how many its meter had let through."""
     count = CopyCount()
-    count.came = 7
-    count.read(10, 1.0)
+    count.came = came
+    count.read(passed, 1.0)
+    return count
+
+
+def test_what_the_meter_let_through_and_never_came_is_lost() -> None:
+    count = read_once(came=7, passed=10)
     assert count.tally == CopyTally(10, 3)
     count.came += 3  # they were on their way
     count.read(10, 2.0)
@@ -20,9 +26,7 @@ def test_what_the_meter_let_through_and_never_came_is_lost() -> None:
 
 
 def test_copies_that_came_after_a_reading_make_up_for_none_that_was_lost_before() -> None:
-    count = CopyCount()
-    count.came = 7
-    count.read(10, 1.0)
+    count = read_once(came=7, passed=10)
     count.came += 5
     assert count.tally.lost == 3
     count.read(15, 2.0)
@@ -51,9 +55,7 @@ def test_a_meter_set_anew_counts_from_zero_and_what_passes_meanwhile_is_not_coun
 
 
 def test_a_meter_that_somebody_else_set_anew_is_noticed() -> None:
-    count = CopyCount()
-    count.came = 5
-    count.read(5, 1.0)
+    count = read_once(came=5, passed=5)
     count.came += 1
     count.read(1, 2.0)
     assert count.uncounted == ((1.0, 2.0),)
