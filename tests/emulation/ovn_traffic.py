@@ -19,6 +19,16 @@ while True:
     signal.pause()
 """
 
+SEND = """
+import signal, socket, sys
+signal.signal(signal.SIGALRM, lambda *_: None)
+signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+with socket.socket(type=socket.SOCK_DGRAM) as end:
+    while True:
+        end.sendto(b"anyone?", (sys.argv[1], int(sys.argv[2])))
+        signal.pause()
+"""
+
 
 @contextmanager
 def pinging(ovn: OvnLab, sender: OvnVm, address: str, *options: str) -> Iterator[None]:
@@ -39,7 +49,20 @@ def icmp(sender: OvnVm, receiver: OvnVm) -> str:
 @contextmanager
 def connecting(ovn: OvnLab, sender: OvnVm, address: str, port: int) -> Iterator[None]:
     """Twenty connections a second, answered or refused, until the block ends."""
-    command = [*ovn.hosts[sender.name].prefix, sys.executable, "-c", CONNECT, address, str(port)]
+    with _client(ovn, sender, CONNECT, address, port):
+        yield
+
+
+@contextmanager
+def sending(ovn: OvnLab, sender: OvnVm, address: str, port: int) -> Iterator[None]:
+    """Twenty datagrams a second, whoever takes them, until the block ends."""
+    with _client(ovn, sender, SEND, address, port):
+        yield
+
+
+@contextmanager
+def _client(ovn: OvnLab, sender: OvnVm, program: str, address: str, port: int) -> Iterator[None]:
+    command = [*ovn.hosts[sender.name].prefix, sys.executable, "-c", program, address, str(port)]
     with subprocess.Popen(command) as client:
         try:
             yield

@@ -161,7 +161,7 @@ def test_a_load_balanced_connection_takes_the_flows_the_walker_says(ovn: OvnLab,
 
 def test_a_forbidden_packet_is_dropped_by_the_flow_of_its_acl(bridges: dict[str, OvnBridge]) -> None:
     bridge, data1 = bridges["c1"], VMS[2]
-    packet = Packet("web1", VMS[0].mac, f"{VMS[0].mac[:-2]}fe", VMS[0].address, data1.address, 17, 5000, 9)
+    packet = Packet("web1", VMS[0].mac, f"{VMS[0].mac[:-2]}fe", VMS[0].address, data1.address, 6, 5000, 9)
     visit = bridge.evaluate(packed_state(packet.headers, bridge.port("web1"), None), NEW)
     assert visit.emissions == ()
     assert visit.stops[-1].shape in {DropShape.EXPLICIT_DROP, DropShape.NO_OUTPUT}

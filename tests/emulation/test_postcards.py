@@ -58,11 +58,13 @@ def test_a_search_that_is_killed_leaves_nothing_that_clean_does_not_remove(
 ) -> None:
     with program.started("run", UDP, "-n", str(LOST), "-t", "20", VTRACE_OVSDB=whole_network) as process:
         await_that(lambda: program.state() in ARMED, lambda: (program.state(), process.poll()))
-        # Nothing follows that could end the search early.
-        lab.traffic.run(TrafficRequest("blue-web1", "blue-db2", TrafficProtocol.UDP, 5000, rate=50, count=LOST))
+        # Nothing follows that could end the search early, and no answer is waited for: it lasts two seconds.
+        few = TrafficRequest("blue-web1", "blue-db2", TrafficProtocol.UDP, 5000, rate=50, count=LOST)
+        number = lab.traffic.start(few)
         await_that(lambda: ours_at(lab, "pfd2")[0] > 0, lambda: (program.state(), process.poll()))
         process.kill()
         process.wait()
+        lab.traffic.stop(number)
     assert ours_at(lab, "pfd2") == (1, 1)
     assert ours_at(lab, "pfd1") == (0, 0)
     settings = read_settings({**program.environment, "VTRACE_OVSDB": whole_network})

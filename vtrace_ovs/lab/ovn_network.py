@@ -62,7 +62,7 @@ ACLS = (
     ("to-lport", 1002, "outport == @data && ip4.src == {10.0.1.1, 10.0.1.2} && tcp.dst == {80, 443, 5432}",
      "allow-related"),
     ("to-lport", 1002, "outport == @data && icmp4", "allow-related"),
-    ("to-lport", 1001, "outport == @data && tcp", "reject"),
+    ("to-lport", 1001, "outport == @data && udp", "reject"),
     ("to-lport", 1000, "outport == @data && ip4", "drop"),
     ("from-lport", 1000, "inport == @data && udp.dst == 53", "allow-stateless"),
     ("from-lport", 900, "inport == @data && ip4.dst == 172.16.0.0/24 && tcp.dst == 25", "drop"),
