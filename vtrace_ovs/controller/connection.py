@@ -28,7 +28,10 @@ class Connection:
         self._closed = False
 
     def start(self) -> None:
-        """Start both hub threads."""
+        """Start both hub threads; of a connection that was closed before, nothing is left."""
+        if self._closed:
+            self._socket.close()
+            return
         hub.spawn(self._write)
         hub.spawn(self._read)
 

@@ -190,8 +190,8 @@ class Links:
 
     def close(self) -> None:
         """End every conversation, and take every invitation back."""
-        self._open = False
         with self._lock:
+            self._open = False
             ended = (*self._links.values(), *self._callers)
             self._links.clear()
         for link in ended:
@@ -253,8 +253,12 @@ class Links:
             self._down(bridge.id, self._probe(bridge) or f"{bridge.id}: {path} was refused")
             return
         link = self._link(bridge.id, sock, None)
-        self._greeting.add(bridge.id)
-        self._links[bridge.id] = link
+        with self._lock:
+            if self._open:
+                self._greeting.add(bridge.id)
+                self._links[bridge.id] = link
+            else:
+                link.connection.close()
         self._begin(link)
 
     def _invite(self) -> None:
@@ -283,7 +287,10 @@ class Links:
     def _arrived(self, sock: socket.socket) -> None:
         """Somebody dials us: one of the expected bridges, once its dpid says so."""
         link = self._link(BridgeId("remote", str(sock.getpeername()[0])), sock, lambda dpid: self._met(link, dpid))
-        self._callers.add(link)
+        with self._lock:
+            self._callers.add(link)
+            if not self._open:
+                link.connection.close()
         self._begin(link)
 
     def _met(self, link: Link, dpid: int) -> BridgeId:

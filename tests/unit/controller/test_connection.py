@@ -41,6 +41,17 @@ def ends() -> Iterator[tuple[Side, socket.socket]]:
     theirs.close()
 
 
+def test_a_connection_that_is_closed_before_it_starts_leaves_nothing_open() -> None:
+    mine, theirs = socket.socketpair()
+    theirs.settimeout(DEADLINE)
+    side = Side(mine)
+    side.connection.close()
+    side.connection.start()
+    assert mine.fileno() == -1
+    assert theirs.recv(1) == b""
+    theirs.close()
+
+
 def test_bytes_leave_in_order(ends: tuple[Side, socket.socket]) -> None:
     side, bridge = ends
     for octet in b"abc":
