@@ -24,6 +24,7 @@ from simulated_switches import address, production, vtep
 from vtrace_ovs.controller.framework import prefer
 from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.filters import trace_request
+from vtrace_ovs.model.datapath import DatapathReading
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
 from vtrace_ovs.ovsdb.attachment import ServiceAttachment
@@ -121,6 +122,7 @@ def control(place: Path, case: Case) -> None:
             wait_round=lambda *_: True,
             observe=lambda _: None,
             name_flows=lambda _: (),
+            read_datapath=lambda _, question: DatapathReading(question, 0.0),
         )
         threading.Thread(target=_trace, args=(store, found, case), daemon=True).start()
         patient = SessionSettings(answer_deadline=ANSWER_DEADLINE)

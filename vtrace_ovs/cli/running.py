@@ -30,6 +30,7 @@ from vtrace_ovs.model.task import Task, TaskState, TraceRequest
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology
 from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.ovsdb.attachment import ServiceAttachment
+from vtrace_ovs.ovsdb.datapath import DatapathAudit
 from vtrace_ovs.ovsdb.inventory import read_inventory
 from vtrace_ovs.ovsdb.liveness import probe
 from vtrace_ovs.ovsdb.observation import observe
@@ -48,6 +49,7 @@ PROBE_TIMEOUT = 0.5
 ROUND_TIMEOUT = 10.0
 """A busy ovs-vswitchd takes its time for a round; one that hangs is noticed sooner, by its connection."""
 OBSERVATION_TIMEOUT = 0.5
+DATAPATH_TIMEOUT, DATAPATH_ROUND = 1.0, 2.0
 GENERATIONS = 256
 
 
@@ -215,6 +217,7 @@ def _controller(
             partial(wait_round, timeout=ROUND_TIMEOUT),
             partial(observe, timeout=OBSERVATION_TIMEOUT, tls=settings.tls),
             partial(flow_names, settings),
+            DatapathAudit(DATAPATH_TIMEOUT, DATAPATH_ROUND).read,
         )
         yield controlled, around, store
 

@@ -11,6 +11,7 @@ from time import time
 from typing import Any, assert_never
 
 from vtrace_ovs.codecs.profiles import load_profile
+from vtrace_ovs.controller.datapaths import Datapaths
 from vtrace_ovs.controller.events import EventInbox
 from vtrace_ovs.controller.inventory import InventoryWatch
 from vtrace_ovs.controller.ledger import Ledger
@@ -33,6 +34,7 @@ from vtrace_ovs.session.commands import (
     Program,
     ReadBridge,
     ReadCounters,
+    ReadDatapaths,
     ReportFault,
     SaveCounts,
     SaveRecords,
@@ -75,6 +77,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         self._ledger = Ledger(surroundings.store, self._mailbox.post, self._fail)
         self._observer = Observer(surroundings.observe, self._mailbox.post)
         self._namer = Namer(surroundings.name_flows, self._mailbox.post)
+        self._datapaths = Datapaths(surroundings.read_datapath, self._mailbox.post)
         self._underlay = UnderlaySearcher(settings, surroundings.store, self._mailbox.post)
         self._inventory = InventoryWatch(
             surroundings.inventory, settings.inventory_interval, self._inventory_read, self._fail
@@ -156,6 +159,8 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
                 self._observer.carry_out(command)
             case NameFlows():
                 self._namer.carry_out(command)
+            case ReadDatapaths():
+                self._datapaths.carry_out(command)
             case SearchUnderlay():
                 self._underlay.carry_out(command)
             case (

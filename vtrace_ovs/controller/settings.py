@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from vtrace_ovs.controller.service_address import ServiceAddress
 from vtrace_ovs.instrumentation.plan import Settings
 from vtrace_ovs.session.boundary import (
+    DatapathReader,
     FlowNamer,
     InventorySource,
     LivenessProbe,
@@ -53,3 +54,4 @@ class Surroundings:
     wait_round: RoundWaiter
     observe: ServerObserver
     name_flows: FlowNamer
+    read_datapath: DatapathReader

@@ -39,6 +39,7 @@ CATEGORIES = {
     CauseCode.UNDERLAY_LOSS: CauseCategory.PHYSICAL_NETWORK,
     CauseCode.UNDERLAY_DENY: CauseCategory.PHYSICAL_NETWORK,
     CauseCode.UNDERLAY_NO_ROUTE: CauseCategory.PHYSICAL_NETWORK,
+    CauseCode.STALE_MEGAFLOW: CauseCategory.VFD_FAULT,
     CauseCode.PATCH_LOSS: CauseCategory.VFD_FAULT,
     CauseCode.PATCH_UNWIRED: CauseCategory.VFD_FAULT,
     CauseCode.NO_TUNNEL_ENDPOINT: CauseCategory.VFD_FAULT,

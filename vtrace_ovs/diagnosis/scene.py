@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vtrace_ovs.model.cost import FullZone
+from vtrace_ovs.model.datapath import DatapathReading
 from vtrace_ovs.model.flow import FlowKey, MeterEntry
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.places import Places
@@ -69,7 +70,8 @@ class Scene:
     ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
     ``all_came``: no copy is known to be missing, anywhere.
     ``postcards``: what underlay bridges were seen dropping after packets had been lost on the wire;
-    ``underlay_down``: those of their ports that were down then.
+    ``underlay_down``: those of their ports that were down then. ``datapaths``: what servers' datapaths were found to do
+    with packets that were silent.
     ``crowded``: the packet_ids of which more equal packets came than are told apart, so that copies were left out.
     """
 
@@ -93,6 +95,7 @@ class Scene:
     watched_since: Mapping[BridgeId, float] | None = None
     postcards: tuple[Postcard, ...] = ()
     underlay_down: frozenset[DownPort] = frozenset()
+    datapaths: tuple[DatapathReading, ...] = ()
     places: Places = field(init=False, repr=False, compare=False)
     all_came: bool = field(init=False, repr=False, compare=False)
 

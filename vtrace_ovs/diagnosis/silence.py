@@ -6,6 +6,7 @@ Silence proves a loss only where no copy of that VFD is missing and its flows co
 from vtrace_ovs.diagnosis.blame import limit_phrase
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, evidence_lost, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
+from vtrace_ovs.diagnosis.datapath import contradicting
 from vtrace_ovs.diagnosis.drops import drop_finding, predicted_the_same
 from vtrace_ovs.diagnosis.missing import evidence_missing, logged_before_silence
 from vtrace_ovs.diagnosis.naming import counted, place_name
@@ -26,6 +27,9 @@ def silent(case: Case) -> Finding:
         finding = rule(case)
         if finding is not None:
             return finding
+    stale = contradicting(case, None, None, _came_in(case.hop))
+    if stale is not None:
+        return stale
     detail = ""
     if case.expected is not None and case.expected.out_port is not None:
         detail = f"; the stored tables send it out of port {case.expected.out_port}"

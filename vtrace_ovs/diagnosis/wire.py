@@ -5,6 +5,7 @@ from dataclasses import replace
 from vtrace_ovs.diagnosis.arrivals import exited, stopped_at_output
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
+from vtrace_ovs.diagnosis.datapath import contradicting, datapaths_in_line
 from vtrace_ovs.diagnosis.missing import evidence_missing, logged_before_silence
 from vtrace_ovs.diagnosis.naming import counted, place_name, port_name
 from vtrace_ovs.diagnosis.sizes import too_large
@@ -241,32 +242,38 @@ def _evidence_missing(case: Case, onward: Onward) -> Finding | None:
 
 
 def _lost_between(case: Case, onward: Onward) -> Finding:
-    told = dropped_by_underlay(case, onward, _departed(case))
-    if told is not None:
-        return told
     hop = case.hop
     candidates = _candidates(case, onward)
+    next_bridge = candidates[0] if len(candidates) == 1 else None
+    told = dropped_by_underlay(case, onward, _departed(case))
+    told = told or contradicting(case, onward.node, next_bridge, _departed(case))
+    if told is not None:
+        return told
     across_patch = onward.kind is PortKind.PATCH
     towards = _towards(case, onward)
-    tallies = [case.scene.copies.get(bridge) for bridge in candidates]
-    taken = [tally.taken for tally in tallies if tally is not None]
-    evidence = [_departed(case), seen(f"{towards} answers, but logged no such packet coming in.")]
-    all_counted = bool(taken) and len(taken) == len(tallies)
-    if all_counted:
-        evidence.append(seen(f"Of {counted(sum(taken), 'copy', 'copies')} it took, none is missing."))
+    evidence, sure = _silence(case, onward, candidates, towards)
     return Finding(
         disposition=Disposition.LOST_IN_VFD if across_patch else Disposition.LOST_ON_WIRE,
         code=CauseCode.PATCH_LOSS if across_patch else CauseCode.UNDERLAY_LOSS,
-        confidence=Confidence.CORROBORATED if all_counted else Confidence.INFERRED,
+        confidence=Confidence.CORROBORATED if sure else Confidence.INFERRED,
         particulars=Particulars(place=_sender(case, onward), towards=towards),
-        culprit=Culprit(
-            node=hop.bridge.node,
-            bridge=hop.bridge,
-            next_node=onward.node,
-            next_bridge=candidates[0] if len(candidates) == 1 else None,
-        ),
+        culprit=Culprit(node=hop.bridge.node, bridge=hop.bridge, next_node=onward.node, next_bridge=next_bridge),
         evidence=(*evidence, *(() if across_patch else ports_down(case))),
     )
+
+
+def _silence(
+    case: Case, onward: Onward, candidates: tuple[BridgeId, ...], towards: str
+) -> tuple[tuple[Evidence, ...], bool]:
+    """What is known of the silence beyond, and whether nothing but the way there can be the reason."""
+    evidence = [_departed(case), seen(f"{towards} answers, but logged no such packet coming in.")]
+    tallies = [case.scene.copies.get(bridge) for bridge in candidates]
+    taken = [tally.taken for tally in tallies if tally is not None]
+    all_counted = bool(taken) and len(taken) == len(tallies)
+    if all_counted:
+        evidence.append(seen(f"Of {counted(sum(taken), 'copy', 'copies')} it took, none is missing."))
+    told = datapaths_in_line(case, onward.node)
+    return (*evidence, told), all_counted and told.observed
 
 
 def _sender(case: Case, onward: Onward) -> str:

@@ -192,6 +192,12 @@ WORDINGS = {
         "The physical network between two of our servers has no way for your traffic; this is our fault.",
         "Have whoever programs that underlay switch add what is missing there for the destination's tunnel endpoint.",
     ),
+    CauseCode.STALE_MEGAFLOW: Wording(
+        "The datapath of {place} does not do what its flow tables say: {flow} does {detail}.",
+        "Part of our virtual network does not follow its own configuration; this is our fault.",
+        "Have the datapath computed anew (ovs-appctl revalidator/purge on that server), and find out what changed it: "
+        "dpctl/mod-flow, hardware offload, or a fault of Open vSwitch.",
+    ),
     CauseCode.PATCH_LOSS: Wording(
         "Lost on the patch port between {place} and {towards}{detail}.",
         "Your traffic is lost inside one of our servers; this is our fault.",

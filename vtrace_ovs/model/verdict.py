@@ -77,6 +77,7 @@ class CauseCode(Enum):
     UNDERLAY_LOSS = "underlay-loss"
     UNDERLAY_DENY = "underlay-deny"
     UNDERLAY_NO_ROUTE = "underlay-no-route"
+    STALE_MEGAFLOW = "stale-megaflow"
     PATCH_LOSS = "patch-loss"
     PATCH_UNWIRED = "patch-unwired"
     NO_TUNNEL_ENDPOINT = "no-tunnel-endpoint"

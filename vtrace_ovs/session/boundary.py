@@ -5,6 +5,7 @@ from typing import Protocol
 
 from vtrace_ovs.model.cost import ServerReading
 from vtrace_ovs.model.counting import CountReport
+from vtrace_ovs.model.datapath import DatapathQuestion, DatapathReading
 from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.profile import NamedFlow
 from vtrace_ovs.model.records import CounterSample, PacketInRecord
@@ -40,6 +41,9 @@ FlowNamer = Callable[[Collection[int]], tuple[NamedFlow, ...]]
 
 ServerObserver = Callable[[Bridge], ServerReading | None]
 """Reads a bridge's server, blocking: its datapaths and processor time; None if it says nothing. Never raises."""
+
+DatapathReader = Callable[[Bridge, DatapathQuestion], DatapathReading]
+"""Holds the datapath of a bridge's server against its flow tables. Blocks; never raises."""
 
 
 class TaskStore(Protocol):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from vtrace_ovs.model.cost import Moment
 from vtrace_ovs.model.counting import CountReport
+from vtrace_ovs.model.datapath import DatapathQuestion
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod
 from vtrace_ovs.model.postcard import Segment
@@ -91,6 +92,17 @@ class SearchUnderlay:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadDatapaths:
+    """Hold the datapaths of these bridges' servers against their flow tables; answered by ``DatapathsRead``.
+
+    Nothing waits for it but a ``SearchUnderlay`` and the end of the task, and these not for long.
+    """
+
+    task_id: int
+    questions: tuple[tuple[Bridge, DatapathQuestion], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SaveTaskState:
     """A task moved on."""
 
@@ -164,6 +176,7 @@ Command = (
     | ObserveServers
     | NameFlows
     | SearchUnderlay
+    | ReadDatapaths
     | SaveTaskState
     | SaveSnapshot
     | SaveRecords

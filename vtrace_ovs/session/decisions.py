@@ -46,7 +46,7 @@ class Decisions:
             if not group.undecided:
                 del run.open[name]
         commands.extend(self._outcomes.naming.ask(at))
-        commands.extend(run.search(self._fleet.topology, at, self._settings.search_time))
+        commands.extend(run.search(self._fleet.topology, at, self._settings))
         if run.dirty and at - run.saved_at >= self._settings.interim_interval:
             run.dirty, run.saved_at = False, at
             commands.append(self._outcomes.conclude(run, final=False))

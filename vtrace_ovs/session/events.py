@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.cost import Moment, ServerReading
+from vtrace_ovs.model.datapath import DatapathReading
 from vtrace_ovs.model.flow import BridgeTables, Flow, MeterCounters, PortCounters
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.postcard import DownPort, Postcard
@@ -145,6 +146,15 @@ class UnderlaySearched:
 
 
 @dataclass(frozen=True, slots=True)
+class DatapathsRead:
+    """The answer to ``ReadDatapaths``, one reading for each question."""
+
+    at: float
+    task_id: int
+    readings: tuple[DatapathReading, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed."""
 
@@ -166,5 +176,6 @@ Event = (
     | PacketInReceived
     | FlowsNamed
     | UnderlaySearched
+    | DatapathsRead
     | Tick
 )

@@ -83,6 +83,7 @@ def scene_for(run: TaskRun, fleet: Fleet, profiles: Mapping[BridgeId, PipelinePr
         crowded=run.crowded,
         postcards=run.searches.cards,
         underlay_down=run.searches.down,
+        datapaths=run.suspicions.readings,
     )
 
 

@@ -22,6 +22,7 @@ from vtrace_ovs.session.events import (
     BridgeUp,
     CancelRequested,
     CountersRead,
+    DatapathsRead,
     Event,
     FlowsNamed,
     IntentsWritten,
@@ -92,7 +93,7 @@ class Session:
                 return self.presence.told(event, runs)
             case TaskClaimed(at, task):
                 self.runs[task.id] = TaskRun(task, self.slots.free(runs, at), claimed_at=at)
-            case CancelRequested() | ServerObserved() | UnderlaySearched():
+            case CancelRequested() | ServerObserved() | UnderlaySearched() | DatapathsRead():
                 self._told_of_a_run(event)
             case CountersRead():
                 self.alternator.told(event, runs)
@@ -115,7 +116,7 @@ class Session:
                 assert_never(event)
         return ()
 
-    def _told_of_a_run(self, event: CancelRequested | ServerObserved | UnderlaySearched) -> None:
+    def _told_of_a_run(self, event: CancelRequested | ServerObserved | UnderlaySearched | DatapathsRead) -> None:
         run = self.runs.get(event.task_id)
         if run is not None and isinstance(event, CancelRequested):
             run.cancelled = True
@@ -126,6 +127,13 @@ class Session:
         elif run is not None and isinstance(event, UnderlaySearched):
             run.searches.take(event.cards, event.down)
             if (event.cards or event.down) and run.instrumented:
+                run.scene = None
+                with confined(run):
+                    self.outcomes.reconsider(run)
+        elif run is not None and isinstance(event, DatapathsRead):
+            run.suspicions.take(event.readings)
+            run.searches.wanted.clear()  # what is judged anew asks anew
+            if run.instrumented:
                 run.scene = None
                 with confined(run):
                     self.outcomes.reconsider(run)
@@ -252,7 +260,7 @@ class Session:
             run.looked_back = True
             return (*commands, *self.fleet.ask(self.fleet.carrying(), at))
         undecided = run.undecided or self.outcomes.naming.awaits(at) or self.fleet.owing
-        if (undecided or run.searches.awaits(at)) and not run.cancelled:
+        if (undecided or run.searching(at)) and not run.cancelled:
             return commands
         kept = self.outcomes.finish(run)
         run.stage, self.deployment.stale = Stage.REMOVING, True

@@ -42,6 +42,7 @@ class Outcomes:
         except Exception as error:  # noqa: BLE001 - the other packets, and the other tasks, are judged all the same
             packet = unjudged(run, observed, error)
         self.naming.notice(packet.verdict, scene.profiles)
+        run.suspicions.notice(observed, packet.verdict)
         run.searches.notice(observed, packet.verdict)
         if only_if_sure and packet.verdict.disposition is Disposition.INCONCLUSIVE:
             return False

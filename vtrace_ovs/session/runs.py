@@ -16,13 +16,15 @@ from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.session.alternation import Alternation
 from vtrace_ovs.session.bridge_counts import BridgeCounts
 from vtrace_ovs.session.collecting import PacketGroup
-from vtrace_ovs.session.commands import SearchUnderlay
+from vtrace_ovs.session.commands import Command
 from vtrace_ovs.session.datagrams import Datagrams
 from vtrace_ovs.session.journal import Journal
 from vtrace_ovs.session.observing import Observation
 from vtrace_ovs.session.overlaps import HeldCopies
 from vtrace_ovs.session.questions import Questions
 from vtrace_ovs.session.searching import Searches
+from vtrace_ovs.session.settings import SessionSettings
+from vtrace_ovs.session.suspecting import Suspicions
 from vtrace_ovs.walker.network import Network
 
 MOST_UNCLAIMED = 1024
@@ -115,6 +117,7 @@ class TaskRun:
     request_ended_at: float | None = None
     observation: Observation = field(default_factory=Observation)
     questions: dict[IPAddress, Questions] = field(default_factory=dict)
+    suspicions: Suspicions = field(default_factory=Suspicions)
     searches: Searches = field(default_factory=Searches)
     datagrams: Datagrams = field(init=False)
     alternation: Alternation | None = None
@@ -253,9 +256,19 @@ class TaskRun:
         """The addresses asked for in vain, and how often they were."""
         return {target: asked.times for target, asked in self.questions.items() if asked.unanswered}
 
-    def search(self, topology: Topology, at: float, seconds: float) -> tuple[SearchUnderlay, ...]:
-        """Look in the underlay for who drops packets of this task, if some were lost there."""
-        return self.searches.begin(self.task.id, self.traffic, topology, at, seconds)
+    def search(self, topology: Topology, at: float, settings: SessionSettings) -> tuple[Command, ...]:
+        """Look for who drops packets of this task, if some were lost: in the datapaths first, then in the underlay.
+
+        What is put into underlay bridges has datapaths computed anew, so that nothing can be found there any more.
+        """
+        asked = self.suspicions.begin(self.task.id, topology, at, settings.datapath_deadline)
+        if asked or self.suspicions.awaits(at):
+            return asked
+        return self.searches.begin(self.task.id, self.traffic, topology, at, settings.search_time)
+
+    def searching(self, at: float) -> bool:
+        """Whether what may be found is still worth waiting for."""
+        return self.suspicions.awaits(at) or self.searches.awaits(at)
 
     def note(self, sentence: str | None) -> None:
         """Remember something the result must mention, once; None is nothing."""

@@ -15,7 +15,7 @@ class SessionSettings:
     knows what cookies stand for. While packets are collected, bridges are
     looked at every ``peek_interval``, as somebody may have changed their tables. Replies are waited for ``reply_wait``
     after the task of their requests has ended. Where packets are lost on the wire, underlay bridges are searched for
-    ``search_time`` (0: not at all).
+    ``search_time`` (0: not at all), after datapaths were waited for ``datapath_deadline`` to tell what they do.
     """
 
     short_buffer: float = 1.0
@@ -30,3 +30,4 @@ class SessionSettings:
     peek_interval: float = 2.0
     reply_wait: float = 2.0
     search_time: float = 2.0
+    datapath_deadline: float = 5.0

@@ -6,6 +6,7 @@ import pytest
 from vtrace_ovs.controller.app import VTraceApp
 from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.errors import InfrastructureError
+from vtrace_ovs.model.datapath import DatapathReading
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import Topology
@@ -33,7 +34,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def app(store: Store) -> VTraceApp:
     """Not started: what is reported waits in its inbox."""
     surroundings = Surroundings(
-        store, lambda: (Topology(), ()), lambda _: None, NoRemote(), lambda *_: True, lambda _: None, lambda _: ()
+        store,
+        lambda: (Topology(), ()),
+        lambda _: None,
+        NoRemote(),
+        lambda *_: True,
+        lambda _: None,
+        lambda _: (),
+        lambda _, question: DatapathReading(question, 0.0),
     )
     return VTraceApp(settings=ControllerSettings(generation=7), surroundings=surroundings)
 

@@ -11,6 +11,7 @@ import pytest
 from vtrace_ovs.controller.runner import run
 from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.errors import InfrastructureError, OvsdbError
+from vtrace_ovs.model.datapath import DatapathReading
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.task import TaskState, TraceRequest
 from vtrace_ovs.model.topology import Topology
@@ -39,7 +40,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def surroundings(store: Store, inventory: InventorySource) -> Surroundings:
-    return Surroundings(store, inventory, lambda _: None, NoRemote(), lambda *_: True, lambda _: None, lambda _: ())
+    around = (store, inventory, lambda _: None, NoRemote(), lambda *_: True, lambda _: None, lambda _: ())
+    return Surroundings(*around, lambda _, question: DatapathReading(question, 0.0))
 
 
 def test_a_controller_runs_until_its_tasks_have_ended(store: Store) -> None:

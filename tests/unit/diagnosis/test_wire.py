@@ -4,8 +4,10 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from vtrace_ovs.diagnosis.datapath import datapaths_of
 from vtrace_ovs.diagnosis.rules import diagnose
 from vtrace_ovs.diagnosis.scene import CopyTally, Scene
+from vtrace_ovs.model.datapath import DatapathReading
 from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.topology import Bridge, BridgeId, Port, PortKind, TunnelEnd
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Trajectory
@@ -35,8 +37,16 @@ def test_silence_between_two_live_servers_is_the_underlay(sent: Trajectory, scen
     assert "from 172.31.0.11 to 172.31.0.12" in verdict.operator_sentence
 
 
-def test_a_complete_count_at_the_far_end_corroborates(sent: Trajectory, scene: Scene) -> None:
-    assert diagnose(sent, None, replace(scene, copies={CS2: CopyTally(19)})).confidence is Confidence.CORROBORATED
+def test_a_complete_count_and_datapaths_that_follow_their_tables_corroborate(sent: Trajectory, scene: Scene) -> None:
+    sent, counted = replace(sent, first_seen=5.0, last_seen=5.1), replace(scene, copies={CS2: CopyTally(19)})
+    readings = [DatapathReading(question, 6.0, 2, 0) for question in datapaths_of(sent, "cs2")]
+    followed = replace(counted, datapaths=tuple(readings))
+    assert diagnose(sent, None, followed).confidence is Confidence.CORROBORATED
+    assert diagnose(sent, None, replace(scene, datapaths=tuple(readings))).confidence is Confidence.INFERRED
+    verdict = diagnose(sent, None, replace(counted, datapaths=(readings[0],)))
+    assert verdict.confidence is Confidence.INFERRED
+    assert "datapath of cs2" in verdict.evidence[-1].sentence
+    assert not verdict.evidence[-1].observed
 
 
 @pytest.mark.parametrize("lost", [{"copies_capped": {CS2: 1}}, {"copies": {CS2: CopyTally(4, 1)}}])

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping, Sized
 
 from vtrace_ovs.model.cost import ServerReading
+from vtrace_ovs.model.datapath import Contradiction, DatapathReading
 from vtrace_ovs.model.topology import BridgeId
-from vtrace_ovs.session.commands import ObserveServers
-from vtrace_ovs.session.events import ServerObserved
+from vtrace_ovs.session.commands import ObserveServers, ReadDatapaths
+from vtrace_ovs.session.events import DatapathsRead, ServerObserved
 
 
 def observed(
@@ -19,3 +20,16 @@ def observed(
         for bridge in command.bridges
         if bridge.id not in mute
     )
+
+
+class Datapaths:
+    """Those of all servers. ``stale``: what one does against its tables; the others follow them."""
+
+    def __init__(self) -> None:
+        self.stale: dict[str, Contradiction] = {}
+
+    def read(self, command: ReadDatapaths, at: float) -> DatapathsRead:
+        """What they say."""
+        found = ((question, self.stale.get(question.node)) for _, question in command.questions)
+        readings = (DatapathReading(question, at, 1, 0, (one,) if one else ()) for question, one in found)
+        return DatapathsRead(at, command.task_id, tuple(readings))

@@ -12,6 +12,7 @@ from vtrace_ovs.session.commands import (
     Program,
     ReadBridge,
     ReadCounters,
+    ReadDatapaths,
     ReportFault,
     SaveCounts,
     SaveRecords,
@@ -53,7 +54,7 @@ def words(command: Command) -> str:
             return f"snapshot {task_id} {bridge}"
         case SaveRecords(records):
             return f"records {len(records)}"
-        case SaveSamples() | SaveCounts() | NameFlows() | ReadCounters() | SearchUnderlay():
+        case SaveSamples() | SaveCounts() | NameFlows() | ReadCounters() | SearchUnderlay() | ReadDatapaths():
             return type(command).__name__.removeprefix("Save").lower()
         case SaveTrajectories(task_id):
             return f"trajectories {task_id}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
-from session_servers import observed
+from session_servers import Datapaths, observed
 from session_words import is_removal, is_source, words
 
 from vtrace_ovs.instrumentation.plan import BridgePlan, Probe, ProbeKind, Settings
@@ -50,6 +50,7 @@ from vtrace_ovs.session.commands import (
     ObserveServers,
     Program,
     ReadBridge,
+    ReadDatapaths,
     SaveResult,
     SaveTaskState,
     WriteIntents,
@@ -104,13 +105,7 @@ def ssh() -> Match:
 
 
 def through_the_tunnel(address: IPv4Address, vtep: IPAddress) -> Flow:
-    return flow(
-        10,
-        toward(address),
-        set_field(TUN_ID, VNI),
-        set_field(TUN_DST, int(vtep)),
-        Output(TUNNEL_PORT),
-    )
+    return flow(10, toward(address), set_field(TUN_ID, VNI), set_field(TUN_DST, int(vtep)), Output(TUNNEL_PORT))
 
 
 def production(bridge: BridgeId) -> tuple[Flow, ...]:
@@ -172,8 +167,7 @@ class World:
     """Everything around a session. Feed it with the verbs; time stands still unless ``wait`` is called.
 
     Bridges in ``mute`` get programs and requests but never answer; those in ``refusing`` refuse what they are sent
-    (``refusing_removal``: only deletes). ``hold_intents`` leaves intents unanswered, ``deaf`` whoever
-    asks servers what they carry.
+    (``refusing_removal``: only deletes). ``hold_intents`` leaves intents unanswered, ``deaf`` whoever asks servers.
     """
 
     def __init__(self, *bridges: BridgeId, settings: SessionSettings | None = None) -> None:
@@ -190,6 +184,7 @@ class World:
         self.refusing_removal: dict[BridgeId, str] = {}
         self.hold_intents = False
         self.deaf = False
+        self.datapaths = Datapaths()
         self.transcript: list[Command] = []
         self._marked = 0
         self.feed(InventoryRead(self.now, self.topology))
@@ -343,6 +338,8 @@ class World:
     def _answers(self, command: Command) -> tuple[Event, ...]:
         if isinstance(command, ObserveServers):
             return observed(command, self.flows, self.flows if self.deaf else self.mute, self.now)
+        if isinstance(command, ReadDatapaths):
+            return () if self.deaf else (self.datapaths.read(command, self.now),)
         answer = self._answer(command)
         return () if answer is None else (answer,)
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from vtrace_ovs.lab.faults import (
     configuration,
     connections,
+    datapaths,
     devices,
     entries,
     guests,
@@ -26,7 +27,7 @@ FAMILIES = {
     "configuration": (configuration.FAULTS | entries.FAULTS | loops.FAULTS | translations.FAULTS | ports.FAULTS),
     "limits": limits.FAULTS,
     "unsupported": unsupported.FAULTS,
-    "VFDs": devices.FAULTS,
+    "VFDs": devices.FAULTS | datapaths.FAULTS,
     "physical network": physical.FAULTS,
     "machines": guests.FAULTS,
 }

@@ -57,6 +57,7 @@ class FaultName(Enum):
     TUNNEL_UDP_PORT = "tunnel-udp-port"
     TUNNEL_ADDRESS = "tunnel-address"
     TUNNEL_PORT_GONE = "tunnel-port-gone"
+    STALE_MEGAFLOW = "stale-megaflow"
     TTL_EXPIRED = "ttl-expired"
     TUNNEL_MTU = "tunnel-mtu"
     FRAGMENTED = "fragmented"

@@ -1,0 +1,128 @@
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+
+from vtrace_ovs.codecs.datapath_flows import (
+    datapath_flows,
+    does_less,
+    inner_filter,
+    outer_filter,
+    traced_actions,
+)
+from vtrace_ovs.model.datapath import DatapathQuestion
+from vtrace_ovs.model.packet import FiveTuple, IPAddress, IpProtocol, Tunnel
+
+HERE, THERE = IPv4Address("172.31.0.21"), IPv4Address("172.31.0.13")
+KEY = (
+    "skb_priority(0/0),tunnel(tun_id=0x66,src=172.31.0.21,dst=172.31.0.13,ttl=64/0,tp_src=4854/0,flags(-df-csum+key)),"
+    "ct_state(0/0),ct_label(0/0),recirc_id(0),dp_hash(0/0),in_port(3),packet_type(ns=0,id=0),"
+    "eth(src=0a:01:0a:00:02:01/00:00:00:00:00:00,dst=02:01:0a:00:02:16),eth_type(0x0800),"
+    "ipv4(src=10.0.1.11/255.255.0.0,dst=10.0.2.22/0.0.0.0,proto=17,tos=0/0,ttl=63/0,frag=no),udp(src=5689/0,dst=5000)"
+)
+PUSH = (
+    "meter(0),tnl_push(tnl_port(3),header(size=50,type=4,eth(dst=06:00:ac:1f:00:15,src=06:00:ac:1f:00:0b,"
+    "dl_type=0x0800),ipv4(src=172.31.0.11,dst=172.31.0.21,proto=17,tos=0,ttl=64,frag=0x4000),"
+    "udp(src=0,dst=4789,csum=0x0),vxlan(flags=0x8000000,vni=0x65)),out_port(7)),6"
+)
+DUMP = f"""\
+flow-dump from the main thread:
+ufid:4150df88-496f-4ef5-8fb1-cd57f81443e9, {KEY}, packets:40, bytes:2480, used:0.032s, dp:ovs, actions:1, \
+dp-extra-info:miniflow_bits(9,3)
+ufid:2b9d8e18-dc25-4f05-8ddf-c60526ce0f31, recirc_id(0),in_port(6),eth_type(0x0800), packets:257, bytes:17986, \
+used:1.5s, flags:SFP., dp:ovs, actions:{PUSH}
+ufid:1b180b91-5416-4d18-bd86-beff96a09b19, recirc_id(0),in_port(2), packets:0, bytes:0, used:never, actions:drop
+"""
+
+
+def test_the_flows_of_a_dump_are_what_they_match_and_what_they_do() -> None:
+    inside, push, unused = datapath_flows(DUMP)
+    assert (inside.key, inside.actions, inside.used, inside.tunnelled) == (KEY, "1", 0.032, True)
+    assert (push.actions, push.used, push.tunnelled) == (PUSH, 1.5, False)
+    assert (unused.ufid[:8], unused.actions, unused.used) == ("1b180b91", "drop", None)
+
+
+def test_a_megaflow_is_what_its_key_matches_on() -> None:
+    inside, *_ = datapath_flows(DUMP)
+    assert inside.megaflow == (
+        "tunnel(tun_id=0x66,src=172.31.0.21,dst=172.31.0.13,flags(-df-csum+key)),recirc_id(0),in_port(3),"
+        "packet_type(ns=0,id=0),eth(dst=02:01:0a:00:02:16),eth_type(0x0800),"
+        "ipv4(src=10.0.1.11/255.255.0.0,proto=17,frag=no),udp(dst=5000)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("actions", "told", "less"),
+    [
+        ("drop", "tnl_pop(3)", True),
+        ("tnl_pop(3)", "tnl_pop(3)", False),
+        ("tnl_pop(3)", "tnl_pop(4)", True),
+        ("drop", "drop", False),
+        ("1", "drop", False),
+        ("1", "1,2", True),
+        ("2,1", "1,2", False),
+        ("set(ipv4(ttl=63)),1", "1", False),
+        ("meter(0)", PUSH, True),
+        (PUSH, PUSH, False),
+        ("drop", "clone(set(eth(src=02:00:00:00:00:01)),5)", True),
+        ("clone(5)", "5", False),
+        ("ct(zone=1),recirc(0x7)", "ct(zone=1),recirc(0x8)", False),
+        ("drop", "ct(commit,zone=1,nat(src=10.0.0.1)),recirc(0x8)", True),
+        ("userspace(pid=0,slow_path(action))", "1", False),
+        ("userspace(pid=0,controller(reason=1))", "userspace(pid=0,controller(reason=1)),1", True),
+        ("1", "userspace(pid=0,controller(reason=1)),1", False),
+    ],
+)
+def test_actions_do_less_where_packets_miss_an_end(actions: str, told: str, less: bool) -> None:
+    assert does_less(actions, told) is less
+
+
+def test_of_a_trace_the_first_pass_is_what_its_datapath_flow_does() -> None:
+    answer = 'Flow: udp\n\nbridge("br0")\n\nDatapath actions: ct(zone=1),recirc(0x1)\n===\nDatapath actions: 2\n'
+    assert traced_actions(answer) == "ct(zone=1),recirc(0x1)"
+    assert traced_actions("Flow: udp\n") is None
+
+
+SIX = (IPv6Address("fd00::1"), IPv6Address("fd00::2"))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "ends", "ports", "tunnel", "outside", "inside"),
+    [
+        (
+            IpProtocol.UDP,
+            (HERE, THERE),
+            (7, 8),
+            Tunnel(102, HERE, THERE),
+            "tun_id=0x66,tun_src=172.31.0.21,tun_dst=172.31.0.13",
+            "dl_type=0x0800,nw_src=172.31.0.21,nw_dst=172.31.0.13,nw_proto=17,udp_src=7,udp_dst=8",
+        ),
+        (
+            IpProtocol.ICMPV6,
+            SIX,
+            (None, None),
+            Tunnel(1, *SIX),
+            "tun_id=0x1,tun_ipv6_src=fd00::1,tun_ipv6_dst=fd00::2",
+            "dl_type=0x86dd,ipv6_src=fd00::1,ipv6_dst=fd00::2,nw_proto=58",
+        ),
+        (
+            *(IpProtocol.TCP, SIX, (1, None), None, ""),
+            "dl_type=0x86dd,ipv6_src=fd00::1,ipv6_dst=fd00::2,nw_proto=6,tcp_src=1",
+        ),
+    ],
+)
+def test_traffic_is_a_filter_for_the_flows_it_may_meet(
+    protocol: IpProtocol,
+    ends: tuple[IPAddress, IPAddress],
+    ports: tuple[int | None, int | None],
+    tunnel: Tunnel | None,
+    outside: str,
+    inside: str,
+) -> None:
+    wanted = inner_filter(DatapathQuestion("s1", FiveTuple(protocol, *ends, *ports), tunnel))
+    assert wanted == ",".join(filter(None, (outside, inside)))
+
+
+def test_the_packets_around_are_those_between_the_ends_of_the_tunnel() -> None:
+    assert outer_filter(Tunnel(1, HERE, THERE)) == "dl_type=0x0800,nw_src=172.31.0.21,nw_dst=172.31.0.13"
+    assert outer_filter(Tunnel(1, *SIX)) == "dl_type=0x86dd,ipv6_src=fd00::1,ipv6_dst=fd00::2"
+    assert outer_filter(Tunnel(1, None, THERE)) is None

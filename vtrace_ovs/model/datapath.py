@@ -1,0 +1,63 @@
+"""What a server's datapath does with traffic, beside what the flow tables of its bridges say (dpctl(8))."""
+
+from dataclasses import dataclass
+
+from vtrace_ovs.model.packet import FiveTuple, IPAddress, Tunnel
+
+
+@dataclass(frozen=True, slots=True)
+class DatapathQuestion:
+    """Which datapath flows of a server to look at: those that packets of this five-tuple meet there.
+
+    ``tunnel`` is the one they come in; those of the packets around them, between its ends, are looked at too.
+    """
+
+    node: str
+    five_tuple: FiveTuple
+    tunnel: Tunnel | None
+
+    @property
+    def outer(self) -> tuple[str, IPAddress | None, IPAddress | None] | None:
+        """What all questions about packets between the same two tunnel ends share; None without a tunnel."""
+        return None if self.tunnel is None else (self.node, self.tunnel.source, self.tunnel.destination)
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A datapath flow that does less than the flow tables say of the very packets it is for.
+
+    ``megaflow`` is what it matches, ``actions`` what it does, ``told`` what the tables would have it do, all in the
+    words of ``dpctl``. ``used_at`` is when it last met a packet (Unix seconds). ``outer``: it is about the packets
+    around those that were asked for, whatever is inside.
+    """
+
+    megaflow: str
+    actions: str
+    told: str
+    used_at: float
+    outer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DatapathReading:
+    """The answer to a question. ``at`` is when the datapath was read for the first time (Unix seconds).
+
+    ``compared`` flows were held against the tables, of ``unknown`` ones it could not be told what the tables say.
+    Both are None where the datapath could not be read. A contradiction was found twice, with time between for
+    ovs-vswitchd to bring the datapath in line.
+    """
+
+    question: DatapathQuestion
+    at: float
+    compared: int | None = None
+    unknown: int | None = None
+    contradictions: tuple[Contradiction, ...] = ()
+
+    def tells_of(self, seen: float | None) -> bool:
+        """Whether it was made after a packet was seen."""
+        return seen is not None and self.at >= seen
+
+    @property
+    def in_line(self) -> bool:
+        """Whether the datapath was seen to do what the tables say."""
+        return self.compared is not None and not self.unknown and not self.contradictions
