@@ -2,7 +2,7 @@
 
 The rules, driven by the type annotations alone:
 
-    dataclass                 object of its fields; a field equal to its default is left out
+    dataclass, named tuple    object of its fields; a field equal to its default is left out
     …as one of a union        the object also says ``"@type": ClassName``
     enum                      its value
     OpenFlow ``Field``        its name
@@ -16,9 +16,10 @@ are no public format: ``rendering`` has its own, with its own schema version.
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from enum import Enum
 from functools import partial
+from inspect import Parameter, signature
 from types import NoneType, UnionType
 from typing import TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -29,7 +30,6 @@ from vtrace_ovs.model import oxm
 T = TypeVar("T")
 
 _TAG = "@type"
-_REQUIRED = object()
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
 
 
@@ -97,7 +97,7 @@ def _built(hint: object) -> Converter:
             return SCALARS[hint]
         if issubclass(hint, Enum):
             return enum_converter(hint)
-        if is_dataclass(hint):
+        if _has_fields(hint):
             return _dataclass(hint)
     raise TypeError(f"no document form for {hint!r}")
 
@@ -171,7 +171,7 @@ def _union(hints: tuple[object, ...]) -> Converter:
     tagged = {
         hint.__name__: member
         for hint, member in zip(hints, members, strict=True)
-        if isinstance(hint, type) and is_dataclass(hint) and hint is not oxm.Field
+        if isinstance(hint, type) and _has_fields(hint) and hint is not oxm.Field
     }
     by_class = {kind: member for member in members for kind in member.runtime}
     needs_tag = len([hint for hint in hints if hint is not NoneType]) > 1
@@ -211,7 +211,7 @@ def _decode_tagged(document: dict[str, Json], tagged: dict[str, Converter], *, n
     return tagged[name].decode({key: value for key, value in document.items() if key != _TAG})
 
 
-# --- dataclasses -----------------------------------------------------------------------------------------------------
+# --- dataclasses and named tuples -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,14 +225,19 @@ _MEMBERS: dict[type, tuple[_Member, ...]] = {}
 
 
 def _members(kind: type) -> tuple[_Member, ...]:
-    """The fields of a dataclass; looked up on first use, because action types contain each other."""
+    """What makes an object of a class; looked up on first use, because action types contain each other."""
     if kind not in _MEMBERS:
         hints = get_type_hints(kind)
         _MEMBERS[kind] = tuple(
-            _Member(each.name, _REQUIRED if each.default is MISSING else each.default, _converter(hints[each.name]))
-            for each in fields(kind)
+            _Member(each.name, each.default, _converter(hints[each.name]))
+            for each in signature(kind).parameters.values()
         )
     return _MEMBERS[kind]
+
+
+def _has_fields(hint: object) -> bool:
+    """Whether it is a dataclass or a named tuple."""
+    return is_dataclass(hint) or hasattr(hint, "_fields")
 
 
 def _dataclass(kind: type) -> Converter:
@@ -264,7 +269,7 @@ def _decode_dataclass(kind: type, document: Json) -> object:
                 arguments[member.name] = member.converter.decode(document[member.name])
             except MisfitError as misfit:
                 raise misfit.inside(f".{member.name}") from misfit
-        elif member.default is _REQUIRED:
+        elif member.default is Parameter.empty:
             raise MisfitError(f"{kind.__name__} needs {member.name}, which is absent")
     if len(arguments) != len(document):
         unknown = ", ".join(sorted(document.keys() - arguments.keys()))

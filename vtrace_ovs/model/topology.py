@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from vtrace_ovs.model.packet import IPAddress, IpFamily, family_of
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class BridgeId:
-    """A bridge's name within its server; printed ``server/bridge``."""
+class BridgeId(NamedTuple):
+    """A bridge's name within its server; printed ``server/bridge``.
+
+    No dataclass, as most dictionaries are keyed by it: a tuple is hashed and compared without running Python code.
+    """
 
     node: str
     name: str
@@ -78,9 +81,9 @@ class Port:
 
     def owns(self, address: IPAddress) -> bool | None:
         """Whether the VM behind this port has this address; None when none of that family is known."""
-        if self.address_of(family_of(address)) is None:
-            return None
-        return address in self.addresses
+        if address in self.addresses:
+            return True
+        return None if self.address_of(family_of(address)) is None else False
 
 
 class BridgeRole(Enum):

@@ -78,6 +78,8 @@ def poisoned(value: Any, words: str) -> Any:  # noqa: ANN401 - any part of the m
     """The same value with every text in it replaced."""
     if isinstance(value, str) and not isinstance(value, Enum):
         return words
+    if isinstance(value, BridgeId):
+        return BridgeId(words, words)
     if isinstance(value, tuple):
         return tuple(poisoned(one, words) for one in value)
     if is_dataclass(value) and not isinstance(value, type | FlowKey):

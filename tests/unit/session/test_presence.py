@@ -9,6 +9,7 @@ from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.oxm import TUN_DST
 from vtrace_ovs.model.task import TaskState
+from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 from vtrace_ovs.session.commands import Program
 from vtrace_ovs.session.events import (
@@ -225,7 +226,7 @@ def test_a_task_whose_vm_leaves_the_inventory_ends_clean(armed: World) -> None:
 
 
 def test_events_of_bridges_nobody_knows_are_nothing(world: World) -> None:
-    stranger = replace(GW, node="elsewhere")
+    stranger = BridgeId("elsewhere", GW.name)
     assert world.feed(BridgeDown(world.now, stranger, "gone")) == ()
     world.feed(BridgeReleased(world.now, stranger))
     assert stranger not in world.session.fleet.states
