@@ -22,11 +22,12 @@ def handed_over(case: Case) -> Finding:
     port = case.scene.places.port(hop.bridge, hop.out_port)
     where = port_name(case.scene, hop.bridge, hop.out_port)
     evidence = [seen(f"{hop.bridge} logged the packet just before it handed it to {where}.")]
-    elsewhere = misdelivered(case, Confidence.OBSERVED)
-    if elsewhere is not None:
-        return replace(elsewhere, evidence=(*evidence, *elsewhere.evidence))
     if port is not None and _addressed_elsewhere(port, hop):
-        evidence.append(deduced(f"The packet's destination address is not the one known of {where}."))
+        elsewhere = misdelivered(case, Confidence.OBSERVED)
+        if elsewhere is not None:
+            return replace(elsewhere, evidence=(*evidence, *elsewhere.evidence))
+        if hop.headers_out is not None and hop.headers_out.eth_dst != port.mac:
+            evidence.append(deduced(f"The packet's destination address is not the one known of {where}."))
     return Finding(
         disposition=Disposition.DELIVERED,
         code=CauseCode.NONE,
@@ -60,23 +61,22 @@ def misdelivered(case: Case, confidence: Confidence) -> Finding | None:
 
 def _rightful_owner(case: Case, port: Port) -> str | None:
     """Who has the destination address instead of the endpoint that got the packet, if nobody who has it got one."""
-    ways = [hop for hop in case.observed.hops if hop.ending is Ending.HANDED_TO_PORT]
-    reached = [case.scene.places.port(hop.bridge, hop.out_port) for hop in ways]
     headers = case.hop.headers_out
-    if port.tenant is None or headers is None or headers.five_tuple is None:
+    if port.tenant is None or headers is None or headers.five_tuple is None or not _addressed_elsewhere(port, case.hop):
         return None
     address = headers.five_tuple.destination
-    if any(one is None or one.owns(address) is not False for one in (port, *reached)):
+    ways = [hop for hop in case.observed.hops if hop.ending is Ending.HANDED_TO_PORT]
+    reached = [case.scene.places.port(hop.bridge, hop.out_port) for hop in ways]
+    if any(one is None or one.owns(address) is not False for one in reached):
         return None
     owner = endpoint_with(case.scene, port.tenant, address)
     return None if owner is None else f"that of {owner}"
 
 
 def _addressed_elsewhere(port: Port, hop: Hop) -> bool:
+    """Whether a packet's destination address is none of those known of the endpoint behind a port."""
     headers = hop.headers_out
-    if headers is None or headers.five_tuple is None:
-        return False
-    return port.owns(headers.five_tuple.destination) is False and port.mac != headers.eth_dst
+    return headers is not None and headers.five_tuple is not None and port.owns(headers.five_tuple.destination) is False
 
 
 def exited(case: Case) -> Finding:

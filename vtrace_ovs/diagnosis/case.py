@@ -14,6 +14,9 @@ from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.trajectory import DropShape, Hop, NearMiss, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culprit, Disposition, Evidence, Verdict
 
+_WHOLE = Fragment.NO  # looking up an enum member takes its time on Python 3.11, and this is done for every hop
+_IN_AND_ONWARD = 2
+
 
 @quickly_built
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,7 @@ def verdict_of(finding: Finding, case: Case | None) -> Verdict:
             evidence = (*evidence, _CROWD)
         elif case.observed.ambiguous:
             evidence = (*evidence, _TWINS)
-        if any(hop.headers_in is not None and hop.headers_in.fragment is not Fragment.NO for hop in case.observed.hops):
-            evidence = (*evidence, _FRAGMENT)
-        if case.observed.nat_key is not None:
-            evidence = (*evidence, *_translations(case.observed))
-        if len(case.observed.hops) > 1:
-            evidence = (*evidence, *_other_branches(case.observed), *_silent_hops(case.observed))
+        evidence = (*evidence, *_shown_by(case.observed))
     return Verdict(
         disposition=finding.disposition,
         category=finding.category or CATEGORIES[finding.code],
@@ -136,6 +134,21 @@ _FRAGMENT = Evidence(
 )
 
 
+def _shown_by(observed: Trajectory) -> list[Evidence]:
+    """What the way shows besides what decides: a fragment, where NAT changed it, other branches, hops not logged."""
+    fragment, branches, silent = False, [], []
+    for hop in observed.hops:
+        headers = hop.headers_in
+        if headers is not None and headers.fragment is not _WHOLE:
+            fragment = True
+        if hop.ending is not None and hop is not observed.hops[-1]:
+            branches.append(seen(f"A copy of the packet took another way: {hop.ending.value} at {hop.bridge}."))
+        if len(hop.seen) < _IN_AND_ONWARD and (inference := _of_silence(hop)) is not None:
+            silent.append(inference)
+    translations = () if observed.nat_key is None else _translations(observed)
+    return [*((_FRAGMENT,) if fragment else ()), *translations, *branches, *silent]
+
+
 def _translations(observed: Trajectory) -> Iterator[Evidence]:
     """Where NAT changed the five-tuple, with the one before and the one after."""
     for hop in observed.hops:
@@ -145,19 +158,10 @@ def _translations(observed: Trajectory) -> Iterator[Evidence]:
             yield seen(f"{hop.bridge} translated it: {before} became {after}.")
 
 
-def _other_branches(observed: Trajectory) -> Iterator[Evidence]:
-    """Where copies of the packet went that do not decide the verdict."""
-    for hop in observed.hops[:-1]:
-        if hop.ending is not None:
-            yield seen(f"A copy of the packet took another way: {hop.ending.value} at {hop.bridge}.")
-
-
-def _silent_hops(observed: Trajectory) -> Iterator[Evidence]:
-    """Hops whose records are missing although the packet went on: lost copies, not lost packets (idea N3)."""
-    for hop in observed.hops:
-        if len(hop.seen) > 1:
-            continue
-        if hop.inferred:
-            yield deduced(f"{hop.bridge} logged nothing, but a later hop proves that the packet passed it.")
-        elif hop.ending is None and Loc.OUT not in hop.seen:
-            yield deduced(f"{hop.bridge} logged no out, but the next hop proves that the packet left it.")
+def _of_silence(hop: Hop) -> Evidence | None:
+    """What records say that are missing although the packet went on: copies were lost, not packets (idea N3)."""
+    if hop.inferred:
+        return deduced(f"{hop.bridge} logged nothing, but a later hop proves that the packet passed it.")
+    if hop.ending is None and Loc.OUT not in hop.seen:
+        return deduced(f"{hop.bridge} logged no out, but the next hop proves that the packet left it.")
+    return None

@@ -21,10 +21,10 @@ def quickly_built(cls: type[T]) -> type[T]:
         raise TypeError(f"{cls.__name__} has a field that is not a plain argument; leave its construction as it is")
     twin = type(cls.__name__, (), {"__slots__": tuple(names)})
     stores = [f"self.{name} = {name}" for name in names]
-    body = "\n    ".join(["become(self, '__class__', twin)", *stores, "self.__class__ = cls"])
+    body = "\n    ".join(["become(self, twin)", *stores, "self.__class__ = cls"])
     source = f"def __init__(self, {', '.join(names)}):\n    {body}\n"
     made: dict[str, FunctionType] = {}
-    exec(source, {"become": object.__setattr__, "twin": twin, "cls": cls}, made)  # noqa: S102  as dataclass itself does
+    exec(source, {"become": object.__dict__["__class__"].__set__, "twin": twin, "cls": cls}, made)  # noqa: S102  as dataclass itself does
     quick = made["__init__"]
     quick.__defaults__ = cls.__init__.__defaults__
     quick.__qualname__ = f"{cls.__qualname__}.__init__"
