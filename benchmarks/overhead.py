@@ -22,8 +22,9 @@ from chart import bars
 from page import CONFIDENCE, PAGE, Section, interval, microseconds, milliseconds, publish
 
 from vtrace_ovs.filters import trace_request
-from vtrace_ovs.lab.network import VM_INTERFACE, Lab
+from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.topologies import load_topology
+from vtrace_ovs.lab.wiring import VM_INTERFACE
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.storage.store import Store
 

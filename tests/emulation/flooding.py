@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from vtrace_ovs.lab.network import VM_INTERFACE, Lab
+from vtrace_ovs.lab.network import Lab
+from vtrace_ovs.lab.wiring import VM_INTERFACE
 
 FLOOD_PORT = 5001
 FLOODED = f"udp,nw_src=10.0.1.12,tp_dst={FLOOD_PORT}"

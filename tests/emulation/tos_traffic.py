@@ -12,8 +12,8 @@ import tos_endpoint
 from vtrace_program import UDP
 
 from vtrace_ovs.lab.namespaces import Namespace
-from vtrace_ovs.lab.network import VM_INTERFACE, Lab
-from vtrace_ovs.lab.wiring import UPLINK
+from vtrace_ovs.lab.network import Lab
+from vtrace_ovs.lab.wiring import UPLINK, VM_INTERFACE
 
 RATE = 300
 PORT = UDP.rpartition("=")[2]

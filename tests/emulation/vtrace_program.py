@@ -19,9 +19,10 @@ from scapy.packet import Packet
 
 from vtrace_ovs.cli.api import add_vtrace
 from vtrace_ovs.errors import StorageError
-from vtrace_ovs.lab.network import VM_INTERFACE, Lab
+from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.server import programs
 from vtrace_ovs.lab.traffic import RunningTraffic, TrafficProtocol, TrafficRequest
+from vtrace_ovs.lab.wiring import VM_INTERFACE
 from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.ovsdb.fingerprint import Fingerprint, difference, fingerprint
 from vtrace_ovs.storage.store import Store
@@ -207,14 +208,14 @@ def fingerprints(lab: Lab) -> Fingerprints:
 
 
 def surroundings(lab: Lab) -> list[str]:
-    """What the kernel is told of every node's interfaces: up or not, MTU, addresses, routes and packet filters.
+    """What the kernel is told of every node's interfaces: up or not, MTU, addresses, routes, neighbours and filters.
 
     A restarted ovs-vswitchd makes its internal ports anew: their numbers, MAC addresses and operational state are not
     what anybody told the kernel.
     """
     nodes = [server.namespace for server in lab.servers.values()]
     nodes += [switch.namespace for switch in lab.switches.values()]
-    shown = "'link show' 'address show' 'route show' '-6 route show'"
+    shown = "'link show' 'address show' 'route show' '-6 route show' '-6 neigh show nud permanent'"
     said = f"for words in {shown}; do ip -o $words; done; nft list ruleset"
     with ThreadPoolExecutor(len(nodes)) as pool:
         texts = pool.map(lambda node: node.run("sh", "-c", said), [*nodes, *lab.vms.values()])

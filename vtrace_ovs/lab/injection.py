@@ -101,6 +101,4 @@ class Faults:
 
 def _deed(way: Way) -> NodeDeed | None:
     """What is done to the nodes, if anything."""
-    if isinstance(way, ProgramEdit):
-        return way.then
-    return way if isinstance(way, NodeDeed) else None
+    return way if isinstance(way, NodeDeed) else way.then

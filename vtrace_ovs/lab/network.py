@@ -21,11 +21,10 @@ from vtrace_ovs.lab.server import LabServer, LabSwitch, programs
 from vtrace_ovs.lab.state import LabState, ServerState, VmState
 from vtrace_ovs.lab.traffic import Traffic, send_frames
 from vtrace_ovs.lab.underlay_pipeline import underlay_program
-from vtrace_ovs.lab.wiring import UPLINK, WiringOptions
+from vtrace_ovs.lab.wiring import UPLINK, VM_INTERFACE, WiringOptions
 from vtrace_ovs.model.overlay import Overlay, OverlaySubnet, OverlayVm
 from vtrace_ovs.model.packet import IPAddress, IpFamily, family_of
 
-VM_INTERFACE = "eth0"
 VM_MTU = {IpFamily.IPV4: 1450, IpFamily.IPV6: 1430}
 """By the family of the underlay: what is left of 1500 bytes behind the outer headers."""
 COMMAND_DEADLINE = 60.0
@@ -142,7 +141,7 @@ class Lab(AbstractContextManager["Lab"]):
         yield f"ip -6 route replace default via {subnet.gateway6} dev {VM_INTERFACE}"
         macs = {subnet.gateway6: subnet.gateway_mac}
         peers = (peer for peer in self.overlay.tenant(vm.tenant).vms if peer.subnet == vm.subnet)
-        macs |= {peer.address6: peer.mac for peer in peers if peer is not vm}
+        macs |= {peer.address6: peer.mac for peer in peers if peer.name != vm.name}
         for address, mac in macs.items():
             if address is not None:
                 yield f"ip -6 neigh replace {address} lladdr {mac} dev {VM_INTERFACE} nud permanent"

@@ -26,6 +26,8 @@ from vtrace_ovs.model.overlay import (
 )
 
 UPLINK = "uplink"
+VM_INTERFACE = "eth0"
+"""What a VM calls its end."""
 
 
 @dataclass(frozen=True, slots=True)

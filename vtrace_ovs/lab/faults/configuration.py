@@ -1,13 +1,17 @@
 """Turns an overlay into one whose configuration leads the traffic nowhere."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
-from vtrace_ovs.lab.faults.kinds import FaultKind, OverlayEdit, Symptom
+from vtrace_ovs.lab.faults.kinds import FaultKind, NodeDeed, OverlayEdit, Symptom
+from vtrace_ovs.lab.wiring import VM_INTERFACE
 from vtrace_ovs.model.overlay import Overlay, OverlayRoute, with_tenant
-from vtrace_ovs.model.packet import IpFamily
 from vtrace_ovs.model.verdict import CauseCode, Disposition
+
+if TYPE_CHECKING:
+    from vtrace_ovs.lab.network import Lab
 
 
 def _without_route(overlay: Overlay, fault: Fault) -> Overlay:
@@ -36,6 +40,15 @@ def _unanswered(overlay: Overlay, fault: Fault) -> Overlay:
     return with_tenant(overlay, replace(tenant, vms=vms))
 
 
+def _forget_neighbours(lab: "Lab", fault: Fault) -> None:
+    """Of IPv6: the lab's VMs are told them, so that nobody asks, and nobody in the overlay answers who does."""
+    lab.vm(victim(lab.base, fault).name).run("ip", "-6", "neigh", "flush", "dev", VM_INTERFACE, "nud", "permanent")
+
+
+def _tell_neighbours(lab: "Lab", fault: Fault) -> None:
+    lab.configure_vm(victim(lab.base, fault))
+
+
 FAULTS = {
     FaultName.NO_ROUTE: FaultKind(
         "the tenant's vRouter has no route to the destination's subnet",
@@ -50,10 +63,9 @@ FAULTS = {
         selective=True,
     ),
     FaultName.NEIGHBOUR_UNRESOLVED: FaultKind(
-        "nobody answers the sender's ARP requests",
-        OverlayEdit(_unanswered),
-        # Neighbours of IPv6 are set in the lab's VMs: they ask nobody.
-        (Symptom(CauseCode.NEIGHBOUR_UNRESOLVED, Disposition.UNSEEN, None, families=(IpFamily.IPV4,)),),
+        "nobody answers the sender's ARP requests and neighbour solicitations",
+        OverlayEdit(_unanswered, NodeDeed(_forget_neighbours, _tell_neighbours)),
+        (Symptom(CauseCode.NEIGHBOUR_UNRESOLVED, Disposition.UNSEEN, None),),
         of_sender=True,
     ),
 }

@@ -109,7 +109,10 @@ FAULTS = {
         "the sender's security group is stateful, and the conntrack zone of its connections is full",
         ProgramEdit(_committing, NodeDeed(_fill, _empty)),
         # Replies of TCP and ICMP to what was not committed are invalid instead.
-        (_lost(CauseCode.CONNECTION_NOT_ESTABLISHED, TrafficProtocol.UDP),),
+        (
+            _lost(CauseCode.CONNECTION_NOT_ESTABLISHED, TrafficProtocol.UDP),
+            _lost(CauseCode.CONNECTION_INVALID, TrafficProtocol.ICMP, TrafficProtocol.TCP),
+        ),
         of_sender=True,
     ),
     FaultName.CONNECTION_INVALID: FaultKind(

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
 from vtrace_ovs.lab.faults.kinds import NOTHING_BROKEN, FaultKind, NodeDeed, Symptom
 from vtrace_ovs.lab.traffic import TrafficProtocol
+from vtrace_ovs.lab.wiring import VM_INTERFACE
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
 if TYPE_CHECKING:
     from vtrace_ovs.lab.network import Lab
 
 _FILTER = "vtrace_fault"
-_INTERFACE = "eth0"
 
 
 def _firewalled(lab: "Lab", fault: Fault) -> None:
@@ -25,12 +25,15 @@ def _open(lab: "Lab", fault: Fault) -> None:
 
 
 def _halted(lab: "Lab", fault: Fault) -> None:
-    lab.vm(victim(lab.base, fault).name).run("ip", "link", "set", _INTERFACE, "down")
+    lab.vm(victim(lab.base, fault).name).run("ip", "link", "set", VM_INTERFACE, "down")
 
 
 def _running(lab: "Lab", fault: Fault) -> None:
     lab.configure_vm(victim(lab.base, fault))
 
+
+HALTED = NodeDeed(_halted, _running)
+"""The victim's interface is down, as that of a machine that is halted."""
 
 _UNANSWERED = Symptom(CauseCode.NO_REPLY, Disposition.UNSEEN, None, both=True)
 
@@ -47,7 +50,7 @@ FAULTS = {
     ),
     FaultName.GUEST_DOWN: FaultKind(
         "the destination's network interface is down, as that of a machine that is halted",
-        NodeDeed(_halted, _running),
+        HALTED,
         (Symptom(CauseCode.PORT_DOWN, Disposition.DROPPED, "cs3/br-int"),),
     ),
     FaultName.NO_LISTENER: FaultKind(

@@ -21,10 +21,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeDeed:
+    """Something done to the nodes of a running lab, and what undoes it. Both may raise UsageError and LabError."""
+
+    inject: Callable[["Lab", Fault], None]
+    heal: Callable[["Lab", Fault], None]
+
+
+@dataclass(frozen=True, slots=True)
 class OverlayEdit:
     """The overlay with a resolved fault in it. Raises UsageError when there is nothing to break."""
 
     edit: Callable[[Overlay, Fault], Overlay]
+    then: NodeDeed | None = None
 
 
 NOTHING_BROKEN = OverlayEdit(lambda overlay, _: overlay)
@@ -44,14 +53,6 @@ class Programmed:
     def of_gateway(self) -> bool:
         """Whether the bridge is one of a gateway server."""
         return any(gateway.name == self.server for gateway in self.overlay.gateways())
-
-
-@dataclass(frozen=True, slots=True)
-class NodeDeed:
-    """Something done to the nodes of a running lab, and what undoes it. Both may raise UsageError and LabError."""
-
-    inject: Callable[["Lab", Fault], None]
-    heal: Callable[["Lab", Fault], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
 from vtrace_ovs.lab.faults.kinds import FaultKind, NodeDeed, Symptom
 from vtrace_ovs.lab.namespaces import shell
+from vtrace_ovs.lab.wiring import VM_INTERFACE
 from vtrace_ovs.model.overlay import OverlaySubnet
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
 if TYPE_CHECKING:
     from vtrace_ovs.lab.network import Lab
 
-_DEVICE = "dev eth0"
+_DEVICE = f"dev {VM_INTERFACE}"
 
 
 def _spoof(lab: "Lab", fault: Fault) -> None:
@@ -31,7 +32,7 @@ def _run(lab: "Lab", fault: Fault, commands: Callable[[OverlaySubnet], Iterator[
 
 
 def _spoofing(subnet: OverlaySubnet) -> Iterator[str]:
-    yield "sysctl -qw net.ipv4.conf.eth0.arp_announce=2"
+    yield f"sysctl -qw net.ipv4.conf.{VM_INTERFACE}.arp_announce=2"
     yield f"ip addr add {subnet.prefix[-2]}/{subnet.prefix.prefixlen} {_DEVICE}"
     yield f"ip route replace default via {subnet.gateway} {_DEVICE} src {subnet.prefix[-2]}"
     if subnet.prefix6 is not None:
@@ -45,7 +46,7 @@ def _honest(subnet: OverlaySubnet) -> Iterator[str]:
     if subnet.prefix6 is not None:
         yield f"ip -6 route replace default via {subnet.gateway6} {_DEVICE}"
         yield f"ip addr del {subnet.prefix6[-2]}/{subnet.prefix6.prefixlen} {_DEVICE}"
-    yield "sysctl -qw net.ipv4.conf.eth0.arp_announce=0"
+    yield f"sysctl -qw net.ipv4.conf.{VM_INTERFACE}.arp_announce=0"
 
 
 FAULTS = {

@@ -6,11 +6,20 @@ from ipaddress import IPv4Address
 
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
-from vtrace_ovs.lab.faults.kinds import FaultKind, OverlayEdit, ProgramEdit, Programmed, Symptom, reworded
+from vtrace_ovs.lab.faults.guests import HALTED
+from vtrace_ovs.lab.faults.kinds import (
+    FaultKind,
+    OverlayEdit,
+    ProgramEdit,
+    Programmed,
+    Symptom,
+    reworded,
+    without_flows,
+)
 from vtrace_ovs.lab.numbering import CookieKind, kind_of, vrouter
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine, GroupLine
 from vtrace_ovs.lab.traffic import TrafficProtocol
-from vtrace_ovs.model.overlay import NatKind, Overlay, with_tenant
+from vtrace_ovs.model.overlay import NatKind, Overlay, OverlayVm, with_tenant
 from vtrace_ovs.model.packet import IpFamily
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
@@ -61,6 +70,21 @@ def _groups(what: Programmed, fault: Fault, edited: Callable[[GroupLine], str]) 
     return replace(what.program, groups=tuple(groups))
 
 
+def _forgotten(what: Programmed, fault: Fault) -> BridgeProgram:
+    """The gateways know the VM no more: the load balancer alone was not told that it is gone."""
+    vm = victim(what.overlay, fault)
+    if not what.of_gateway:
+        return what.program
+    return without_flows(what.program, lambda flow: _leads_to(flow, vm))
+
+
+def _leads_to(flow: FlowLine, vm: OverlayVm) -> bool:
+    kind = kind_of(flow.cookie)
+    if kind is CookieKind.NEIGHBOUR:
+        return f"set_field:{vm.mac}->eth_dst" in flow.actions
+    return kind is CookieKind.FORWARDING and flow.match.endswith(f"dl_dst={vm.mac}")
+
+
 _BALANCED = Symptom(
     CauseCode.NO_LIVE_BUCKET,
     Disposition.DROPPED,
@@ -72,6 +96,9 @@ _BALANCED = Symptom(
     families=(IpFamily.IPV4,),
     address=IPv4Address("203.0.113.99"),
 )
+
+_ONE_OF_TWO = replace(_BALANCED, vm="db1", packets=60)
+"""Every other connection is lost: there must be some of these among the packets."""
 
 _UNTRANSLATED = Symptom(
     CauseCode.NO_ROUTE,
@@ -106,5 +133,15 @@ FAULTS = {
         "the load balancer of the vRouter takes all of its backends to be dead",
         ProgramEdit(_with_dead_buckets),
         (replace(_BALANCED, table=5),),
+    ),
+    FaultName.LB_BACKEND_DOWN: FaultKind(
+        "a machine behind the load balancer is halted, and is given connections all the same",
+        HALTED,
+        (replace(_ONE_OF_TWO, code=CauseCode.PORT_DOWN, place="cs2/br-int"),),
+    ),
+    FaultName.LB_BACKEND_GONE: FaultKind(
+        "a machine behind the load balancer is gone, which only the load balancer was not told",
+        ProgramEdit(_forgotten),
+        (replace(_ONE_OF_TWO, code=CauseCode.UNKNOWN_DESTINATION, table=20),),
     ),
 }

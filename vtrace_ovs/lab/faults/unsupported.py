@@ -18,13 +18,13 @@ from vtrace_ovs.lab.numbering import CookieKind, cookie, vm_ofport
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine
 from vtrace_ovs.lab.traffic import TrafficProtocol
 from vtrace_ovs.lab.vswitch_pipeline import INGRESS, OUTPUT, PRIORITY
+from vtrace_ovs.lab.wiring import VM_INTERFACE
 from vtrace_ovs.model.packet import IpFamily
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
 if TYPE_CHECKING:
     from vtrace_ovs.lab.network import Lab
 
-VM_INTERFACE = "eth0"
 USUAL_TTL = 64
 ABOVE_RULES = 3000
 UNDERLAY_MTU, ALMOST_MTU, OVER_MTU = 1500, 1440, 2000

@@ -62,3 +62,19 @@ def test_a_rule_that_commits_nothing_only_looks_connections_up() -> None:
     edited = way.edit(Programmed(NAT, "gw1", "vr-green", program), fault)
     (changed,) = set(edited.flows) - set(program.flows)
     assert changed.actions == "ct(table=10,zone=1,nat)"
+
+
+def test_gateways_forget_a_machine_that_the_load_balancer_still_knows() -> None:
+    program = programs(NAT, NAT.gateway())
+    mac, address = NAT.vm("db1").mac, str(NAT.vm("db1").address)
+    way = translations.FAULTS[FaultName.LB_BACKEND_GONE].way
+    assert isinstance(way, ProgramEdit)
+    fault = resolved(Fault(FaultName.LB_BACKEND_GONE, vm="db1"), NAT, of_sender=False)
+    for bridge in ("vr-green", "br-int"):
+        edited = way.edit(Programmed(NAT, "gw1", bridge, program[bridge]), fault)
+        (gone,) = set(program[bridge].flows) - set(edited.flows)
+        assert mac in gone.match + gone.actions
+        assert edited.groups == program[bridge].groups
+    assert address in program["vr-green"].groups[0].body
+    compute = programs(NAT, NAT.server("cs1"))["br-int"]
+    assert way.edit(Programmed(NAT, "cs1", "br-int", compute), fault) == compute
