@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from random import Random
 
 from vtrace_ovs.filters import trace_request
 from vtrace_ovs.lab.faults.catalogue import CATALOGUE
 from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.faults.kinds import Symptom
-from vtrace_ovs.lab.network import Lab
+from vtrace_ovs.lab.network import Lab, at_once
 from vtrace_ovs.lab.traffic import DEFAULT_SIZE, TrafficProtocol, TrafficRequest
 from vtrace_ovs.model.packet import IpFamily, family_of
 from vtrace_ovs.model.task import TraceRequest
@@ -199,9 +200,10 @@ def _traced(lab: Lab, tracer: Tracer, together: Sequence[Case], seed: int) -> li
 
 @contextmanager
 def _sending(lab: Lab, together: Sequence[Case], random: Random) -> Iterator[None]:
-    numbers = [lab.traffic.start(case.traffic(random)) for case in together if case.symptom.rate]
+    """Started and stopped at once: what gets no answer takes its time to end."""
+    requests = [case.traffic(random) for case in together if case.symptom.rate]
+    numbers = at_once([partial(lab.traffic.start, request) for request in requests])
     try:
         yield
     finally:
-        for number in numbers:
-            lab.traffic.stop(number)
+        at_once([partial(lab.traffic.stop, number) for number in numbers])

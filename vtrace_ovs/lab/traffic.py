@@ -1,5 +1,6 @@
 """Turns a traffic request into real ICMP, TCP or UDP between two VMs of a lab, and into counts from both ends."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -170,12 +171,12 @@ class Listener:
 
 
 class Traffic:
-    """All traffic of one lab, numbered from 1."""
+    """All traffic of one lab, numbered from 1. ``start`` and ``stop`` may be called from several threads."""
 
     def __init__(self, lab: "Lab") -> None:
         self._lab = lab
         self._running: dict[int, RunningTraffic] = {}
-        self._started = 0
+        self._numbers = itertools.count(1)
         self._lifeline = Lifeline()
 
     def start(self, request: TrafficRequest) -> int:
@@ -194,9 +195,9 @@ class Traffic:
             if listener:
                 listener.stop()
             raise
-        self._started += 1
-        self._running[self._started] = RunningTraffic(request, sender, listener)
-        return self._started
+        number = next(self._numbers)
+        self._running[number] = RunningTraffic(request, sender, listener)
+        return number
 
     def running(self, number: int) -> RunningTraffic:
         """Traffic by its number. Raises UsageError for one that was never started or is over and reported."""
