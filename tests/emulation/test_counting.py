@@ -19,6 +19,8 @@ from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
 from vtrace_ovs.model.verdict import CauseCode
 
 RATE = 300
+FAST = 1500.0
+EVERY = 1000
 COUNT = ("stats", UDP, "--from", "blue-web1", "-o", "json")
 LEAVING_CS1 = "ip,nw_src=172.31.0.11,nw_dst=172.31.0.21"
 ON_THE_WAY = {"cs1/br-int": 1, "gw1/br-int": 2, "gw1/vr-blue": 1, "cs3/br-int": 1}
@@ -67,15 +69,52 @@ class Underlay:
         return int(re.findall(r"0: packet_count:(\d+)", self._ofctl("meter-stats", "meter=1"))[0])
 
 
+class WornCable:
+    """The cable between the underlay switches; it may lose every thousandth packet that cs1 sends to the gateway."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._switch = lab.switches["pfd1"].namespace
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """With a hook where the kernel sends what the switch has put out."""
+        hook = "type filter hook egress device pfd2 priority 0"
+        self._switch.run("nft", f"table netdev worn {{\ncounter lost {{\n}}\nchain out {{\n{hook}\n}}\n}}")
+        try:
+            yield
+        finally:
+            self._switch.run("nft", "delete", "table", "netdev", "worn")
+
+    def lose(self, at_least: int) -> int:
+        """Wear it until so many are lost; how many that were in the end.
+
+        They are sent astray: a packet that is dropped here counts as not sent, and Open vSwitch sends it again, or
+        gives up those it was to send with it.
+        """
+        tunnel = "ip saddr 172.31.0.11 ip daddr 172.31.0.21 udp dport 4789"
+        lost = f"numgen inc mod {EVERY} == {EVERY - 1} counter name lost fwd to lo"
+        self._switch.run("nft", f"add rule netdev worn out {tunnel} {lost}")
+        await_that(lambda: self._lost() >= at_least, self._lost)
+        self._switch.run("nft", "flush chain netdev worn out")
+        return self._lost()
+
+    def _lost(self) -> int:
+        told = self._switch.run("nft", "list", "counter", "netdev", "worn", "lost")
+        return int(re.findall(r"packets (\d+)", told)[0])
+
+
 @contextmanager
-def counting(lab: Lab, program: Vtrace, seconds: int) -> Iterator[tuple[Underlay, Json]]:
-    """Counts beside the block, which begins when some packets were counted; what is told is there after it."""
+def counting(lab: Lab, program: Vtrace, seconds: int, rate: float = RATE) -> Iterator[tuple[Underlay, Json]]:
+    """Counts beside the block, which begins when a second's packets were; what is told is there after it.
+
+    The first packets only begin: no interval has them.
+    """
     told: Json = {}
     underlay = Underlay(lab)
     with underlay.watched(), program.started(*COUNT, "-t", str(seconds)) as process:
         await_that(lambda: program.state() == "armed", program.state)
         before = underlay.came()
-        await_that(lambda: underlay.came() > before + RATE, underlay.came)
+        await_that(lambda: underlay.came() > before + rate, underlay.came)
         yield underlay, told
         output, errors = process.communicate()
         assert output, errors
@@ -122,6 +161,22 @@ def test_a_moment_of_loss_in_the_underlay_has_its_segment_its_packets_and_its_ti
         assert interval["unknown"] is None
         overlaps = interval["began_at"] <= until and interval["ended_at"] >= since - 0.1
         assert overlaps or not interval["losses"], (interval, since, until)
+    assert any(not interval["losses"] for interval in told["intervals"])
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_cable_that_loses_one_packet_of_a_thousand_is_named_with_every_one_of_them(lab: Lab, program: Vtrace) -> None:
+    cable = WornCable(lab)
+    with sending(lab, rate=FAST), cable.watched(), counting(lab, program, 7, FAST) as (_, told):
+        lost = cable.lose(3)
+    assert (told["code"], told["lost"]) == (1, lost), told["verdict"]
+    (place,) = told["places"]
+    assert place["verdict"]["code"] == CauseCode.UNDERLAY_LOSS.value
+    culprit = place["verdict"]["culprit"]
+    assert (culprit["bridge"], culprit["next_bridge"]) == ("cs1/br-int", "gw1/br-int")
+    for interval in told["intervals"]:
+        assert interval["unknown"] is None
+        assert sum(loss["packets"] for loss in interval["losses"]) <= interval["packets"] // EVERY + 1
     assert any(not interval["losses"] for interval in told["intervals"])
 
 
