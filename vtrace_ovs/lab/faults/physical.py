@@ -61,10 +61,14 @@ def _mtu(size: int) -> "Callable[[Lab, Fault], None]":
 
 
 def _lossy(lab: "Lab", fault: Fault) -> None:
-    """A hook of nftables where the kernel sends what the switch has put out: its AF_PACKET sockets come before."""
+    """A hook of nftables where the kernel sends what the switch has put out: its AF_PACKET sockets come before.
+
+    Packets are sent astray: one that is dropped here counts as not sent (ENOBUFS), and Open vSwitch sends it again, or
+    gives up those it was to send with it.
+    """
     (switch, port), _ = _link(lab, fault)
     hook = f"type filter hook egress device {port} priority 0"
-    rule = f"numgen random mod 100 < {fault.percent} drop"
+    rule = f"numgen random mod 100 < {fault.percent} fwd to lo"
     switch.run("nft", f"table netdev {_FILTER} {{\nchain out {{\n{hook}\n{rule}\n}}\n}}")
 
 
