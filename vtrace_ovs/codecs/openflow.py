@@ -2,11 +2,18 @@
 
 Bytes in: ``messages`` cuts a stream into messages; ``hello_versions``, ``features_reply``, ``get_config_reply``,
 ``refusal``, ``packet_in`` read one message; ``Assembly`` gathers multipart replies, whose bodies ``flows``, ``groups``,
-``meters``, ``meter_counters``, ``ports``, ``port_counters`` and ``queue_counters`` read. Bytes out: every other
-function, one message each.
+``meters``, ``meter_counters``, ``ports``, ``port_counters`` and ``queue_counters`` read; ``removed_flows`` reads what a
+flow monitor says. Bytes out: every other function, one message each.
 """
 
 from vtrace_ovs.codecs.changes import flow_mod, meter_mod
+from vtrace_ovs.codecs.flow_monitors import (
+    flow_monitor_cancel,
+    flow_monitor_request,
+    is_flow_update,
+    monitors_paused,
+    removed_flows,
+)
 from vtrace_ovs.codecs.framing import Message, MessageType, messages
 from vtrace_ovs.codecs.packet_ins import is_packet_in, packet_in
 from vtrace_ovs.codecs.replies import (
@@ -59,6 +66,8 @@ __all__ = [
     "features_reply",
     "features_request",
     "flow_mod",
+    "flow_monitor_cancel",
+    "flow_monitor_request",
     "flow_stats_request",
     "flows",
     "get_config_reply",
@@ -67,6 +76,7 @@ __all__ = [
     "groups",
     "hello",
     "hello_versions",
+    "is_flow_update",
     "is_packet_in",
     "messages",
     "meter_config_request",
@@ -74,6 +84,7 @@ __all__ = [
     "meter_mod",
     "meter_stats_request",
     "meters",
+    "monitors_paused",
     "packet_in",
     "port_counters",
     "port_desc_request",
@@ -82,6 +93,7 @@ __all__ = [
     "queue_counters",
     "queue_stats_request",
     "refusal",
+    "removed_flows",
     "set_async",
     "set_config",
     "set_controller_id",

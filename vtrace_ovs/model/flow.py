@@ -41,6 +41,22 @@ class Flow:
         return FlowKey(self.table_id, self.priority, self.match)
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Flows of which it is to be told when somebody deletes one: all of a table that match on at least this."""
+
+    table_id: int
+    match: Match = field(default_factory=Match)
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedFlow:
+    """A flow that was deleted, by somebody else than us."""
+
+    key: FlowKey
+    cookie: int
+
+
 class GroupType(Enum):
     """OpenFlow 1.3.5 §5.6.1."""
 
