@@ -7,7 +7,7 @@ beside us (``vtrace controller --app``) must not take them for switches of its o
 from collections import deque
 from functools import lru_cache
 from pathlib import Path
-from time import time
+from time import monotonic, time
 from typing import Any, assert_never
 
 from vtrace_ovs.codecs.profiles import load_profile
@@ -44,12 +44,15 @@ from vtrace_ovs.session.commands import (
     SaveTaskState,
     SaveTrajectories,
     SearchUnderlay,
+    WatchFlows,
     WriteIntents,
 )
-from vtrace_ovs.session.events import Event, InventoryRead, TaskClaimed, Tick
+from vtrace_ovs.session.events import Event, FlowsRemoved, InventoryRead, TaskClaimed, Tick
 from vtrace_ovs.session.machine import Session
 
 TICK = 0.02
+BUSY = 0.01
+"""Seconds of events in a row; then connections have their turn: under eventlet, hub threads share one of the system."""
 
 
 class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
@@ -122,8 +125,14 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         self._mailbox.close()
 
     def report(self, event: Event) -> None:
-        """Hand an event to the session, from any hub thread. Never blocks."""
-        self._inbox.append(event)
+        """Hand an event to the session, from any hub thread. Never blocks.
+
+        Where flows of ours are gone, marks go astray by the millisecond: that does not wait behind copies.
+        """
+        if isinstance(event, FlowsRemoved):
+            self._inbox.appendleft(event)
+        else:
+            self._inbox.append(event)
         if not self._woken:
             self._woken = True
             self.send_event(self.name, EventInbox())
@@ -131,6 +140,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
     @set_ev_cls(EventInbox)  # type: ignore[untyped-decorator]
     def _on_inbox(self, _: EventInbox) -> None:
         self._woken = False
+        since = monotonic()
         try:
             while self._inbox:
                 event = self._inbox.popleft()
@@ -138,6 +148,9 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
                     self._links.adopt(event.topology)
                 for command in self.session.handle(event):
                     self._carry_out(command)
+                if self._inbox and (isinstance(event, FlowsRemoved) or monotonic() - since > BUSY):
+                    hub.sleep(0)
+                    since = monotonic()
             if self.session.runs or self.session.idle:
                 self._links.serve(min(self.session.runs, default=None))
         except Exception as error:  # noqa: BLE001 - the runner cleans the bridges and says what happened
@@ -153,6 +166,8 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
                 self._links.read_counters(bridge)
             case Program():
                 self._links.program(command)
+            case WatchFlows():
+                self._links.watch(command)
             case ReportFault(task_id, error):
                 self.logger.error("task %d: an error of vtrace itself", task_id, exc_info=error)
             case ObserveServers():

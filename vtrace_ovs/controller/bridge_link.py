@@ -9,12 +9,21 @@ from time import time
 from vtrace_ovs.codecs import openflow
 from vtrace_ovs.codecs.frames import headers
 from vtrace_ovs.codecs.framing import Message, MessageType
+from vtrace_ovs.controller.flow_watch import FlowWatch
 from vtrace_ovs.errors import OpenFlowError
 from vtrace_ovs.instrumentation.cookies import all_of_ours
-from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod, with_queues
+from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod, Watch, with_queues
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.commands import Program
-from vtrace_ovs.session.events import BridgeRead, BridgeUp, CountersRead, Event, PacketInReceived, Programmed
+from vtrace_ovs.session.events import (
+    BridgeRead,
+    BridgeUp,
+    CountersRead,
+    Event,
+    FlowsRemoved,
+    PacketInReceived,
+    Programmed,
+)
 
 WHOLE_PACKET = 0xFFFF
 OPENFLOW_13 = 4
@@ -79,6 +88,7 @@ class BridgeLink:
         self._assembly = openflow.Assembly()
         self._readings: list[Reading] = []
         self._programs: dict[int, Programming] = {}
+        self._watch = FlowWatch(self._xids)
 
     @property
     def attached(self) -> bool:
@@ -129,6 +139,12 @@ class BridgeLink:
         self._programs[xid] = Programming(command.batch, range(first, xid))
         self._send(b"".join(octets))
 
+    def watch(self, watches: tuple[Watch, ...]) -> None:
+        """Be told when somebody else deletes one of these flows, and no others."""
+        octets = self._watch.change(watches)
+        if octets:
+            self._send(octets)
+
     def message(self, message: Message) -> None:
         """Take one message. Raises OpenFlowError when the bridge will not have us, CodecError for a broken message."""
         if openflow.is_packet_in(message):
@@ -145,8 +161,12 @@ class BridgeLink:
                 self._send(openflow.echo_reply(message.xid, message.body))
             case MessageType.ERROR:
                 self._refused(openflow.refusal(message))
+            case MessageType.MULTIPART_REPLY if openflow.is_flow_update(message):
+                self._removed(message)
             case MessageType.MULTIPART_REPLY:
                 self._part(message)
+            case MessageType.EXPERIMENTER:
+                self._watch.said(message)
             case MessageType.BARRIER_REPLY:
                 self._barrier(message.xid)
             case _:
@@ -181,6 +201,8 @@ class BridgeLink:
     def _refused(self, refusal: openflow.Refusal) -> None:
         if not self.attached:
             raise OpenFlowError(f"{self.bridge} refuses to attach us: {refusal.name}")
+        if self._watch.refused(refusal.xid):
+            return
         for programming in tuple(self._programs.values()):  # another thread may be adding one
             if refusal.xid in programming.xids:
                 programming.errors.append(f"the bridge refused a change of ours: {refusal.name}")
@@ -232,6 +254,11 @@ class BridgeLink:
             queues = openflow.queue_counters(bodies.get(openflow.MultipartType.QUEUE, b""))
             ports = with_queues(openflow.port_counters(bodies.get(openflow.MultipartType.PORT_STATS, b"")), queues)
             self._report(BridgeRead(at, self.bridge, tables, meters, ports))
+
+    def _removed(self, message: Message) -> None:
+        flows = self._watch.removed(message)
+        if flows:
+            self._report(FlowsRemoved(time(), self.bridge, flows))
 
     def _packet_in(self, message: Message) -> None:
         at = time()

@@ -23,15 +23,13 @@ from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.controller.settling import Settler
 from vtrace_ovs.errors import CodecError, OpenFlowError, VtraceError
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, ServiceController, Topology
-from vtrace_ovs.session.commands import Program
+from vtrace_ovs.session.commands import UNAWAITED, Program, WatchFlows
 from vtrace_ovs.session.events import BridgeDown, BridgeReleased, Event, Programmed
 
 REDIAL_INTERVAL = 0.25
 GREETING_DEADLINE = 2.0
 MOST_GREETINGS = 64
 """So many local bridges are greeted at a time: of a thousand, each is to have its time to answer."""
-TOUCH = -1
-"""The batch number of touches: no transition has it, so nobody waits for their confirmation."""
 
 
 @dataclass(slots=True, eq=False)
@@ -133,8 +131,14 @@ class Links:
             if command.touch is not None:
                 awaited = self._awaited.setdefault((command.bridge.node, command.batch), Awaited())
                 awaited.bridges.add(command.bridge)
-                awaited.touch = Program(command.bridge, TOUCH, (command.touch,))
+                awaited.touch = Program(command.bridge, UNAWAITED, (command.touch,))
             link.conversation.program(command)
+
+    def watch(self, command: WatchFlows) -> None:
+        """Carry out ``WatchFlows``; who is not connected is watched when it is programmed again."""
+        link = self._links.get(command.bridge)
+        if link is not None and link.conversation.attached:
+            link.conversation.watch(command.watches)
 
     def _told(self, event: Event) -> None:
         """Pass an event on; programs with a flow to touch are confirmed when the server's datapath follows."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vtrace_ovs.instrumentation.cookies import PRODUCT_MASK, all_of_ours, all_sources
+from vtrace_ovs.instrumentation.cookies import PRODUCT_MASK, all_of_ours, all_sources, sources_of
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import FlowMod, FlowModCommand, MeterMod, MeterModCommand
 from vtrace_ovs.model.match import Match
@@ -70,6 +70,11 @@ def wipe(meter_ids: Iterable[int] = ()) -> Wipe:
         _masked_delete(*all_of_ours()),
         tuple(MeterMod(MeterModCommand.DELETE, meter_id) for meter_id in meter_ids),
     )
+
+
+def disarm(slot: int) -> FlowMod:
+    """End the coloring of one task, wherever on the bridge that is done."""
+    return _masked_delete(*sources_of(slot))
 
 
 def on_the_bridge(flows: Iterable[FlowMod]) -> tuple[FlowMod, ...]:

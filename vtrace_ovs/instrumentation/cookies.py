@@ -8,6 +8,7 @@ PRODUCT_SHIFT = 48
 GENERATION_SHIFT = 40
 KIND_SHIFT = 32
 SOURCE_BIT = 0x80
+SLOT_MASK = 0xFFFF
 
 PRODUCT_MASK = 0xFFFF << PRODUCT_SHIFT
 """Every delete carries this mask: without one, OpenFlow 1.3 ignores the cookie and would hit production flows."""
@@ -63,7 +64,7 @@ class Cookie:
         if not is_ours(value):
             return None
         kind = next((kind for kind in CookieKind if kind.value == (value >> KIND_SHIFT) & 0xFF), None)
-        return None if kind is None else Cookie((value >> GENERATION_SHIFT) & 0xFF, kind, value & 0xFFFF)
+        return None if kind is None else Cookie((value >> GENERATION_SHIFT) & 0xFF, kind, value & SLOT_MASK)
 
 
 def is_ours(value: int) -> bool:
@@ -91,3 +92,9 @@ def all_sources() -> tuple[int, int]:
     """Cookie and mask that select the flows that color, and only those."""
     bit = SOURCE_BIT << KIND_SHIFT
     return (PRODUCT << PRODUCT_SHIFT) | bit, PRODUCT_MASK | bit
+
+
+def sources_of(slot: int) -> tuple[int, int]:
+    """Cookie and mask that select the flows that color for one task."""
+    cookie, mask = all_sources()
+    return cookie | slot, mask | SLOT_MASK

@@ -6,13 +6,16 @@ from vtrace_ovs.model.cost import Moment
 from vtrace_ovs.model.counting import CountReport
 from vtrace_ovs.model.datapath import DatapathQuestion
 from vtrace_ovs.model.filter import Filter
-from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod
+from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod, Watch
 from vtrace_ovs.model.postcard import Segment
 from vtrace_ovs.model.records import CounterSample, PacketInRecord
 from vtrace_ovs.model.task import IntentDraft, TaskState
 from vtrace_ovs.model.topology import Bridge, BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import TaskResult
+
+UNAWAITED = -1
+"""The batch number of programs whose confirmation nobody waits for: no transition has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,17 @@ class Program:
     batch: int
     mods: tuple[FlowMod | MeterMod, ...]
     touch: FlowMod | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFlows:
+    """Have the bridge tell of these flows, and of no others, when somebody deletes one: ``FlowsRemoved``, each time.
+
+    Nothing waits for it: a bridge that cannot tell, or is not connected, is looked at now and then as any other.
+    """
+
+    bridge: BridgeId
+    watches: tuple[Watch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +187,7 @@ Command = (
     | WriteIntents
     | EraseIntents
     | Program
+    | WatchFlows
     | ObserveServers
     | NameFlows
     | SearchUnderlay

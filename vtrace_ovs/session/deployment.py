@@ -13,10 +13,11 @@ from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.changes import on_the_bridge
 from vtrace_ovs.instrumentation.cookies import is_ours
 from vtrace_ovs.instrumentation.plan import BridgePlan
+from vtrace_ovs.instrumentation.watching import watches
 from vtrace_ovs.model.flow import MeterMod, MeterModCommand
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.bridges import Fleet
-from vtrace_ovs.session.commands import Command, EraseIntents, Program, ReadBridge, WriteIntents
+from vtrace_ovs.session.commands import Command, EraseIntents, Program, ReadBridge, WatchFlows, WriteIntents
 from vtrace_ovs.session.events import BridgeRead, Programmed
 from vtrace_ovs.session.faults import fail, in_words
 from vtrace_ovs.session.planning import Planning
@@ -130,10 +131,16 @@ class Deployment:
 
     def intents_written(self, batch: int, at: float) -> tuple[Command, ...]:
         """The intents of the running transition are safe."""
-        if self.move is not Move.WRITING_INTENTS or batch != self._batch:
+        if self.rollout is None or self.move is not Move.WRITING_INTENTS or batch != self._batch:
             return ()
+        return self._roll_out(self.rollout, at)
+
+    def _roll_out(self, rollout: Rollout, at: float) -> tuple[Command, ...]:
+        """Flows are watched from before they come until after they have gone."""
         self.move = Move.ROLLING_OUT
-        return self._advance(at)
+        plans = ((bridge, plan) for bridge, plan in rollout.wanted.items() if plan is not None)
+        watched = tuple(WatchFlows(bridge, watches(plan)) for bridge, plan in plans if bridge in rollout.changes)
+        return (*watched, *self._advance(at))
 
     def drained(self, at: float) -> tuple[Command, ...]:
         """Time passed: go on with a transition that waited for packets in flight (trap T10)."""
@@ -202,8 +209,7 @@ class Deployment:
         if self.rollout.installs:
             self.move = Move.WRITING_INTENTS
             return (WriteIntents(self._batch, self.planning.intents(wanted)),)
-        self.move = Move.ROLLING_OUT
-        return self._advance(at)
+        return self._roll_out(self.rollout, at)
 
     def _not_planned(self, error: Exception) -> None:
         """The planner failed, a fault of ours: the tasks it was to arm fail; without any, bridges stay as they are."""
@@ -243,8 +249,9 @@ class Deployment:
             state.forsake()
             return ()
         state.carry(plan, self.planning.bases.get(bridge), at)
+        unwatched = (WatchFlows(bridge, ()),) if plan is None else ()
         owed, state.owed = tuple(sorted(state.owed)), set()
-        return (EraseIntents(bridge, owed),) if owed else ()
+        return (*unwatched, *((EraseIntents(bridge, owed),) if owed else ()))
 
 
 def _sets_meter(program: Program, plan: BridgePlan | None) -> bool:

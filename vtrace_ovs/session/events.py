@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.cost import Moment, ServerReading
 from vtrace_ovs.model.datapath import DatapathReading
-from vtrace_ovs.model.flow import BridgeTables, Flow, MeterCounters, PortCounters
+from vtrace_ovs.model.flow import BridgeTables, Flow, MeterCounters, PortCounters, RemovedFlow
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.postcard import DownPort, Postcard
 from vtrace_ovs.model.profile import NamedFlow
@@ -84,6 +84,15 @@ class CountersRead:
     bridge: BridgeId
     flows: tuple[Flow, ...]
     meters: tuple[MeterCounters, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsRemoved:
+    """Somebody else deleted flows of those that ``WatchFlows`` names: all at once, or some of them."""
+
+    at: float
+    bridge: BridgeId
+    flows: tuple[RemovedFlow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +179,7 @@ Event = (
     | CancelRequested
     | BridgeRead
     | CountersRead
+    | FlowsRemoved
     | IntentsWritten
     | Programmed
     | ServerObserved

@@ -25,6 +25,7 @@ from vtrace_ovs.session.events import (
     DatapathsRead,
     Event,
     FlowsNamed,
+    FlowsRemoved,
     IntentsWritten,
     InventoryRead,
     PacketInReceived,
@@ -45,6 +46,7 @@ from vtrace_ovs.session.runs import Stage, TaskRun
 from vtrace_ovs.session.scope import resolve
 from vtrace_ovs.session.settings import SessionSettings
 from vtrace_ovs.session.slots import Slots, require_slot
+from vtrace_ovs.session.wiping import Wiping
 
 
 class Session:
@@ -65,7 +67,8 @@ class Session:
         self.presence = Presence(self.fleet, self.deployment, settings)
         self.intake = Intake(self.fleet, self.deployment, settings)
         self.outcomes = Outcomes(self.fleet, self.planning, Naming(settings.naming_deadline), profile_named)
-        self.readings = Readings(self.fleet, self.deployment, self.outcomes)
+        self.wiping = Wiping(self.fleet, self.deployment)
+        self.readings = Readings(self.fleet, self.deployment, self.outcomes, self.wiping)
         self.decisions = Decisions(self.fleet, self.deployment, self.readings, self.outcomes, settings)
         self.alternator = Alternator(self.fleet, self.deployment, settings, profile_named)
 
@@ -100,6 +103,8 @@ class Session:
             case BridgeRead(at, bridge):
                 self.presence.answered(bridge, at, runs)
                 return (*self.readings.bridge_read(event, runs), *self.deployment.bridge_read(event))
+            case FlowsRemoved():
+                return self.wiping.told(event, runs)
             case IntentsWritten(at, batch):
                 return self.deployment.intents_written(batch, at)
             case Programmed(at, bridge):
@@ -211,7 +216,7 @@ class Session:
 
     def _armed(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         problem = self.deployment.first_problem()
-        if problem is not None or run.cancelled:
+        if problem is not None or run.cancelled or run.invalidated:
             run.failure = problem
             run.stage, self.deployment.stale = Stage.REMOVING, True
             return ()

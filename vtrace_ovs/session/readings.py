@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from vtrace_ovs.instrumentation.cookies import GENERATION_SHIFT, is_ours
-from vtrace_ovs.model.flow import BridgeTables, Flow, FlowKey
+from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.session.bridges import BridgeState, Fleet, same_tables
 from vtrace_ovs.session.commands import Command, SaveSamples, SaveSnapshot
@@ -14,7 +14,7 @@ from vtrace_ovs.session.faults import confined
 from vtrace_ovs.session.judging import counted_by, samples_of
 from vtrace_ovs.session.outcomes import Outcomes
 from vtrace_ovs.session.runs import TaskRun
-from vtrace_ovs.session.wiping import kept, loss
+from vtrace_ovs.session.wiping import Wiping
 from vtrace_ovs.walker.network import Network
 
 Indexed = tuple[Topology, Mapping[BridgeId, BridgeTables], Network]
@@ -23,10 +23,11 @@ Indexed = tuple[Topology, Mapping[BridgeId, BridgeTables], Network]
 class Readings:
     """What bridges were found to have. It never programs one; where a reading makes verdicts doubtful it says so."""
 
-    def __init__(self, fleet: Fleet, deployment: Deployment, outcomes: Outcomes) -> None:
+    def __init__(self, fleet: Fleet, deployment: Deployment, outcomes: Outcomes, wiping: Wiping) -> None:
         self._fleet = fleet
         self._deployment = deployment
         self._outcomes = outcomes
+        self._wiping = wiping
         self._indexed: Indexed = (fleet.topology, {}, Network.build(fleet.topology, {}))
 
     def armed(self, run: TaskRun) -> tuple[Command, ...]:
@@ -64,7 +65,7 @@ class Readings:
         removed = state.adopt(tables, event.meters, event.ports, event.at)
         self._fleet.version += 1
         judged = [run for run in runs if run.judged]
-        self._look_for_wiping(state, judged, ours, removed)
+        self._wiping.look(state, judged, ours, removed)
         commands: list[Command] = [*self._fleet.ask((event.bridge,), event.at)] if state.ask_again else []
         counted = counted_by(event, ours) if judged and not peeked else ()
         for run in judged:
@@ -76,25 +77,6 @@ class Readings:
                 if followed or losses != state.losses:
                     self._outcomes.reconsider(run)
         return tuple(commands)
-
-    def _look_for_wiping(
-        self, state: BridgeState, runs: Iterable[TaskRun], ours: tuple[Flow, ...], removed: frozenset[FlowKey]
-    ) -> None:
-        """Invalidate the tasks whose flows somebody took out, and count on nothing that may be left of them."""
-        if state.carried is None:
-            return
-        at = state.read_at
-        coloring = frozenset(run.slot for run in runs if run.coloring and at < run.promised_until)
-        coming = self._deployment.plan_coming_to(state.bridge.id)
-        found = loss(kept(state.carried, coming, coloring, at), ours, removed)
-        if found is None:
-            return
-        state.wiped, state.wiped_at = found, at
-        for run in runs:
-            if state.bridge.id in run.scope:
-                run.invalidate(f"{state.bridge.id}: {found}")
-        if self._deployment.idle:
-            state.forsake()
 
     def _follow(self, run: TaskRun, state: BridgeState, last_read_at: float) -> tuple[Command, ...]:
         """Judge later packets by the new tables, and clone from them, when production changed them meanwhile."""

@@ -1,15 +1,21 @@
-"""Turns a reading of a bridge into whether somebody else took flows of ours out (trap T7).
+"""Turns what a bridge has, or says of deleted flows, into the end of the tasks whose flows somebody took out (trap T7).
 
 A production controller that deletes what it does not know (a resync of Neutron's agent, ovn-controller connecting
-again) deletes ours. From then on nobody there takes marks off or logs, so nothing may be concluded from silence.
+again) deletes ours. From then on nobody there takes marks off or logs, so nothing may be concluded from silence, and
+nobody may send marks there any more. A bridge that can tells at once; others are looked at now and then.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from vtrace_ovs.instrumentation.changes import on_the_bridge
+from vtrace_ovs.instrumentation.changes import disarm, on_the_bridge
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import Flow, FlowKey, FlowMod
+from vtrace_ovs.session.bridges import BridgeState, Fleet
+from vtrace_ovs.session.commands import UNAWAITED, Command, Program
+from vtrace_ovs.session.deployment import Deployment
+from vtrace_ovs.session.events import FlowsRemoved
+from vtrace_ovs.session.runs import Stage, TaskRun
 
 
 def kept(carried: BridgePlan, coming: BridgePlan | None, coloring: frozenset[int], at: float) -> tuple[FlowMod, ...]:
@@ -38,9 +44,11 @@ def loss(expected: tuple[FlowMod, ...], ours: Iterable[Flow], removed: Iterable[
     missing = sum(not any(_clones(flow, original) for original in orphans) for flow in gone)
     if not missing:
         return None
-    return (
-        f"somebody removed {missing} of our {len(expected)} flows while the trace ran: a controller that clears tables?"
-    )
+    return _sentence(f"{missing} of our {len(expected)} flows")
+
+
+def _sentence(what: str) -> str:
+    return f"somebody removed {what} while the trace ran: a controller that clears tables?"
 
 
 def _clones(flow: FlowMod, original: FlowKey) -> bool:
@@ -48,3 +56,66 @@ def _clones(flow: FlowMod, original: FlowKey) -> bool:
     above = (flow.table_id, flow.priority) == (original.table_id, original.priority + 1)
     same = above and frozenset(original.match.fields) <= frozenset(flow.match.fields)
     return same and cookie is not None and cookie.kind is CookieKind.CLONE
+
+
+class Wiping:
+    """Watches over our flows. It ends the coloring of tasks that lost some, and leaves what remains to a transition."""
+
+    def __init__(self, fleet: Fleet, deployment: Deployment) -> None:
+        self._fleet = fleet
+        self._deployment = deployment
+
+    def look(
+        self, state: BridgeState, runs: Iterable[TaskRun], ours: Iterable[Flow], removed: frozenset[FlowKey]
+    ) -> None:
+        """A bridge was read: it has ``ours``, and lost these flows of production since it was last read."""
+        if state.carried is None:
+            return
+        expected = self._expected(state, state.carried, runs, state.read_at)
+        found = loss(expected, ours, removed)
+        if found is not None:
+            self._wiped(state, runs, found, state.read_at)
+
+    def told(self, event: FlowsRemoved, runs: Iterable[TaskRun]) -> tuple[Command, ...]:
+        """A bridge says what somebody deleted: sources of the tasks concerned go at once, everywhere.
+
+        Then its tables are read before it gets sinks again: those they were made from may be gone as well. A transition
+        under way goes on without it.
+        """
+        state = self._fleet.states.get(event.bridge)
+        running = [run for run in runs if run.instrumented]
+        plan = None if state is None else state.carried or self._deployment.plan_coming_to(event.bridge)
+        if state is None or plan is None:
+            return ()
+        expected = self._expected(state, plan, running, event.at)
+        gone = {(flow.key, flow.cookie) for flow in event.flows}
+        if gone.isdisjoint((flow.key, flow.cookie) for flow in expected):
+            return ()
+        self._wiped(state, running, _sentence("flows of ours"), event.at)
+        self._fleet.version += 1
+        self._deployment.reread = True
+        brakes = tuple(self._brakes(run for run in running if state.bridge.id in run.scope))
+        return (*brakes, *self._deployment.bridge_lost(event.bridge, event.at))
+
+    def _expected(
+        self, state: BridgeState, plan: BridgePlan, runs: Iterable[TaskRun], at: float
+    ) -> tuple[FlowMod, ...]:
+        coloring = frozenset(run.slot for run in runs if run.coloring and at < run.promised_until)
+        return kept(plan, self._deployment.plan_coming_to(state.bridge.id), coloring, at)
+
+    def _wiped(self, state: BridgeState, runs: Iterable[TaskRun], found: str, at: float) -> None:
+        """Invalidate the tasks whose flows somebody took out, and count on nothing that may be left of them."""
+        state.wiped, state.wiped_at = found, at
+        for run in runs:
+            if state.bridge.id in run.scope:
+                run.invalidate(f"{state.bridge.id}: {found}")
+        if self._deployment.idle:
+            state.forsake()
+
+    def _brakes(self, runs: Iterable[TaskRun]) -> Iterator[Program]:
+        """Tasks that are being armed end when that is over: their sources may not have been sent yet."""
+        for run in runs:
+            for source in run.traffic.sources if run.stage is Stage.COLLECTING else ():
+                state = self._fleet.states.get(source.bridge)
+                if state is not None and state.up:
+                    yield Program(source.bridge, UNAWAITED, (disarm(run.slot),))

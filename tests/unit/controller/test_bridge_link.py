@@ -8,12 +8,12 @@ from vtrace_ovs.codecs.framing import Message, MessageType
 from vtrace_ovs.codecs.openflow import MultipartType
 from vtrace_ovs.controller.bridge_link import BridgeLink
 from vtrace_ovs.errors import CodecError, OpenFlowError
-from vtrace_ovs.model.flow import FlowMod, FlowModCommand, MeterMod, MeterModCommand
+from vtrace_ovs.model.flow import FlowMod, FlowModCommand, MeterMod, MeterModCommand, Watch
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.oxm import IN_PORT
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.commands import Program
-from vtrace_ovs.session.events import BridgeRead, BridgeUp, Event, PacketInReceived, Programmed
+from vtrace_ovs.session.events import BridgeRead, BridgeUp, Event, FlowsRemoved, PacketInReceived, Programmed
 
 BRIDGE = BridgeId("cs1", "br")
 DPID = 0xAB
@@ -237,3 +237,20 @@ def test_a_broken_message_is_a_codec_error() -> None:
     bridge = Bridge().attached()
     with pytest.raises(CodecError):
         bridge.say(MessageType.ERROR, 1, b"\0")
+
+
+def test_flows_that_somebody_deletes_are_told_and_a_bridge_that_cannot_tell_goes_on() -> None:
+    bridge = Bridge().attached()
+    bridge.link.watch((Watch(0),))
+    (request,) = bridge.asked()
+    update = bytes.fromhex("ffff0000000000004f4e46000000074e")
+    deleted = bytes.fromhex("0020000100020007000000000004000056540000000000010001000400000000")
+    bridge.say(MessageType.MULTIPART_REPLY, request.xid, update)
+    bridge.say(MessageType.MULTIPART_REPLY, 0, update + deleted)
+    (told,) = bridge.events[1:]
+    assert isinstance(told, FlowsRemoved)
+    assert [flow.cookie for flow in told.flows] == [0x5654000000000001]
+    bridge.refuse(request.xid, BAD_TYPE)
+    bridge.link.watch((Watch(1),))
+    assert bridge.asked() == []
+    assert bridge.link.attached

@@ -22,6 +22,7 @@ from vtrace_ovs.session.commands import (
     SaveTaskState,
     SaveTrajectories,
     SearchUnderlay,
+    WatchFlows,
     WriteIntents,
 )
 
@@ -37,8 +38,8 @@ def is_removal(mod: FlowMod | MeterMod) -> bool:
 
 def words(command: Command) -> str:
     match command:
-        case ReadBridge(bridge):
-            return f"read {bridge}"
+        case ReadBridge(bridge) | WatchFlows(bridge):
+            return f"{_glance(command)} {bridge}"
         case WriteIntents(_, intents):
             tasks = sorted({draft.task_id for draft in intents})
             return f"intents of {','.join(map(str, tasks))}"
@@ -64,6 +65,12 @@ def words(command: Command) -> str:
             return f"{'final' if final else 'interim'} {result.task_id} {result.verdict.disposition.value}"
         case _:
             assert_never(command)
+
+
+def _glance(command: ReadBridge | WatchFlows) -> str:
+    if isinstance(command, ReadBridge):
+        return "read"
+    return "watch" if command.watches else "unwatch"
 
 
 def _sort(mod: FlowMod | MeterMod) -> str:

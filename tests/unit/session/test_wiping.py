@@ -3,15 +3,17 @@
 from dataclasses import replace
 
 import pytest
+from session_watches import watches_on, wipe
 from session_world import CS1, CS2, GW, World, headers, tcp_to_db
 
 from vtrace_ovs.instrumentation.plan import BridgePlan
-from vtrace_ovs.model.flow import Flow, FlowMod
+from vtrace_ovs.model.flow import Flow, FlowMod, RemovedFlow
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import Disposition
 from vtrace_ovs.session import bridges
-from vtrace_ovs.session.commands import ReadBridge, SaveSamples
+from vtrace_ovs.session.commands import UNAWAITED, Program, ReadBridge, SaveSamples, WriteIntents
+from vtrace_ovs.session.events import FlowsRemoved, IntentsWritten
 from vtrace_ovs.session.settings import SessionSettings
 from vtrace_ovs.session.wiping import kept, loss
 
@@ -124,3 +126,72 @@ def test_flows_on_their_way_out_or_out_of_time_are_not_missed(world: World) -> N
     assert kept(plan, plan, slots, plan.sink_deadline) == ()
     assert loss(everything, map(as_read, everything)) is None
     assert "1 of our" in (loss(everything, map(as_read, everything[1:])) or "")
+
+
+@pytest.mark.parametrize("bridge", [CS1, CS2, GW])
+def test_a_bridge_that_tells_ends_all_coloring_at_once(world: World, bridge: BridgeId) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    world.hold_intents = True
+    first, *_ = wipe(world, bridge)
+    assert isinstance(first, Program)
+    assert (first.bridge, first.batch) == (CS1, UNAWAITED)
+    assert not world.sources(CS1)
+
+
+def test_the_task_ends_as_invalidated_and_leaves_nothing(world: World) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    world.told()
+    wipe(world, CS2)
+    assert "read cs2/br" in world.told(ReadBridge), "what flows there are made from may have gone as well"
+    world.wait(SessionSettings().drain + 0.5)
+    (end,) = [saved for saved in world.saved() if saved.state.final]
+    assert end.state is TaskState.INVALIDATED
+    assert (end.reason or "").startswith("cs2/br: somebody removed ")
+    assert [note for note in world.result.notes if "removed" in note] == [end.reason]
+    assert world.clean
+    assert not any(watches_on(world, bridge) for bridge in (CS1, CS2, GW))
+
+
+def test_what_is_not_seen_after_that_is_not_called_lost(world: World) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    packet = headers()
+    world.wait(0.1)
+    world.feed_all((world.entering(packet), world.leaving(packet)))
+    wipe(world, CS2)
+    world.wait(LONG)
+    assert world.result.verdict.disposition is Disposition.INCONCLUSIVE
+
+
+def test_a_bridge_that_tells_while_tasks_are_armed_ends_them_once_they_are(world: World) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    world.hold_intents = True
+    world.claim(tcp_to_db(port=80, trace_time=60), number=2)
+    wipe(world, CS2)
+    assert not world.sources(CS1)
+    world.hold_intents = False
+    (*_, last) = (command for command in world.transcript if isinstance(command, WriteIntents))
+    world.feed(IntentsWritten(world.now, last.batch))
+    world.wait(LONG)
+    assert [world.states(number)[-1] for number in (1, 2)] == [TaskState.INVALIDATED] * 2
+    assert world.clean
+
+
+def test_flows_that_are_not_to_stay_may_go(world: World) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    old = plan_on(world, CS2)
+    theirs = RemovedFlow(world.production[CS2][0].key, 0)
+    assert world.feed(FlowsRemoved(world.now, CS2, (theirs,))) == ()
+    assert world.feed(FlowsRemoved(world.now, BridgeId("nowhere", "br"), (theirs,))) == ()
+    world.cancel()
+    world.wait(LONG)
+    world.told()
+    world.feed(FlowsRemoved(world.now, CS2, tuple(RemovedFlow(mod.key, mod.cookie) for mod in old.sinks)))
+    assert world.told() == []
+
+
+def test_a_bridge_that_is_armed_anew_is_watched_anew(world: World) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    world.down(CS2)
+    world.told()
+    world.up(CS2)
+    assert "watch cs2/br" in world.told()
