@@ -1,0 +1,54 @@
+"""Remote bridges count too: what passes and what is dropped, in intervals as long as not asking the datapath takes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from remote_overlay import DEADLINE, Overlay, rows
+
+from vtrace_ovs.lab.daemons import OvsInstance
+from vtrace_ovs.model.task import TaskState
+from vtrace_ovs.model.verdict import CauseCode
+
+COUNT = ("stats", "udp,nw_src=10.0.0.1,tp_dst=53", "-t", "6", "-o", "json", "--listen", "tcp:127.0.0.1:0")
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def overlay(tmp_path: Path) -> Overlay:
+    return Overlay(tmp_path)
+
+
+@pytest.fixture
+def ovs(overlay: Overlay) -> Iterator[OvsInstance]:
+    with overlay.up() as instance:
+        yield instance
+
+
+def test_what_a_remote_bridge_drops_is_counted_beside_what_it_lets_pass(overlay: Overlay, ovs: OvsInstance) -> None:
+    before = overlay.fingerprints()
+    with overlay.background(*COUNT) as process:
+        overlay.wait_for(TaskState.ARMED, process)
+        assert rows(ovs) == ["service,out-of-band"] * 2
+        while process.poll() is None:
+            overlay.send(ovs, "10.0.0.2", 3)
+            overlay.send(ovs, "10.0.0.9", 1)
+        out, errors = process.communicate(timeout=DEADLINE)
+    assert out, errors
+    told: Json = json.loads(out)
+    assert process.returncode == 1
+    (place,) = told["places"]
+    assert place["verdict"]["code"] == CauseCode.EXPLICIT_DROP.value
+    assert place["verdict"]["culprit"]["bridge"].endswith("/sw2")
+    assert "nw_dst=10.0.0.9" in place["verdict"]["operator_sentence"]
+    assert told["intervals"]
+    for interval in told["intervals"]:
+        assert interval["unknown"] is None
+        first, last = interval["vfds"]
+        assert first["in"] == first["ended"] == last["in"] == last["ended"] == interval["packets"]
+        assert 0 < last["dropped"] == sum(loss["packets"] for loss in interval["losses"]) < interval["packets"] / 2
+    assert overlay.fingerprints() == before
+    assert overlay.open_intents() == ()
