@@ -30,7 +30,7 @@ from vtrace_ovs.storage.store import Store
 
 ROUNDS = 16
 BUDGET = 300.0
-WARM_UP, WINDOW = 0.3, 2.0
+WARM_UP, WINDOW = 0.3, 10.0
 PINGS, PING_INTERVAL = 60, 0.01
 TASKS, PACKETS = 10, 100
 LOWEST, FORWARDED, OVERLOAD = 15_000.0, 0.95, 1.2
@@ -56,9 +56,9 @@ most, over cs1, gw1 and cs3; counted at the receiving VM, {window:g} s each. CPU
 ovs-vswitchd of servers per packet forwarded. RTT is the median of {pings} pings without load.
 ovs-vswitchd on core {switches}, everything else (traffic, controller) on core {others}, as it would be on \
 other machines; the sender shares a ring of frames with the kernel and costs next to nothing.
-Full match: the window begins with the load, so tracing, judging and cleaning are in \
-it: {traced} of {asked} packets asked for were traced, at {each:.0f} µs of CPU each, on all servers. Its pings are \
-traced too, by one of ten tasks.
+Full match: the window is a third of the time a task has unless told otherwise, and begins with the load, so tracing, \
+judging and cleaning are in it: {traced} of {asked} packets asked for were traced, at {each:.0f} µs of CPU each, on \
+all servers. Its pings are traced too, by one of ten tasks.
 A bar is missed if the whole interval is below it, met if the median is not, and open otherwise. The rate is what one \
 core shared with others forwards; CPU per packet is without what the others take of it."""
 

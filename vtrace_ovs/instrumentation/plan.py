@@ -100,17 +100,20 @@ class Settings:
     """Knobs. Rates are copies per second; ``source_margin`` and ``sink_margin`` are seconds past a task's deadline.
 
     ``controller_id`` is our private controller id (trap T4), ``generation`` (0-255) tells controller runs apart.
-    ``copies_per_packet`` copies of each packet fit into the meter's burst of one bridge. ``max_flows`` bounds one plan.
+    ``copies_per_packet`` copies of each packet fit into the meter's burst of one bridge, but no more than
+    ``most_burst``: Open vSwitch queues 100 for a connection, its socket takes some hundred more, and the rest is lost.
+    ``max_flows`` bounds one plan.
     """
 
     controller_id: int
     generation: int
     max_len: int = 192
-    log_rate: int = 200
+    log_rate: int = 2000
     apart_rate: int = 10
     apart_burst: int = 20
     copies_per_packet: int = 8
     spare_copies: int = 64
+    most_burst: int = 512
     source_margin: float = 15.0
     sink_margin: float = 30.0
     max_flows: int = 50_000

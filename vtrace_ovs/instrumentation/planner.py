@@ -121,9 +121,9 @@ def _timeout(seconds: float) -> int:
 
 
 def _meters(settings: Settings, meters: PrivateMeters, tasks: tuple[ArmedTask, ...]) -> tuple[MeterMod, ...]:
-    burst = sum(task.packet_count for task in tasks) * settings.copies_per_packet + settings.spare_copies
+    copies = sum(task.packet_count for task in tasks) * settings.copies_per_packet + settings.spare_copies
     return (
-        MeterMod(MeterModCommand.ADD, meters.traced, settings.log_rate, burst),
+        MeterMod(MeterModCommand.ADD, meters.traced, settings.log_rate, min(copies, settings.most_burst)),
         MeterMod(MeterModCommand.ADD, meters.apart, settings.apart_rate, settings.apart_burst),
     )
 

@@ -18,14 +18,16 @@ from vtrace_ovs.session.listening import hear, listeners, widen
 from vtrace_ovs.session.overlaps import enters, enters_for
 from vtrace_ovs.session.runs import TaskRun
 from vtrace_ovs.session.settings import SessionSettings
+from vtrace_ovs.session.turns import Turns
 
 
 class Intake:
     """Takes copies in. It decides whose they are, never what became of a packet."""
 
-    def __init__(self, fleet: Fleet, deployment: Deployment, settings: SessionSettings) -> None:
+    def __init__(self, fleet: Fleet, deployment: Deployment, turns: Turns, settings: SessionSettings) -> None:
         self._fleet = fleet
         self._deployment = deployment
+        self._turns = turns
         self._patience = settings.short_buffer + settings.long_buffer
 
     def packet_in(self, event: PacketInReceived, runs: tuple[TaskRun, ...]) -> tuple[Command, ...]:
@@ -37,6 +39,7 @@ class Intake:
             return ()
         if reading.probe.kind not in APART:
             state.took_copy(plan, event.at)
+            self._turns.took_copy(state, runs, event.at)
         if reading.probe.kind in (ProbeKind.ASKED, ProbeKind.FRAGMENT):
             for run in listeners(event, runs):
                 self._deployment.stale |= hear(run, event, runs, self._fleet.topology)
@@ -89,7 +92,7 @@ class Intake:
             if not run.full:
                 run.held.hold(record)
             return ()
-        late = own and not run.coloring
+        late = own and not run.gathering
         kept: list[PacketInRecord] = []
         for copy in (*run.held.release(record.packet_id), record):
             numbered = of_task(copy, run.task.id, run.sequence, run.groups.get(copy.packet_id))

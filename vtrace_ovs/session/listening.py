@@ -14,7 +14,7 @@ from vtrace_ovs.session.runs import TaskRun
 def listeners(event: PacketInReceived, runs: tuple[TaskRun, ...]) -> Iterator[TaskRun]:
     """The tasks that color at the port a packet came by."""
     port = dict(event.packet_in.metadata).get(IN_PORT, 0)
-    return (run for run in runs if run.coloring and port in run.traffic.ofports(event.bridge))
+    return (run for run in runs if run.gathering and port in run.traffic.ofports(event.bridge))
 
 
 def hear(run: TaskRun, event: PacketInReceived, runs: tuple[TaskRun, ...], topology: Topology) -> bool:

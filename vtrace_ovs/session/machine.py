@@ -46,6 +46,7 @@ from vtrace_ovs.session.runs import Stage, TaskRun
 from vtrace_ovs.session.scope import resolve
 from vtrace_ovs.session.settings import SessionSettings
 from vtrace_ovs.session.slots import Slots, require_slot
+from vtrace_ovs.session.turns import Turns
 from vtrace_ovs.session.wiping import Wiping
 
 
@@ -65,7 +66,8 @@ class Session:
         self.planning = Planning(self.fleet, instrumentation)
         self.deployment = Deployment(self.fleet, self.planning, settings.answer_deadline, settings.drain)
         self.presence = Presence(self.fleet, self.deployment, settings)
-        self.intake = Intake(self.fleet, self.deployment, settings)
+        self.turns = Turns(self.deployment)
+        self.intake = Intake(self.fleet, self.deployment, self.turns, settings)
         self.outcomes = Outcomes(self.fleet, self.planning, Naming(settings.naming_deadline), profile_named)
         self.wiping = Wiping(self.fleet, self.deployment)
         self.readings = Readings(self.fleet, self.deployment, self.outcomes, self.wiping)
@@ -152,6 +154,7 @@ class Session:
                 with confined(run):
                     commands.extend(self._move(run, at))
             commands.extend(self._faults(run))
+        self.turns.advance(self.runs, at)
         if self.deployment.stale and self.deployment.idle:
             commands.extend(self.deployment.begin(self.runs.values(), at))
         return tuple(commands)

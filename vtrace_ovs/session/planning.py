@@ -131,7 +131,7 @@ class Planning:
             return state.carried
         basis = self._basis(state, scene)
         coloring = {run.slot for run in self.members if run.coloring}
-        if state.carried is not None and state.planned_with is not None:
+        if state.carried is not None and state.planned_with is not None and not self._resumed(state, coloring):
             # Where nothing is colored any more, only what is on its way matters: no plan is made for new tables.
             same = state.planned_with.slots == basis.slots if not coloring else state.planned_with == basis
             if same:
@@ -147,6 +147,12 @@ class Planning:
             state.bridge, state.tables, tasks, scene, settings=self.settings, now=self._since, installed=state.carried
         )
         return plan if fewer is None else _with_meters_of(fewer, plan)
+
+    def _resumed(self, state: BridgeState, coloring: set[int]) -> bool:
+        """Whether a task colors here again that rested: its flows are made anew, as they last until its deadline."""
+        there = set() if state.carried is None else {_slot(flow) for flow in state.carried.sources}
+        here = (run.slot for run in self.members if any(one.bridge == state.bridge.id for one in run.traffic.sources))
+        return any(slot in coloring and slot not in there for slot in here)
 
     def _basis(self, state: BridgeState, scene: Scene) -> PlanBasis:
         slots = frozenset(run.slot for run in self.members)

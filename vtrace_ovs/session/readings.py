@@ -87,7 +87,7 @@ class Readings:
         run.judged_by = {**run.judged_by, state.bridge.id: now}
         run.network = self._network(run.judged_by)
         run.note(f"the flow tables of {state.bridge.id} changed while the trace ran")
-        self._deployment.stale |= run.coloring
+        self._deployment.stale |= run.gathering
         return (SaveSnapshot(run.task.id, state.bridge.id, now),)
 
     def _network(self, tables: Mapping[BridgeId, BridgeTables]) -> Network:

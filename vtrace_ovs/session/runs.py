@@ -66,7 +66,8 @@ class TaskRun:
     ``request_ended_at`` is when the task whose replies these are was found to have ended. ``faults`` are errors of
     this tool's own that are not logged yet. ``partners`` are the slots under which packets of this task may travel
     besides its own, as other tasks' filters overlap; ``held`` are their copies until one shows that the packet is
-    this task's too. A task whose packets are counted, not copied, has an ``alternation``.
+    this task's too. A task whose packets are counted, not copied, has an ``alternation``. ``resting`` tells that it
+    does not color now, as copies came too fast (``turns``).
     """
 
     task: Task
@@ -106,6 +107,7 @@ class TaskRun:
     overflowed: int = 0
     partners: set[int] = field(default_factory=set)
     held: HeldCopies = field(default_factory=HeldCopies)
+    resting: bool = False
     closed_at: float | None = None
     result: TaskResult | None = None
     saved_at: float = 0.0
@@ -136,9 +138,14 @@ class TaskRun:
         return self.armed_traffic
 
     @property
-    def coloring(self) -> bool:
-        """Whether its packets are to be colored."""
+    def gathering(self) -> bool:
+        """Whether it takes more packets."""
         return self.stage in (Stage.ARMING, Stage.COLLECTING)
+
+    @property
+    def coloring(self) -> bool:
+        """Whether its packets are to be colored now."""
+        return self.gathering and not self.resting
 
     @property
     def instrumented(self) -> bool:

@@ -1,0 +1,104 @@
+from session_world import CS1, SETTINGS, World, headers, tcp_to_db
+
+from vtrace_ovs.instrumentation.cookies import Cookie
+from vtrace_ovs.model.task import TaskState
+from vtrace_ovs.session.turns import CROWD_TIME, PAUSE, RESTED
+
+MANY = int(SETTINGS.log_rate * CROWD_TIME) + 1
+SOON = PAUSE + 0.05
+PORTS = {1: 443, 2: 8443}
+"""Of each task by its number."""
+
+
+def two_tasks(world: World, packet_count: int = 10 * MANY, trace_time: int = 30) -> None:
+    for number, port in PORTS.items():
+        world.claim(tcp_to_db(port, packet_count=packet_count, trace_time=trace_time), number)
+
+
+def flood(world: World, *numbers: int, packets: int = MANY, begin: int = 1) -> None:
+    """So many packets in a moment, of these tasks in turn."""
+    for ip_id in range(begin, begin + packets):
+        number = numbers[ip_id % len(numbers)]
+        world.feed(world.entering(headers(ip_id, PORTS[number]), world.session.runs[number].slot))
+
+
+def coloring(world: World) -> set[int]:
+    """The slots packets are colored for."""
+    cookies = (Cookie.of(mod.cookie) for mod in world.sources(CS1))
+    return {cookie.slot for cookie in cookies if cookie is not None and cookie.slot is not None}
+
+
+def test_tasks_rest_when_copies_come_faster_than_they_are_let_through_for_long(world: World) -> None:
+    two_tasks(world)
+    flood(world, 1, 2)
+    assert coloring(world) == set()
+    assert all(RESTED in run.notes for run in world.session.runs.values())
+
+
+def test_they_color_again_one_by_one_the_one_that_misses_fewest_packets_first(world: World) -> None:
+    two_tasks(world)
+    flood(world, 1, 2, 2)
+    world.wait(SOON)
+    assert coloring(world) == {world.session.runs[2].slot}
+    world.wait(SOON)
+    assert coloring(world) == {0, 1}
+
+
+def test_one_that_floods_alone_rests_again_and_leaves_the_other_its_turn(world: World) -> None:
+    two_tasks(world)
+    flood(world, 1, 2, 2)
+    world.wait(SOON)
+    flood(world, 2, begin=1000)
+    assert coloring(world) == set()
+    world.wait(SOON)
+    assert coloring(world) == {world.session.runs[1].slot}
+
+
+def test_copies_that_come_as_fast_as_they_are_let_through_disturb_nobody(world: World) -> None:
+    two_tasks(world)
+    for begin in range(1, 4 * MANY, MANY // 2):
+        flood(world, 1, 2, packets=MANY // 2, begin=begin)
+        world.wait(CROWD_TIME)
+    assert coloring(world) == {0, 1}
+
+
+def test_a_task_that_has_its_packets_ends_and_never_rests(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=5))
+    flood(world, 1)
+    assert not world.session.runs[1].resting
+    assert world.states(1)[-1] is TaskState.DRAINING
+
+
+def test_flows_of_a_task_that_rested_last_no_longer_than_those_it_had_before(world: World) -> None:
+    two_tasks(world, trace_time=20)
+    before = {mod.key: mod.hard_timeout for mod in world.sources(CS1)}
+    world.wait(1.5)
+    flood(world, 1, 2)
+    world.wait(3 * SOON)
+    after = {mod.key: mod.hard_timeout for mod in world.sources(CS1)}
+    assert after.keys() == before.keys()
+    assert all(after[key] < before[key] for key in before)
+
+
+def test_a_task_that_rests_when_its_time_is_over_ends_as_any_other(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=10 * MANY, trace_time=1))
+    for begin in range(1, 8 * MANY, MANY):
+        if world.session.runs[1].coloring:
+            flood(world, 1, begin=begin)
+        world.wait(PAUSE / 2)
+    world.wait(60)
+    assert world.states(1)[-1] is TaskState.DONE
+    assert RESTED in world.result.notes
+    assert world.clean
+
+
+def test_a_task_whose_bridge_changed_its_flows_while_it_rested_is_planned_by_the_new_ones(world: World) -> None:
+    two_tasks(world)
+    flood(world, 1, 2)
+    world.rewrite(CS1, *world.production[CS1][1:])
+    world.feed(world.reading(CS1))
+    world.wait(3 * SOON)
+    assert coloring(world) == {0, 1}
+    state = world.session.fleet.states[CS1]
+    assert state.planned_with is not None
+    assert state.planned_with.tables_version == state.tables_version
