@@ -126,6 +126,25 @@ def test_a_flow_the_walk_leaves_out_is_where_they_part(bridges: OvsInstance, exp
     assert any("A trace is running" in note for note in document["notes"])
 
 
+def test_a_datapath_that_does_not_do_what_both_say_is_told(bridges: OvsInstance, explain: Explain) -> None:
+    asked = (f"tcp,nw_src=10.0.1.1,nw_dst=10.0.2.2,tp_dst=443,{MACS}", "--at", "s1/sw:1", "--against-ovs")
+    assert explain(*asked)[1]["against_ovs"][0]["datapath"] == "the datapath has no flow for it now"
+    frame = (
+        "in_port(1),eth(src=00:00:00:00:00:01,dst=00:00:00:00:00:02),eth_type(0x0800),"
+        "ipv4(src=10.0.1.1,dst=10.0.2.2,proto=6,tos=0,ttl=64,frag=no),tcp(src=9,dst=443),tcp_flags(ack)"
+    )
+    for _ in range(2):
+        bridges.appctl("netdev-dummy/receive", "vm1", frame)
+    code, document = explain(*asked)
+    assert (code, document["against_ovs"][0]["follows"]) == (0, True)
+    (line,) = [one for one in bridges.appctl("dpctl/dump-flows", "-m").splitlines() if "10.0.2.2" in one]
+    bridges.appctl("dpctl/mod-flow", line.partition(", ")[2].partition(", packets:")[0], "drop")
+    code, document = explain(*asked)
+    (one,) = document["against_ovs"]
+    assert (code, one["agrees"], one["follows"]) == (3, True, False)
+    assert "does drop, and leaves out port" in one["datapath"]
+
+
 def test_a_group_without_a_live_bucket_is_named(explain: Explain) -> None:
     place = "s1/sw:1"
     code, document = explain(f"tcp,nw_src=10.0.1.1,nw_dst=10.0.5.1,tp_dst=443,{MACS}", "--at", place, "--against-ovs")

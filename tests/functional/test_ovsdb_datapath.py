@@ -21,8 +21,11 @@ FRAME = (
 )
 
 
-def question(port: int = 1000) -> DatapathQuestion:
-    return DatapathQuestion("s1", FiveTuple(IpProtocol.UDP, SOURCE, DESTINATION, port, 53), None)
+MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+
+
+def question(port: int = 1000, macs: tuple[str, str] | None = None) -> DatapathQuestion:
+    return DatapathQuestion("s1", FiveTuple(IpProtocol.UDP, SOURCE, DESTINATION, port, 53), None, macs)
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def bridge(ovs: OvsInstance) -> Bridge:
         )
     ]
     ovs.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy", "fail_mode=secure", *ports)
-    ovs.ofctl("add-flow", "br0", "priority=2,udp,nw_dst=10.0.0.2,tp_src=1000,actions=output:2")
+    ovs.ofctl("add-flow", "br0", "priority=2,dl_src=02:00:00:00:00:01,udp,nw_dst=10.0.0.2,tp_src=1000,actions=output:2")
     ovs.ofctl("add-flow", "br0", "priority=1,actions=drop")
     for port in (1000, 2000):
         for _ in range(2):  # the second one meets the megaflow
@@ -66,12 +69,14 @@ def test_a_flow_that_drops_what_the_tables_send_on_is_found_until_it_is_computed
     reading = audit.read(bridge, question())
     (found,) = reading.contradictions
     assert (found.actions, found.outer) == ("drop", False)
-    assert found.told.strip().isdecimal()
+    assert found.left_out == (f"port {found.told.strip()}",)
     assert "in_port(" in found.megaflow
     assert "udp(src=1000)" in found.megaflow
     assert found.used_at <= reading.at + TIMEOUT
     assert not reading.in_line
     assert audit.read(bridge, question(2000)).in_line
+    assert audit.read(bridge, question(macs=("02:00:00:00:00:0a", MACS[1]))).in_line, "another tenant's"
+    assert audit.read(bridge, question(macs=MACS)).contradictions != ()
     (again,) = audit.read(bridge, question()).contradictions
     assert (again.megaflow, again.actions) == (found.megaflow, found.actions)
     ovs.appctl("revalidator/purge")

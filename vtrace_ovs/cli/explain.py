@@ -130,7 +130,7 @@ def _explain(request: "Request", places: Places, output: ResultFormat, verbose: 
             emit(explanation_lines(result, explanation.agreements, verbose, explanation.examined))
         case _:
             assert_never(output)
-    if any(one.agrees is False for one in explanation.agreements):
+    if any(False in (one.agrees, one.follows) for one in explanation.agreements):
         return ExitCode.NOT_KNOWN
     return code_of_verdict(result.verdict)
 

@@ -17,12 +17,14 @@ from vtrace_ovs.codecs.flow_text_words import PortNames
 from vtrace_ovs.codecs.frames import headers
 from vtrace_ovs.codecs.trace_text import ct_next, parse_trace, trace_flow
 from vtrace_ovs.diagnosis.agreement import ServerVisit, agreement, server_visits
+from vtrace_ovs.diagnosis.datapath import followed
 from vtrace_ovs.diagnosis.prediction import foresee
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.errors import CodecError, InfrastructureError, UsageError
 from vtrace_ovs.filters import accepts, parse
 from vtrace_ovs.model.actions import OFPP_LOCAL
 from vtrace_ovs.model.agreement import Agreement, Examined
+from vtrace_ovs.model.datapath import DatapathQuestion
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.profile import NamedFlow
 from vtrace_ovs.model.records import Loc, PacketInRecord
@@ -30,6 +32,7 @@ from vtrace_ovs.model.task import Task
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, Topology, Vm
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import PathGroup, TaskResult, Verdict
+from vtrace_ovs.ovsdb.datapath import DatapathAudit
 from vtrace_ovs.ovsdb.ofproto_trace import ofproto_trace
 from vtrace_ovs.session.predicting import predict_from
 from vtrace_ovs.trajectories.stitch import stitch
@@ -110,7 +113,9 @@ def explained(
     notes = list(packet.notes)
     agreements: tuple[Agreement, ...] = ()
     if request.against_ovs:
-        agreements = tuple(_against_ovs(visit, known.topology, request.ct_state) for visit in server_visits(way))
+        visits = server_visits(way)
+        compared = [(visit, _against_ovs(visit, known.topology, request.ct_state)) for visit in visits]
+        agreements = tuple(_with_datapath(one, visit, known.topology) for visit, one in compared)
         if known.carries_ours():
             notes.append("A trace is running: Open vSwitch sees its flows, the walk leaves them out.")
     result = TaskResult(request.task_id or 0, verdict, (PathGroup(verdict, way, 1),), 1, notes=tuple(notes))
@@ -292,3 +297,14 @@ def _against_ovs(visit: ServerVisit, topology: Topology, ct_state: int | None) -
     except (InfrastructureError, OSError) as error:
         return Agreement(entry.bridge, None, f"could not be asked: {error}")
     return agreement(visit, trace, (other.id for other in topology.vfds()))
+
+
+def _with_datapath(found: Agreement, visit: ServerVisit, topology: Topology) -> Agreement:
+    """With what the datapath does now: traffic meets that, and a trace would have it computed anew."""
+    entry = visit.entry
+    bridge = topology.bridge(entry.bridge)
+    question = DatapathQuestion.about(entry.bridge.node, entry.headers_in, entry.arrived_by)
+    if bridge is None or found.trace is None or question is None:
+        return found
+    follows, sentence = followed(DatapathAudit(TRACE_TIMEOUT, TRACE_TIMEOUT).read(bridge, question))
+    return replace(found, follows=follows, datapath=sentence)

@@ -50,7 +50,8 @@ class DatapathFlow:
 
 def inner_filter(question: DatapathQuestion) -> str:
     """Flows that a packet of the five-tuple may meet, in the tunnel if there is one."""
-    return ",".join((*_tunnel(question.tunnel), *_addresses(question.five_tuple), *_ports(question.five_tuple)))
+    five_tuple = question.five_tuple
+    return ",".join((*_tunnel(question.tunnel), *_macs(question.macs), *_addresses(five_tuple), *_ports(five_tuple)))
 
 
 def outer_filter(tunnel: Tunnel) -> str | None:
@@ -67,6 +68,11 @@ def _tunnel(tunnel: Tunnel | None) -> Iterator[str]:
     for side, address in (("src", tunnel.source), ("dst", tunnel.destination)):
         if address is not None:
             yield f"{_TYPES[family_of(address)][2]}_{side}={address}"
+
+
+def _macs(macs: tuple[str, str] | None) -> Iterator[str]:
+    if macs is not None:
+        yield from (f"dl_src={macs[0]}", f"dl_dst={macs[1]}")
 
 
 def _addresses(five_tuple: FiveTuple) -> Iterator[str]:
@@ -109,18 +115,18 @@ def traced_actions(answer: str) -> str | None:
     return None if found is None else found[1]
 
 
-def does_less(actions: str, told: str) -> bool:
-    """Whether datapath actions leave out an output, the end of a tunnel or another pass that they are told to do.
+def left_out(actions: str, told: str) -> tuple[str, ...]:
+    """Which outputs (``port 3``), ends of tunnels and other passes datapath actions leave out of what they should do.
 
     What ovs-vswitchd does itself for a packet (the slow path) is not in the actions.
     """
-    return _SLOW_PATH not in actions and not _ends(told) <= _ends(actions)
+    return () if _SLOW_PATH in actions else tuple(sorted(_ends(told) - _ends(actions)))
 
 
 def _ends(actions: str) -> frozenset[str]:
     """Where actions send a packet: port numbers (in a ``clone`` too), tunnels it comes out of, another pass."""
-    ends = frozenset(_ELSEWHERE.findall(actions))
+    ends = frozenset(end.replace("recirc", "another pass") for end in _ELSEWHERE.findall(actions))
     flat = re.sub(r"\bclone\(", "(", actions)
     while (shorter := _GROUP.sub("", flat)) != flat:
         flat = shorter
-    return ends | frozenset(_PORT.findall(flat))
+    return ends | frozenset(f"port {number}" for number in _PORT.findall(flat))

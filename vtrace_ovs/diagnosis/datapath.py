@@ -6,8 +6,9 @@ No log of ours tells of it: flows log where the datapath does what they say, and
 from collections.abc import Iterator
 
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
+from vtrace_ovs.diagnosis.naming import counted
 from vtrace_ovs.diagnosis.wording import Particulars
-from vtrace_ovs.model.datapath import Contradiction, DatapathQuestion
+from vtrace_ovs.model.datapath import Contradiction, DatapathQuestion, DatapathReading
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Hop, Trajectory
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition, Evidence
@@ -28,11 +29,14 @@ def _datapaths(way: Trajectory, next_node: str | None) -> Iterator[DatapathQuest
     if last is None:
         return
     entered = _entered(way, last)
-    if entered.headers_in is not None and entered.headers_in.five_tuple is not None:
-        yield DatapathQuestion(last.bridge.node, entered.headers_in.five_tuple, entered.arrived_by)
-    left = last.headers_out
-    if next_node not in (None, last.bridge.node) and left is not None and left.five_tuple is not None:
-        yield DatapathQuestion(str(next_node), left.five_tuple, last.left_by)
+    here = DatapathQuestion.about(last.bridge.node, entered.headers_in, entered.arrived_by)
+    if here is not None:
+        yield here
+    if next_node in (None, last.bridge.node):
+        return
+    there = DatapathQuestion.about(str(next_node), last.headers_out, last.left_by)
+    if there is not None:
+        yield there
 
 
 def _entered(way: Trajectory, last: Hop) -> Hop:
@@ -68,7 +72,7 @@ def _finding(one: Contradiction, node: str, bridge: BridgeId | None, fact: Evide
         code=CauseCode.STALE_MEGAFLOW,
         confidence=Confidence.CORROBORATED,
         particulars=Particulars(
-            place=node if bridge is None else str(bridge), flow=one.megaflow, detail=f"{does}, not {told}"
+            place=node if bridge is None else str(bridge), flow=one.megaflow, detail=contradiction_phrase(one)
         ),
         culprit=Culprit(node, bridge),
         evidence=(
@@ -78,6 +82,23 @@ def _finding(one: Contradiction, node: str, bridge: BridgeId | None, fact: Evide
             seen("It has met packets since this one was seen."),
         ),
     )
+
+
+def contradiction_phrase(one: Contradiction) -> str:
+    """``drop, and leaves out tnl_pop(3)``, behind "does"."""
+    return f"{_short(one.actions)}, and leaves out {' and '.join(one.left_out)}"
+
+
+def followed(reading: DatapathReading) -> tuple[bool | None, str]:
+    """Whether a datapath does what the flow tables say, where that is known, and in words."""
+    if reading.contradictions:
+        told = "; ".join(f"{one.megaflow} does {contradiction_phrase(one)}" for one in reading.contradictions)
+        return False, f"the datapath contradicts the tables: {told}"
+    if not reading.in_line:
+        return None, "whether the datapath does what the tables say could not be told"
+    if not reading.compared:
+        return None, "the datapath has no flow for it now"
+    return True, f"{counted(reading.compared, 'datapath flow')} that it may meet now: all do what the tables say"
 
 
 def _short(actions: str) -> str:

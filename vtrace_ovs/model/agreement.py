@@ -52,7 +52,8 @@ class Agreement:
     """Whether the walk and Open vSwitch agree from a packet's entry into one server until it leaves it.
 
     ``agrees`` None: they could not be compared, or no further than the walk knows. ``sentence`` says it in words;
-    ``table_id`` is where they part.
+    ``table_id`` is where they part. ``follows`` is whether the datapath does with such packets what the tables
+    say (None: not known), ``datapath`` the same in words.
     """
 
     entry: BridgeId
@@ -61,3 +62,5 @@ class Agreement:
     bridge: BridgeId | None = None
     table_id: int | None = None
     trace: OvsTrace | None = None
+    follows: bool | None = None
+    datapath: str = ""

@@ -2,19 +2,29 @@
 
 from dataclasses import dataclass
 
-from vtrace_ovs.model.packet import FiveTuple, IPAddress, Tunnel
+from vtrace_ovs.model.packet import FiveTuple, Headers, IPAddress, Tunnel
 
 
 @dataclass(frozen=True, slots=True)
 class DatapathQuestion:
     """Which datapath flows of a server to look at: those that packets of this five-tuple meet there.
 
-    ``tunnel`` is the one they come in; those of the packets around them, between its ends, are looked at too.
+    ``tunnel`` is the one they come in; those of the packets around them, between its ends, are looked at too. Without
+    one, ``macs`` (source and destination) tell them from another tenant's.
     """
 
     node: str
     five_tuple: FiveTuple
     tunnel: Tunnel | None
+    macs: tuple[str, str] | None = None
+
+    @staticmethod
+    def about(node: str, headers: Headers | None, tunnel: Tunnel | None) -> "DatapathQuestion | None":
+        """The question about packets that come into a server with these headers; None where there is no five-tuple."""
+        if headers is None or headers.five_tuple is None:
+            return None
+        macs = None if tunnel is not None else (headers.eth_src, headers.eth_dst)
+        return DatapathQuestion(node, headers.five_tuple, tunnel, macs)
 
     @property
     def outer(self) -> tuple[str, IPAddress | None, IPAddress | None] | None:
@@ -27,13 +37,14 @@ class Contradiction:
     """A datapath flow that does less than the flow tables say of the very packets it is for.
 
     ``megaflow`` is what it matches, ``actions`` what it does, ``told`` what the tables would have it do, all in the
-    words of ``dpctl``. ``used_at`` is when it last met a packet (Unix seconds). ``outer``: it is about the packets
-    around those that were asked for, whatever is inside.
+    words of ``dpctl``; ``left_out`` is where it should send packets and does not. ``used_at`` is when it last met a
+    packet (Unix seconds). ``outer``: it is about the packets around those asked for, whatever is inside.
     """
 
     megaflow: str
     actions: str
     told: str
+    left_out: tuple[str, ...]
     used_at: float
     outer: bool
 

@@ -12,8 +12,8 @@ from time import time
 from vtrace_ovs.codecs.datapath_flows import (
     DatapathFlow,
     datapath_flows,
-    does_less,
     inner_filter,
+    left_out,
     outer_filter,
     traced_actions,
 )
@@ -47,9 +47,10 @@ class _Compared:
     outer: bool
 
     @property
-    def contradicts(self) -> bool:
-        """Whether the datapath did less for some packet."""
-        return self.told is not None and self.flow.used is not None and does_less(self.flow.actions, self.told)
+    def left_out(self) -> tuple[str, ...]:
+        """What the datapath did not do for packets it met."""
+        met = self.told is not None and self.flow.used is not None
+        return left_out(self.flow.actions, self.told or "") if met else ()
 
 
 class DatapathAudit:
@@ -74,7 +75,7 @@ class DatapathAudit:
             found = self._confirmed(bridge, rundir, question, compared)
         except (InfrastructureError, ValueError):
             return unread
-        in_line = sum(one.told is not None and not one.contradicts for one in compared)
+        in_line = sum(one.told is not None and not one.left_out for one in compared)
         unknown = len(compared) - in_line - len(found)  # what was brought in line meanwhile may have taken packets
         return replace(unread, compared=in_line + len(found), unknown=max(0, unknown), contradictions=found)
 
@@ -95,10 +96,15 @@ class DatapathAudit:
 def _contradicting(rundir: Path, compared: tuple[_Compared, ...]) -> dict[_Found, Contradiction]:
     return {
         (rundir, one.flow.ufid, one.flow.actions, one.told): Contradiction(
-            one.flow.megaflow, one.flow.actions, one.told or "", time() - (one.flow.used or 0.0), one.outer
+            one.flow.megaflow,
+            one.flow.actions,
+            one.told or "",
+            one.left_out,
+            time() - (one.flow.used or 0.0),
+            one.outer,
         )
         for one in compared
-        if one.contradicts
+        if one.left_out
     }
 
 

@@ -268,6 +268,8 @@ def _agreement(one: Agreement) -> Json:
         "sentence": one.sentence,
         "bridge": _text(one.bridge),
         "table_id": one.table_id,
+        "follows": one.follows,
+        "datapath": one.datapath or None,
         "final_flow": None if trace is None else trace.final_flow,
         "megaflow": None if trace is None else trace.megaflow,
         "datapath_actions": None if trace is None else list(trace.datapath_actions),

@@ -62,5 +62,6 @@ def _agreement(one: Agreement) -> Branch:
         facts = [f"datapath actions: {actions}" for actions in trace.datapath_actions]
         facts += [f"megaflow: {trace.megaflow}"] if trace.megaflow else []
         facts += list(trace.notes)
-    children = tuple(Branch(line(Span(fact, Style.FAINT))) for fact in facts)
-    return Branch(line(_MARKS[one.agrees], f" from {one.entry}: {one.sentence}"), children)
+    children = [Branch(line(Span(fact, Style.FAINT))) for fact in facts]
+    children += [Branch(line(_MARKS[one.follows], f" {one.datapath}"))] if one.datapath else []
+    return Branch(line(_MARKS[one.agrees], f" from {one.entry}: {one.sentence}"), tuple(children))

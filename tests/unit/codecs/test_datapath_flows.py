@@ -4,8 +4,8 @@ import pytest
 
 from vtrace_ovs.codecs.datapath_flows import (
     datapath_flows,
-    does_less,
     inner_filter,
+    left_out,
     outer_filter,
     traced_actions,
 )
@@ -51,29 +51,31 @@ def test_a_megaflow_is_what_its_key_matches_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("actions", "told", "less"),
+    ("actions", "told", "missing"),
     [
-        ("drop", "tnl_pop(3)", True),
-        ("tnl_pop(3)", "tnl_pop(3)", False),
-        ("tnl_pop(3)", "tnl_pop(4)", True),
-        ("drop", "drop", False),
-        ("1", "drop", False),
-        ("1", "1,2", True),
-        ("2,1", "1,2", False),
-        ("set(ipv4(ttl=63)),1", "1", False),
-        ("meter(0)", PUSH, True),
-        (PUSH, PUSH, False),
-        ("drop", "clone(set(eth(src=02:00:00:00:00:01)),5)", True),
-        ("clone(5)", "5", False),
-        ("ct(zone=1),recirc(0x7)", "ct(zone=1),recirc(0x8)", False),
-        ("drop", "ct(commit,zone=1,nat(src=10.0.0.1)),recirc(0x8)", True),
-        ("userspace(pid=0,slow_path(action))", "1", False),
-        ("userspace(pid=0,controller(reason=1))", "userspace(pid=0,controller(reason=1)),1", True),
-        ("1", "userspace(pid=0,controller(reason=1)),1", False),
+        ("drop", "tnl_pop(3)", ("tnl_pop(3)",)),
+        ("tnl_pop(3)", "tnl_pop(3)", ()),
+        ("tnl_pop(3)", "tnl_pop(4)", ("tnl_pop(4)",)),
+        ("drop", "drop", ()),
+        ("1", "drop", ()),
+        ("1", "1,2", ("port 2",)),
+        ("2,1", "1,2", ()),
+        ("set(ipv4(ttl=63)),1", "1", ()),
+        ("meter(0)", PUSH, ("port 6",)),
+        (PUSH, PUSH, ()),
+        ("drop", "clone(set(eth(src=02:00:00:00:00:01)),5)", ("port 5",)),
+        ("clone(5)", "5", ()),
+        ("ct(zone=1),recirc(0x7)", "ct(zone=1),recirc(0x8)", ()),
+        ("drop", "ct(commit,zone=1,nat(src=10.0.0.1)),recirc(0x8)", ("another pass",)),
+        ("userspace(pid=0,slow_path(action))", "1", ()),
+        ("userspace(pid=0,controller(reason=1))", "userspace(pid=0,controller(reason=1)),1", ("port 1",)),
+        ("1", "userspace(pid=0,controller(reason=1)),1", ()),
     ],
 )
-def test_actions_do_less_where_packets_miss_an_end(actions: str, told: str, less: bool) -> None:
-    assert does_less(actions, told) is less
+def test_what_actions_leave_out_are_the_ends_that_packets_miss(
+    actions: str, told: str, missing: tuple[str, ...]
+) -> None:
+    assert left_out(actions, told) == missing
 
 
 def test_of_a_trace_the_first_pass_is_what_its_datapath_flow_does() -> None:
@@ -120,6 +122,13 @@ def test_traffic_is_a_filter_for_the_flows_it_may_meet(
 ) -> None:
     wanted = inner_filter(DatapathQuestion("s1", FiveTuple(protocol, *ends, *ports), tunnel))
     assert wanted == ",".join(filter(None, (outside, inside)))
+
+
+def test_where_there_is_no_tunnel_mac_addresses_tell_whose_traffic_it_is() -> None:
+    question = DatapathQuestion(
+        "s1", FiveTuple(IpProtocol.ICMP, HERE, THERE), None, ("02:00:00:00:00:01", "02:00:00:00:00:02")
+    )
+    assert inner_filter(question).startswith("dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02,dl_type=0x0800")
 
 
 def test_the_packets_around_are_those_between_the_ends_of_the_tunnel() -> None:

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from vtrace_ovs.diagnosis.datapath import datapaths_of
+from vtrace_ovs.diagnosis.datapath import datapaths_of, followed
 from vtrace_ovs.diagnosis.rules import diagnose
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.model.datapath import Contradiction, DatapathQuestion, DatapathReading
@@ -14,7 +14,9 @@ from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culpr
 
 CS1, CS2 = BridgeId("cs1", "br-int"), BridgeId("cs2", "br-int")
 SEEN, LATER = 100.0, 102.0
-DROPS = Contradiction("in_port(6),ipv4(dst=172.31.0.12)", "drop", "tnl_pop(3)", used_at=101.0, outer=True)
+DROPS = Contradiction(
+    "in_port(6),ipv4(dst=172.31.0.12)", "drop", "tnl_pop(3)", ("tnl_pop(3)",), used_at=101.0, outer=True
+)
 INSIDE = replace(DROPS, megaflow="tunnel(tun_id=0x65)", outer=False)
 MakeHop = Callable[..., Hop]
 Way = Callable[..., Trajectory]
@@ -55,7 +57,7 @@ def test_a_datapath_flow_that_contradicts_the_tables_is_why_nothing_came(
     assert (verdict.disposition, verdict.code) == (Disposition.LOST_IN_VFD, CauseCode.STALE_MEGAFLOW)
     assert (verdict.category, verdict.confidence) == (CauseCategory.VFD_FAULT, Confidence.CORROBORATED)
     assert verdict.culprit == Culprit("cs2", CS2)
-    assert f"{found.megaflow} does drop, not tnl_pop(3)" in verdict.operator_sentence
+    assert f"{found.megaflow} does drop, and leaves out tnl_pop(3)" in verdict.operator_sentence
     assert "cs2" not in verdict.tenant_sentence
 
 
@@ -107,3 +109,26 @@ def test_a_loss_on_the_wire_says_whether_the_datapaths_are_known_to_follow(
     verdict = diagnose(gone, None, replace(scene, datapaths=readings))
     assert verdict.code is CauseCode.UNDERLAY_LOSS
     assert verdict.evidence[-1].observed is in_line
+
+
+@pytest.mark.parametrize(
+    ("compared", "unknown", "found", "told"),
+    [
+        (2, 0, (DROPS,), (False, f"the datapath contradicts the tables: {DROPS.megaflow} does drop, and leaves out")),
+        (3, 0, (), (True, "3 datapath flows")),
+        (0, 0, (), (None, "the datapath has no flow for it now")),
+        (2, 1, (), (None, "whether the datapath does what the tables say could not be told")),
+        (None, None, (), (None, "whether the datapath does what the tables say could not be told")),
+    ],
+)
+def test_what_a_datapath_does_is_said_in_words(
+    compared: int | None,
+    unknown: int | None,
+    found: tuple[Contradiction, ...],
+    told: tuple[bool | None, str],
+    gone: Trajectory,
+) -> None:
+    question, _ = datapaths_of(gone, "cs2")
+    follows, sentence = followed(DatapathReading(question, LATER, compared, unknown, found))
+    assert follows is told[0]
+    assert sentence.startswith(told[1])

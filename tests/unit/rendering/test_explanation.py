@@ -83,6 +83,18 @@ def test_what_open_vswitch_says_has_a_mark_for_each_server(hop: MakeHop, way: Ma
     assert lines[at + 7] == "└─ ? from server1/br-int: agree: 1 lookup"
 
 
+def test_a_datapath_that_contradicts_is_marked_below_the_tables(
+    hop: MakeHop, way: MakeWay, verdict: MakeVerdict
+) -> None:
+    agreed = Agreement(BRIDGE, True, "agree: 1 lookup", follows=False, datapath="the datapath contradicts the tables")
+    lines = screen(verdict(), way(hop()), agreed).splitlines()
+    at = lines.index("Open vSwitch itself (ofproto/trace)")
+    assert lines[at + 1 : at + 3] == [
+        "└─ ✓ from server1/br-int: agree: 1 lookup",
+        "   └─ ✗ the datapath contradicts the tables",
+    ]
+
+
 def test_more_detail_shows_cookies_too(hop: MakeHop, way: MakeWay, verdict: MakeVerdict) -> None:
     passed = way(hop(steps=(Step(0, FLOW, 7, "output:2"),), ending=Ending.HANDED_TO_PORT))
     assert "cookie=0x7" not in screen(verdict(), passed)

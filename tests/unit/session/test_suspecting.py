@@ -14,9 +14,9 @@ from vtrace_ovs.session.commands import ReadDatapaths, SearchUnderlay
 from vtrace_ovs.session.suspecting import MOST_QUESTIONS, Suspicions
 
 PATIENCE = 8.0
-DROPS = Contradiction("in_port(6)", "drop", "tnl_pop(3)", used_at=START + PATIENCE, outer=True)
+DROPS = Contradiction("in_port(6)", "drop", "tnl_pop(3)", ("tnl_pop(3)",), used_at=START + PATIENCE, outer=True)
 FIVE_TUPLE = FiveTuple(17, IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2"), 1, 2)
-QUESTION = DatapathQuestion("cs1", FIVE_TUPLE, None)
+QUESTION = DatapathQuestion("cs1", FIVE_TUPLE, None, ("02:00:00:00:00:01", "02:00:00:00:00:02"))
 TOPOLOGY = Topology((), (Bridge(BridgeId("cs1", "br"), 1, BridgeRole.VSWITCH, (), ManagementSocket("/cs1/br.mgmt")),))
 LOST = Verdict(
     *(Disposition.LOST_IN_VFD, CauseCategory.UNKNOWN, CauseCode.UNKNOWN, Confidence.INFERRED, "", ""),
