@@ -9,7 +9,7 @@ from time import time
 from typing import Any
 
 import pytest
-from vtrace_program import UDP, Vtrace, await_that, differences, fingerprints, our_flows, sending
+from vtrace_program import UDP, Vtrace, await_that, captured, differences, fingerprints, our_flows, sending
 
 from vtrace_ovs.cli.running import clean_bridges
 from vtrace_ovs.cli.settings import read_settings
@@ -21,6 +21,9 @@ from vtrace_ovs.model.verdict import CauseCode
 RATE = 300
 FAST = 1500.0
 EVERY = 1000
+EXPEDITED = 46
+TOS, RECEIVER, RECEIVED = 15, slice(30, 34), bytes((10, 0, 2, 22))
+"""Where they are in a frame, and what the receiver is in that of blue-db2."""
 COUNT = ("stats", UDP, "--from", "blue-web1", "-o", "json")
 LEAVING_CS1 = "ip,nw_src=172.31.0.11,nw_dst=172.31.0.21"
 ON_THE_WAY = {"cs1/br-int": 1, "gw1/br-int": 2, "gw1/vr-blue": 1, "cs3/br-int": 1}
@@ -199,9 +202,14 @@ def test_what_a_meter_of_a_vswitch_drops_is_lost_in_that_vswitch(lab: Lab, progr
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_interrupted_it_tells_what_it_has_counted_so_far(lab: Lab, program: Vtrace) -> None:
+def test_interrupted_it_tells_what_it_has_counted_so_far_whatever_the_dscp(lab: Lab, program: Vtrace) -> None:
     underlay = Underlay(lab)
-    with sending(lab, rate=RATE), underlay.watched(), program.started(*COUNT, "-t", "600") as process:
+    with (
+        sending(lab, rate=RATE, dscp=EXPEDITED),
+        captured(lab, "blue-db2") as frames,
+        underlay.watched(),
+        program.started(*COUNT, "-t", "600") as process,
+    ):
         await_that(lambda: program.state() == "armed", program.state)
         before = underlay.came()
         await_that(lambda: underlay.came() > before + 5 * RATE, underlay.came)
@@ -211,6 +219,8 @@ def test_interrupted_it_tells_what_it_has_counted_so_far(lab: Lab, program: Vtra
     told = json.loads(output)
     assert (told["verdict"]["disposition"], told["lost"]) == ("DELIVERED", 0), told
     assert told["packets"] > 0
+    assert told["other_dscp"] == 0
+    assert {frame[TOS] for frame in frames if frame[RECEIVER] == RECEIVED} == {EXPEDITED << 2}
 
 
 def test_killed_while_it_counts_coloring_ends_by_itself_and_clean_removes_the_rest(lab: Lab, program: Vtrace) -> None:

@@ -171,7 +171,7 @@ def inlet_flows(site: Site) -> Iterator[FlowMod]:
                 exactly(IN_PORT, port.ofport), exactly(ETH_TYPE, family), exactly(IP_DSCP, mark.code)
             ).with_fields(site.state.unseen())
             for place, match, first in _layered(site, port, mark, marked):
-                actions = apply(*first, site.state.load(_arrived(site, mark)), *_spent(site, mark), look_up)
+                actions = apply(*first, site.state.load(_arrived(site, mark)), look_up)
                 yield site.flow(place, match, CookieKind.MARK, actions)
     yield from _arrivals(site, ports, None)
     foreign = site.book.arrival(ProbeKind.FOREIGN, site.tables.classify, None)
@@ -203,7 +203,7 @@ def _arrivals(site: Site, ports: tuple[Port, ...], mark: Mark | None) -> Iterato
                 marked = whole.with_fields(exactly(IP_DSCP, mark.code), site.state.unseen())
                 adopt = site.state.load(_arrived(site, mark, task.slot))
                 for place, layered, first in _layered(site, port, mark, marked):
-                    adopted = (adopt, *_spent(site, mark), site.state.restore_dscp())
+                    adopted = (adopt, site.state.restore_dscp())
                     actions = apply(*first, *adopted, *log, _onward(site))
                     yield site.flow(place, layered, CookieKind.CLASSIFY, actions, task.slot)
 
@@ -212,11 +212,6 @@ def _arrived(site: Site, mark: Mark, slot: int | None = None) -> State:
     hop = mark.hop + 1
     code = site.scene.marks.code(hop, mark.dscp, mark.color)
     return State(traced=slot is not None, index=hop, code=code, dscp=mark.dscp, slot=slot or 0, color=mark.color)
-
-
-def _spent(site: Site, mark: Mark) -> tuple[Action, ...]:
-    """Where no mark is left for the next hop, a packet that is counted must not be counted as one that has a mark."""
-    return (site.state.set_altered(),) if site.counting and mark.hop >= site.scene.marks.length else ()
 
 
 def _from_armed_vfd(site: Site, port: Port) -> bool:

@@ -2,7 +2,7 @@
 
 ``code(k, D)`` is what a packet that the tenant sent with DSCP ``D`` carries from its k-th VFD to the next. Each code
 has one meaning, so the VFD that receives it knows both the hop index and what to restore. Where packets are counted
-there is a series per color as well, and the code says the color too (RFC 9341, alternate marking).
+nobody asks for the hop: there is one code per color and DSCP value (RFC 9341, alternate marking), kept all the way.
 
 All 64 values are the tenant's to use, so no code point is safe for good: a packet of a traced five-tuple that the
 tenant sends with one of our codes is taken for marked by the next VFD. Its first copy (``ProbeKind.UNCOLORED``) says
@@ -22,6 +22,12 @@ POOL_2 = tuple(range(3, 64, 4))
 
 MARKS_PER_SERIES = 5
 MAX_DSCP = 63
+COLORS = 2
+MOST_COUNTED = 7
+"""So many DSCP values are counted at most: two codes of pool 2 are left for where a tenant wants one back."""
+
+USUAL = (0, 46, 34, 26, 18, 10, 8)
+"""Best effort, EF, AF41, AF31, AF21, AF11, CS1 (RFC 4594 §2.3); what VMs send if anything (ssh: AF21, CS1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,8 @@ class Mark:
 class MarkPlan:
     """Which code points mean what, on every bridge alike. ``series`` are the DSCP values that can be traced.
 
-    ``colors`` is 1 where packets are logged, 2 where they are counted by intervals.
+    ``colors`` is 1 where packets are logged, 2 where they are counted by intervals. ``length`` is how many VFDs put a
+    mark of their own on a packet; where packets are counted, those that follow keep it.
     """
 
     codes: tuple[int, ...]
@@ -47,22 +54,24 @@ class MarkPlan:
     colors: int = 1
 
     @staticmethod
-    def of(
-        codes: Iterable[int] = POOL_2, in_use: Iterable[int] = (), length: int = MARKS_PER_SERIES, colors: int = 1
-    ) -> "MarkPlan":
+    def of(codes: Iterable[int] = POOL_2, in_use: Iterable[int] = (), length: int = MARKS_PER_SERIES) -> "MarkPlan":
         """A plan with the series for DSCP 0, leaving out the code points ``in_use``.
 
-        Raises RefusedError when fewer than ``length`` code points per color remain.
+        Raises RefusedError when fewer than ``length`` code points remain.
+        """
+        return MarkPlan(_unused(codes, in_use, length), (0,), length)
+
+    @staticmethod
+    def counting(codes: Iterable[int] = POOL_2, in_use: Iterable[int] = ()) -> "MarkPlan":
+        """A plan in two colors, for DSCP 0, those ``in_use`` and the usual ones, as far as code points go.
+
+        Raises RefusedError when fewer than two code points remain.
         """
         taken = frozenset(in_use)
-        free = tuple(code for code in dict.fromkeys(codes) if code not in taken and 0 < code <= MAX_DSCP)
-        needed = length * colors
-        if len(free) < needed:
-            raise RefusedError(
-                f"only {len(free)} of the configured DSCP code points are unused on these bridges, {needed} needed; "
-                "configure other code points"
-            )
-        return MarkPlan(free, (0,), length, colors)
+        free = _unused(codes, taken, COLORS)
+        sent = (dscp for dscp in (0, *sorted(taken), *USUAL) if dscp not in free)
+        room = min(len(free) // COLORS, MOST_COUNTED)
+        return MarkPlan(free, tuple(dict.fromkeys(sent))[:room], 1, COLORS)
 
     @property
     def used(self) -> int:
@@ -95,6 +104,7 @@ class MarkPlan:
 
     def code(self, hop: int, dscp: int, color: int = 0) -> int:
         """What the ``hop``-th VFD (from 1) sends a packet on with; the packet's own DSCP when no code is left."""
+        hop = min(hop, self.length) if self.colors > 1 else hop
         if dscp not in self.series or not 1 <= hop <= self.length:
             return dscp
         return self.codes[(self.series.index(dscp) * self.colors + color) * self.length + hop - 1]
@@ -108,6 +118,17 @@ class MarkPlan:
     def mark(self, code: int) -> Mark | None:
         """The meaning of a code point, or None when it is not a mark."""
         return next((mark for mark in self.marks() if mark.code == code), None)
+
+
+def _unused(codes: Iterable[int], in_use: Iterable[int], needed: int) -> tuple[int, ...]:
+    taken = frozenset(in_use)
+    free = tuple(code for code in dict.fromkeys(codes) if code not in taken and 0 < code <= MAX_DSCP)
+    if len(free) < needed:
+        raise RefusedError(
+            f"only {len(free)} of the configured DSCP code points are unused on these bridges, {needed} needed; "
+            "configure other code points"
+        )
+    return free
 
 
 def code_points_in_use(tables: BridgeTables) -> frozenset[int]:

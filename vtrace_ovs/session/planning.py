@@ -109,8 +109,8 @@ class Planning:
         """Marks that no production flow asks for; they stay while anything carries them, as far as they can."""
         tables = self._fresh_tables()
         if not any(state.carried for state in self.fleet.states.values()):
-            used = (code_points_in_use(read) for read in tables.values())
-            self.marks = MarkPlan.of(in_use=self.sent_by_tenants.union(*used), colors=self._colors())
+            used = self.sent_by_tenants.union(*(code_points_in_use(read) for read in tables.values()))
+            self.marks = MarkPlan.counting(in_use=used) if self._counting() else MarkPlan.of(in_use=used)
             return
         joining = (read for bridge, read in tables.items() if self.fleet.states[bridge].carried is None)
         for code in sorted(frozenset[int]().union(*map(code_points_in_use, joining)).intersection(self.marks.codes)):
@@ -121,9 +121,9 @@ class Planning:
                 )
             self.marks = yielded
 
-    def _colors(self) -> int:
-        """Two where packets are counted. A task that is counted is alone (``machine``)."""
-        return 2 if any(run.task.request.interval is not None for run in self.members) else 1
+    def _counting(self) -> bool:
+        """Whether packets are counted. A task that is counted is alone (``machine``)."""
+        return any(run.task.request.interval is not None for run in self.members)
 
     def _plan_one(self, bridge_id: BridgeId, scene: Scene) -> BridgePlan | None:
         state = self.fleet.states[bridge_id]

@@ -64,3 +64,22 @@ def test_production_matches_on_dscp_tell_what_tenants_send() -> None:
         for entry, value in ((IP_DSCP, 11), (field("nw_tos"), 15 << 2), (field("eth_type"), 3))
     )
     assert code_points_in_use(BridgeTables(1, 0.0, flows)) == {11, 15}
+
+
+def test_where_packets_are_counted_a_code_tells_color_and_tenant_dscp_and_is_kept_all_the_way() -> None:
+    plan = MarkPlan.counting()
+    assert plan.series == (0, 46, 34, 26, 18, 10, 8)
+    marks = plan.marks()
+    assert len({mark.code for mark in marks}) == len(marks) == 14
+    for mark in marks:
+        assert plan.mark(plan.code(1, mark.dscp, mark.color)) == mark
+        assert plan.code(9, mark.dscp, mark.color) == mark.code
+    assert plan.code(1, 12) == 12
+    assert plan.without(3) is not None
+
+
+def test_what_production_matches_is_counted_before_what_is_usual() -> None:
+    assert MarkPlan.counting(in_use=(7, 12, 0)).series == (0, 7, 12, 46, 34, 26, 18)
+    assert MarkPlan.counting(codes=(3, 7, 11, 46), in_use=(3,)).series == (0,)
+    with pytest.raises(RefusedError, match="only 1 of the configured DSCP code points"):
+        MarkPlan.counting(codes=(3, 7), in_use=(3,))

@@ -73,7 +73,7 @@ def test_a_counted_tasks_sources_last_for_their_lease_only(plan: Planned, task: 
 def test_where_packets_are_counted_nothing_is_copied_and_our_meters_let_everything_pass(
     plan: Planned, scene: Scene, task: ArmedTask
 ) -> None:
-    plan.scene = replace(scene, marks=MarkPlan.of(colors=2))
+    plan.scene = replace(scene, marks=MarkPlan.counting())
     planned = plan(tables(flow(Output(1), priority=3), flow(priority=2), flow(Output(99))), task)
     every = (*planned.sinks, *planned.sources, *planned.recolored)
     steps = (action for mod in every for action in every_action(mod.instructions))

@@ -35,7 +35,7 @@ ON = production(5, Resubmit(None, 4))
 @pytest.fixture
 def plan(bridge: Bridge, scene: Scene, task: ArmedTask, settings: Settings) -> BridgePlan:
     tables = BridgeTables(9, 0.0, (TO_S2, DROPS, TO_GROUP, TO_VM, ON))
-    counting = replace(scene, marks=MarkPlan.of(colors=2))
+    counting = replace(scene, marks=MarkPlan.counting())
     return plan_bridge(bridge, tables, (replace(task, lease=16.0),), counting, settings=settings, now=0.0)
 
 

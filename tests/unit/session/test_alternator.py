@@ -59,7 +59,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.fleet.adopt(TOPOLOGY, ())
-        scene = Scene(TOPOLOGY, frozenset({A, B}), MarkPlan.of(colors=2))
+        scene = Scene(TOPOLOGY, frozenset({A, B}), MarkPlan.counting())
         task = ArmedTask(0, TRAFFIC, (SourcePorts(A, frozenset({1})),), 20, self.at + 60, lease=16.0)
         for bridge, state in self.fleet.states.items():
             state.up, state.tables = True, BridgeTables(1, 0.0, FLOWS[bridge])
