@@ -19,8 +19,10 @@ from targets import CORPUS, Kind  # noqa: E402 - as above
 from vtrace_ovs.codecs import openflow  # noqa: E402 - as above
 from vtrace_ovs.codecs.framing import Message  # noqa: E402 - as above
 from vtrace_ovs.lab.daemons import OvsInstance  # noqa: E402 - as above
+from vtrace_ovs.model.flow import Watch  # noqa: E402 - as above
 
 CONTROLLER_ID = 0x5654
+WATCHED = 99
 ETHERNET = "0e0000000002 0e0000000001 "
 IPV4 = "0800 45b9 0054 1234 4000 4011 12aa 0a000001 0a000102 "
 TCP = (
@@ -110,8 +112,18 @@ def _captured(ovs: OvsInstance) -> list[tuple[Kind, bytes]]:
     found += [(Kind.FILTER, text.encode()) for text in FILTERS]
     found += [(kind, text.encode()) for kind, text in _texts(ovs)]
     found += [(Kind.CAPTURE, octets) for octets in (*_capture_files(), FRAMES[0].encode(), b"0x" + FRAMES[1].encode())]
+    found += [(Kind.MESSAGE, _wire(message)) for message in _news(ovs, peer)]
     peer.close()
     return found
+
+
+def _news(ovs: OvsInstance, peer: OpenFlowPeer) -> list[Message]:
+    """What a flow monitor says: the answer to the request for it, flows that somebody deletes, a pause."""
+    answer = peer.ask(lambda xid: openflow.flow_monitor_request({1: Watch(WATCHED)}, xid))
+    for match in ("tcp,reg15=0x2/0x3,tp_dst=0x50/0xfff0", "ipv6,in_port=1,ipv6_src=2001:db8::/32", "arp"):
+        ovs.ofctl("add-flow", "br0", f"cookie=0x5654000000000000,table={WATCHED},{match},actions=drop")
+    ovs.ofctl("del-flows", "br0", f"table={WATCHED}")
+    return [answer, peer.receive(openflow.is_flow_update), Message(4, 4, 0, bytes.fromhex("4f4e46000000074f"))]
 
 
 def _set_up(ovs: OvsInstance) -> None:

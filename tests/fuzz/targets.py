@@ -100,8 +100,12 @@ def _take(message: Message) -> None:
             openflow.features_reply(message)
         case MessageType.GET_CONFIG_REPLY:
             openflow.get_config_reply(message)
+        case MessageType.MULTIPART_REPLY if openflow.is_flow_update(message):
+            openflow.removed_flows(message)
         case MessageType.MULTIPART_REPLY:
             _multipart(message)
+        case MessageType.EXPERIMENTER:
+            openflow.monitors_paused(message)
 
 
 def _multipart(message: Message) -> None:
