@@ -36,6 +36,7 @@ TESTED_ELSEWHERE = {
     "instrumentation/branches.py": "tests/unit/instrumentation/test_spread.py",
     "cli/stats.py": "tests/emulation/test_counting.py",
     "session/alternation.py": "tests/unit/session/test_alternator.py",
+    "session/brakes.py": "tests/unit/session/test_turns.py",
     "controller/underlay.py": "tests/emulation/test_postcards.py",
     "model/postcard.py": "tests/unit/diagnosis/test_underlay.py",
     "model/datapath.py": "tests/unit/diagnosis/test_datapath.py",

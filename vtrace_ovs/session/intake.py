@@ -37,13 +37,14 @@ class Intake:
         plan, reading = next(((plan, reading) for plan, reading in found if reading is not None), (None, None))
         if plan is None or reading is None or state is None:
             return ()
+        commands: list[Command] = []
         if reading.probe.kind not in APART:
             state.took_copy(plan, event.at)
-            self._turns.took_copy(state, runs, event.at)
+            commands.extend(self._turns.took_copy(state, runs, event.at))
         if reading.probe.kind in (ProbeKind.ASKED, ProbeKind.FRAGMENT):
             for run in listeners(event, runs):
                 self._deployment.stale |= hear(run, event, runs, self._fleet.topology)
-            return ()
+            return tuple(commands)
         owners = [run for run in runs if self._may_own(run, reading.slot, event.at)]
         for run in owners:
             run.observation.copy(event.bridge.node)
@@ -51,9 +52,8 @@ class Intake:
         if not reading.traced:
             if reading.probe.kind is ProbeKind.UNCOLORED:
                 self._deployment.stale |= make_room_for(event.headers.dscp, owners, self._deployment.planning)
-            return ()
+            return tuple(commands)
         record: PacketInRecord | None = None
-        commands: list[Command] = []
         for run in (one for one in owners if one.instrumented):
             with confined(run):
                 if needs_joining(run.task.request.filter, event.headers):

@@ -11,6 +11,7 @@ from vtrace_ovs.model.cost import Moment
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.session.alternator import Alternator, require_company
+from vtrace_ovs.session.brakes import brakes
 from vtrace_ovs.session.bridges import Fleet
 from vtrace_ovs.session.commands import Command, ObserveServers, ReportFault, SaveTaskState
 from vtrace_ovs.session.decisions import Decisions
@@ -236,8 +237,10 @@ class Session:
             run.note(f"the bridges could not be instrumented anew while the trace ran: {problem}")
         over = run.full or at >= run.deadline or self._answered(run, at)
         if over or run.cancelled or run.invalidated:
+            ended = () if self.deployment.idle else tuple(brakes(self.fleet, (run,)))
             run.stage, run.closed_at, self.deployment.stale = Stage.CLOSING, at, True
-            return (*commands, SaveTaskState(run.task.id, TaskState.DRAINING, at), *self._observe(run, Moment.DURING))
+            draining = SaveTaskState(run.task.id, TaskState.DRAINING, at)
+            return (*ended, *commands, draining, *self._observe(run, Moment.DURING))
         return commands
 
     def _answered(self, run: TaskRun, at: float) -> bool:

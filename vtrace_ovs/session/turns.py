@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.session.brakes import brakes
 from vtrace_ovs.session.bridges import BridgeState
+from vtrace_ovs.session.commands import Command
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.runs import Stage, TaskRun
 
@@ -33,17 +35,18 @@ class Turns:
     _marks: dict[BridgeId, tuple[int, float]] = field(default_factory=dict)
     _since: float = 0.0
 
-    def took_copy(self, state: BridgeState, runs: Iterable[TaskRun], at: float) -> None:
-        """A copy of a traced packet came from this bridge."""
+    def took_copy(self, state: BridgeState, runs: Iterable[TaskRun], at: float) -> tuple[Command, ...]:
+        """A copy of a traced packet came from this bridge. What must not color any more ends at once."""
         came = state.copies.came
         before, since = self._marks.get(state.bridge.id, (came, at))
         if came <= before or at - since > CROWD_TIME:
             self._marks[state.bridge.id] = came, at
         elif came - before >= self.deployment.planning.settings.log_rate * CROWD_TIME:
             self._marks[state.bridge.id] = came, at
-            self._rest([run for run in runs if _sees_packets(run)], at)
+            return self._rest([run for run in runs if _sees_packets(run)], at)
+        return ()
 
-    def _rest(self, crowd: list[TaskRun], at: float) -> None:
+    def _rest(self, crowd: list[TaskRun], at: float) -> tuple[Command, ...]:
         """All of these rest; the one that needs the fewest packets yet is the first to go on."""
         for run in sorted(crowd, key=_missing):
             run.resting = True
@@ -51,6 +54,7 @@ class Turns:
             self._resting.append(run.task.id)
         if crowd:
             self._since, self.deployment.stale = at, True
+        return tuple(brakes(self.deployment.fleet, crowd))
 
     def advance(self, runs: Mapping[int, TaskRun], at: float) -> None:
         """Let the next task color again, when nothing came too fast for long enough."""

@@ -5,17 +5,18 @@ again) deletes ours. From then on nobody there takes marks off or logs, so nothi
 nobody may send marks there any more. A bridge that can tells at once; others are looked at now and then.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from vtrace_ovs.instrumentation.changes import disarm, on_the_bridge
+from vtrace_ovs.instrumentation.changes import on_the_bridge
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import Flow, FlowKey, FlowMod
+from vtrace_ovs.session.brakes import brakes
 from vtrace_ovs.session.bridges import BridgeState, Fleet
-from vtrace_ovs.session.commands import UNAWAITED, Command, Program
+from vtrace_ovs.session.commands import Command
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import FlowsRemoved
-from vtrace_ovs.session.runs import Stage, TaskRun
+from vtrace_ovs.session.runs import TaskRun
 
 
 def kept(carried: BridgePlan, coming: BridgePlan | None, coloring: frozenset[int], at: float) -> tuple[FlowMod, ...]:
@@ -94,8 +95,8 @@ class Wiping:
         self._wiped(state, running, _sentence("flows of ours"), event.at)
         self._fleet.version += 1
         self._deployment.reread = True
-        brakes = tuple(self._brakes(run for run in running if state.bridge.id in run.scope))
-        return (*brakes, *self._deployment.bridge_lost(event.bridge, event.at))
+        ended = brakes(self._fleet, (run for run in running if state.bridge.id in run.scope))
+        return (*ended, *self._deployment.bridge_lost(event.bridge, event.at))
 
     def _expected(
         self, state: BridgeState, plan: BridgePlan, runs: Iterable[TaskRun], at: float
@@ -111,11 +112,3 @@ class Wiping:
                 run.invalidate(f"{state.bridge.id}: {found}")
         if self._deployment.idle:
             state.forsake()
-
-    def _brakes(self, runs: Iterable[TaskRun]) -> Iterator[Program]:
-        """Tasks that are being armed end when that is over: their sources may not have been sent yet."""
-        for run in runs:
-            for source in run.traffic.sources if run.stage is Stage.COLLECTING else ():
-                state = self._fleet.states.get(source.bridge)
-                if state is not None and state.up:
-                    yield Program(source.bridge, UNAWAITED, (disarm(run.slot),))

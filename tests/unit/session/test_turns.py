@@ -1,4 +1,6 @@
-from session_world import CS1, SETTINGS, World, headers, tcp_to_db
+from dataclasses import replace
+
+from session_world import CS1, CS2, SETTINGS, World, headers, tcp_to_db
 
 from vtrace_ovs.instrumentation.cookies import Cookie
 from vtrace_ovs.model.task import TaskState
@@ -52,6 +54,29 @@ def test_one_that_floods_alone_rests_again_and_leaves_the_other_its_turn(world: 
     assert coloring(world) == set()
     world.wait(SOON)
     assert coloring(world) == {world.session.runs[1].slot}
+
+
+def busy(world: World) -> None:
+    """A transition is under way that a bridge does not confirm."""
+    world.mute.add(CS2)
+    deliver = world.production[CS2][1]
+    world.rewrite(CS2, *world.production[CS2], replace(deliver, priority=50))
+    world.feed(world.reading(CS2))
+    assert not world.session.deployment.idle
+
+
+def test_coloring_ends_at_once_even_while_a_transition_is_under_way(world: World) -> None:
+    two_tasks(world)
+    busy(world)
+    flood(world, 1, 2)
+    assert coloring(world) == set()
+
+
+def test_so_does_that_of_a_task_that_has_its_packets(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=5))
+    busy(world)
+    flood(world, 1, packets=5)
+    assert coloring(world) == set()
 
 
 def test_copies_that_come_as_fast_as_they_are_let_through_disturb_nobody(world: World) -> None:
