@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,19 @@ def test_a_zone_at_its_limit_is_read(ovs: OvsInstance, bridge: Bridge) -> None:
     reading = observe(bridge, TIMEOUT)
     assert reading is not None
     assert reading.full_zones == (FullZone(7, 1, 1),)
+
+
+def test_routes_and_neighbours_of_tunnels_are_read(ovs: OvsInstance, bridge: Bridge) -> None:
+    ovs.appctl("netdev-dummy/ip4addr", "br0", "172.31.0.11/24")
+    ovs.appctl("ovs/route/add", "172.31.0.0/24", "br0")
+    ovs.appctl("ovs/route/add", "192.0.2.0/24", "br0", "172.31.0.1")
+    ovs.appctl("tnl/neigh/set", "br0", "172.31.0.12", "02:00:00:00:00:12")
+    reading = observe(bridge, TIMEOUT)
+    assert reading is not None
+    assert reading.reach is not None
+    obstacles = [reading.reach.obstacle(IPv4Address(to)) for to in ("172.31.0.12", "172.31.0.99", "192.0.2.9")]
+    assert obstacles == [
+        None,
+        "nobody answers for 172.31.0.99: its MAC address is not known",
+        "nobody answers for 172.31.0.1, the gateway to 192.0.2.9: its MAC address is not known",
+    ]

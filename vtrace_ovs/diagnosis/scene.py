@@ -12,6 +12,7 @@ from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.postcard import DownPort, Postcard
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
 from vtrace_ovs.model.topology import BridgeId, Topology
+from vtrace_ovs.model.tunnel_reach import TunnelReach
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Scene:
     ``uncounted`` that could not be told. ``copies_capped``: those our own meter did not let through; ``overflowed``:
     those lost in full queues per server, of any of its VFDs.
     ``full_zones``: the connection tracking zones of servers that hold as many connections as they may.
+    ``reaches``: where the tunnels of servers led after the packets had been sent.
     ``unanswered``: addresses that the traced senders asked for again and again (ARP, ND), and how often.
     ``uncolored``: packets that carried a mark and that nobody was seen to give it to: forged, or copies were lost.
     ``unsettled``: when (from, until; Unix seconds) a VFD's production tables were not those our flows were made from.
@@ -86,6 +88,7 @@ class Scene:
     copies_capped: Mapping[BridgeId, int] = field(default_factory=dict)
     overflowed: Mapping[str, int] = field(default_factory=dict)
     full_zones: Mapping[str, tuple[FullZone, ...]] = field(default_factory=dict)
+    reaches: Mapping[str, TunnelReach] = field(default_factory=dict)
     unanswered: Mapping[IPAddress, int] = field(default_factory=dict)
     uncolored: int = 0
     hop_limit: int | None = None

@@ -17,7 +17,8 @@ IP_HEADERS = {4: 20, 6: 40}
 LEAST_OVERHEAD = {"vxlan": 16, "geneve": 16, "gre": 4}
 """Bytes between the outer IP header and the tenant's frame without options: UDP and VXLAN, UDP and Geneve, GRE."""
 ETHERNET = 14
-_USERSPACE = "netdev"
+USERSPACE = "netdev"
+"""The type of a datapath that ovs-vswitchd itself is."""
 
 
 def too_large(case: Case, onward: Onward) -> Finding | None:
@@ -54,7 +55,7 @@ def too_large(case: Case, onward: Onward) -> Finding | None:
 
 def _overhead(bridge: Bridge, port: Port, destination: IPAddress | None) -> int | None:
     """The least the tunnel adds to a frame (bytes); None where that is not known, or the kernel may fragment."""
-    if bridge.datapath_type != _USERSPACE or port.end is None or destination is None:
+    if bridge.datapath_type != USERSPACE or port.end is None or destination is None:
         return None
     least = LEAST_OVERHEAD.get(port.end.encapsulation)
     return None if least is None else least + IP_HEADERS[destination.version]

@@ -8,7 +8,7 @@ from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.datapath import contradicting, datapaths_in_line
 from vtrace_ovs.diagnosis.missing import evidence_missing, logged_before_silence
 from vtrace_ovs.diagnosis.naming import counted, place_name, port_name
-from vtrace_ovs.diagnosis.sizes import too_large
+from vtrace_ovs.diagnosis.sizes import USERSPACE, too_large
 from vtrace_ovs.diagnosis.underlay import dropped_by_underlay, ports_down
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.places import NOWHERE, Onward
@@ -143,6 +143,30 @@ def _no_endpoint(case: Case, onward: Onward) -> Finding | None:
         culprit=Culprit(hop.bridge.node, hop.bridge, next_node=onward.node),
         drop=DropShape.NO_OUTPUT if proven else None,
         evidence=(_departed(case), deduced(f"{hop.bridge} sends it into a tunnel, but {detail}.")),
+    )
+
+
+def _unreachable_endpoint(case: Case, onward: Onward) -> Finding | None:
+    """Sent to what is no server of the inventory, and ovs-vswitchd has no way there: so it sent nothing."""
+    if onward.kind is not PortKind.TUNNEL or onward.node is not None or onward.destination is None:
+        return None
+    hop = case.hop
+    bridge, reach = case.scene.places.bridge(hop.bridge), case.scene.reaches.get(hop.bridge.node)
+    by_itself = bridge is not None and bridge.datapath_type == USERSPACE
+    obstacle = reach.obstacle(onward.destination) if by_itself and reach is not None else None
+    if obstacle is None:
+        return None
+    return Finding(
+        disposition=Disposition.DROPPED,
+        code=CauseCode.NO_TUNNEL_ENDPOINT,
+        confidence=Confidence.CORROBORATED,
+        particulars=Particulars(place=str(hop.bridge), detail=obstacle),
+        culprit=Culprit(hop.bridge.node, hop.bridge),
+        evidence=(
+            _departed(case),
+            deduced(f"By the inventory, no server has the tunnel endpoint {onward.destination}."),
+            seen(f"ovs-vswitchd of {hop.bridge.node} can send nothing there: {obstacle}."),
+        ),
     )
 
 
@@ -285,6 +309,6 @@ def _sender(case: Case, onward: Onward) -> str:
 
 
 _RULES_OF_THE_WIRE = (
-    *(too_large, _foreseen_loop, _dead, _refused, _no_endpoint),
+    *(too_large, _foreseen_loop, _dead, _refused, _no_endpoint, _unreachable_endpoint),
     *(_unfollowable, _evidence_missing, _gave_up_there),
 )

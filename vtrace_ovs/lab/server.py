@@ -12,6 +12,7 @@ from vtrace_ovs.lab.underlay_pipeline import underlay_program
 from vtrace_ovs.lab.vswitch_pipeline import vswitch_program
 from vtrace_ovs.lab.wiring import UPLINK, WiringOptions, server_wiring, switch_ports, switch_wiring
 from vtrace_ovs.model.overlay import Overlay, OverlayServer, ServerRole
+from vtrace_ovs.model.packet import IPAddress
 
 NEIGHBOUR_AGING = 3600
 _V4 = 4
@@ -60,10 +61,14 @@ class LabServer:
             )
         )
         self.ovs.appctl("tnl/neigh/aging", str(NEIGHBOUR_AGING))
-        for peer in overlay.servers:
-            if peer.name != self.server.name:
-                self.ovs.appctl("tnl/neigh/set", PHYSICAL_BRIDGE, str(peer.vtep), vtep_mac(peer.vtep))
+        self.know_neighbours(*(peer.vtep for peer in overlay.servers if peer.name != self.server.name))
         self.install(programs(overlay, self.server))
+
+    def know_neighbours(self, *vteps: IPAddress) -> None:
+        """Have these tunnel endpoints resolved, and no others."""
+        self.ovs.appctl("tnl/neigh/flush")
+        for vtep in vteps:
+            self.ovs.appctl("tnl/neigh/set", PHYSICAL_BRIDGE, str(vtep), vtep_mac(vtep))
 
     def install(self, wanted: Mapping[str, BridgeProgram]) -> None:
         """Bring each bridge from what we installed to what is wanted; flows of others stay untouched."""

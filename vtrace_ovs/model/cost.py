@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
+from vtrace_ovs.model.tunnel_reach import TunnelReach
+
 Number = TypeVar("Number", int, float)
 
 
@@ -30,7 +32,8 @@ class ServerReading:
 
     ``megaflows`` and ``masks`` are there at that moment, over all its datapaths. ``upcalls`` (packets no megaflow
     matched), ``cpu_seconds`` (of all its threads) and ``copies_dropped`` (packet-ins that found the queue to some
-    controller full) count since it started. ``full_zones`` are those at that moment, of the zones with a limit.
+    controller full) count since it started. ``full_zones`` are those at that moment, of the zones with a limit, and
+    ``reach`` is where its tunnels led; None where others than ovs-vswitchd know that.
     """
 
     at: float
@@ -40,6 +43,7 @@ class ServerReading:
     cpu_seconds: float | None = None
     copies_dropped: int | None = None
     full_zones: tuple[FullZone, ...] = ()
+    reach: TunnelReach | None = None
 
 
 @dataclass(frozen=True, slots=True)

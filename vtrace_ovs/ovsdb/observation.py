@@ -10,9 +10,11 @@ from typing import assert_never
 
 from vtrace_ovs.codecs.datapath_text import full_zones, in_userspace, masks, megaflows_and_upcalls
 from vtrace_ovs.codecs.ovsdb_json import Json, string_map
+from vtrace_ovs.codecs.tunnel_text import tunnel_reach
 from vtrace_ovs.errors import InfrastructureError, OvsdbError
 from vtrace_ovs.model.cost import FullZone, ServerReading
 from vtrace_ovs.model.topology import Bridge, ManagementSocket, ServiceController
+from vtrace_ovs.model.tunnel_reach import TunnelReach
 from vtrace_ovs.ovsdb.client import OvsdbClient, TlsFiles
 from vtrace_ovs.ovsdb.unixctl import ControlSocket, control_socket
 
@@ -49,10 +51,11 @@ def _local(rundir: Path, timeout: float) -> ServerReading | None:
             subtables = control.run(("dpif-netdev/subtable-lookup-prio-get",)) if in_userspace(show) else []
             dropped = _copies_dropped(control)
             zones = _full_zones(control)
+            reach = _reach(control) if in_userspace(show) else None
     except InfrastructureError:
         return None
     megaflows, upcalls = megaflows_and_upcalls(show)
-    known = masks(show, "".join(subtables)), upcalls, _processor_seconds(rundir), dropped, zones
+    known = masks(show, "".join(subtables)), upcalls, _processor_seconds(rundir), dropped, zones, reach
     return ServerReading(at, megaflows, *known)
 
 
@@ -72,6 +75,14 @@ def _full_zones(control: ControlSocket) -> tuple[FullZone, ...]:
     except InfrastructureError:
         return ()
     return full_zones(limits)
+
+
+def _reach(control: ControlSocket) -> TunnelReach | None:
+    try:
+        neighbours, routes = control.run(("tnl/neigh/show",), ("ovs/route/show",))
+    except InfrastructureError:
+        return None
+    return tunnel_reach(neighbours, routes)
 
 
 def _processor_seconds(rundir: Path) -> float | None:

@@ -78,6 +78,7 @@ def scene_for(run: TaskRun, fleet: Fleet, profiles: Mapping[BridgeId, PipelinePr
         scene_of(fleet, profiles, *before, hop_limit=hop_limit, armed_at=run.armed_at),
         overflowed=run.observation.copies_dropped(),
         full_zones=run.observation.full_zones(),
+        reaches=run.observation.reach(),
         watched_since=run.armed_on,
         lives=run.journal.lives,
         crowded=run.crowded,

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vtrace_ovs.model.cost import FullZone, Moment, ServerCost, ServerReading
 from vtrace_ovs.model.topology import Bridge
+from vtrace_ovs.model.tunnel_reach import TunnelReach
 
 OBSERVED_SERVERS = 64
 """Servers that are read for a trace: the first of these; of more, each would only be read late."""
@@ -15,12 +16,14 @@ OBSERVED_SERVERS = 64
 class Observation:
     """The readings of one trace, and who is still to answer. Copies are counted as they come.
 
+    ``reaches`` is what the readings tell of tunnels; it is no cost, so it is kept apart.
     ``begun`` tells that servers were asked for the first time.
     """
 
     readings: dict[tuple[str, Moment], ServerReading] = field(default_factory=dict)
     awaited: set[tuple[str, Moment]] = field(default_factory=set)
     copies: Counter[str] = field(default_factory=Counter)
+    reaches: dict[tuple[str, Moment], TunnelReach] = field(default_factory=dict)
     begun: bool = False
 
     def ask(self, bridges: Iterable[Bridge], moment: Moment) -> tuple[Bridge, ...]:
@@ -41,7 +44,9 @@ class Observation:
         """A server answered, or could not."""
         self.awaited.discard((node, moment))
         if reading is not None:
-            self.readings[node, moment] = reading
+            self.readings[node, moment] = replace(reading, reach=None)
+            if reading.reach is not None:
+                self.reaches[node, moment] = reading.reach
 
     def copy(self, node: str) -> None:
         """A packet-in came from this server."""
@@ -55,6 +60,15 @@ class Observation:
         """The conntrack zones of each server that were full when it was last read."""
         newest = {node: reading for (node, _), reading in sorted(self.readings.items(), key=lambda one: one[1].at)}
         return {node: reading.full_zones for node, reading in newest.items() if reading.full_zones}
+
+    def reach(self) -> dict[str, TunnelReach]:
+        """Where the tunnels of each server led when the packets had been sent, by neighbours known then or before."""
+        found = {}
+        for (node, moment), reach in self.reaches.items():
+            if moment is Moment.DURING:
+                before = self.reaches.get((node, Moment.BEFORE))
+                found[node] = reach if before is None else reach.also(before.neighbours)
+        return found
 
     def costs(self) -> tuple[ServerCost, ...]:
         """What is known so far, by server."""

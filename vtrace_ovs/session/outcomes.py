@@ -7,7 +7,7 @@ from vtrace_ovs.diagnosis.conclusion import conclude
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.trajectory import Trajectory
-from vtrace_ovs.model.verdict import Disposition
+from vtrace_ovs.model.verdict import CauseCode, Disposition
 from vtrace_ovs.session.bridge_counts import counted_since, culprits_of
 from vtrace_ovs.session.bridges import Fleet
 from vtrace_ovs.session.collecting import PacketGroup
@@ -69,13 +69,18 @@ class Outcomes:
                         self.settle(run, group, packet.observed)
 
     def server_observed(self, run: TaskRun) -> None:
-        """Copies that a server dropped make silence of what was silent before: packets judged by it are judged anew."""
-        overflowed = sum(run.observation.copies_dropped().values())
-        if overflowed <= run.overflowed:
+        """What a server dropped or cannot reach may tell more of packets: those are judged anew.
+
+        Copies it dropped make silence of what was a loss; a tunnel endpoint that it has no way to was never sent to.
+        """
+        dropped, reaches = run.observation.copies_dropped(), run.observation.reach()
+        overflowed = sum(dropped.values())
+        astray = any(packet.verdict.code is CauseCode.OUTSIDE_INVENTORY for packet in run.decisions)
+        if overflowed <= run.overflowed and not (reaches and astray):
             return
-        run.overflowed = overflowed
+        run.overflowed = max(overflowed, run.overflowed)
         if run.scene is not None:
-            run.scene, run.calm_scene = replace(run.scene, overflowed=run.observation.copies_dropped()), None
+            run.scene, run.calm_scene = replace(run.scene, overflowed=dropped, reaches=reaches), None
         self.reconsider(run)
 
     def conclude(self, run: TaskRun, *, final: bool) -> SaveResult:

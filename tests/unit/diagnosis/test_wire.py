@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
@@ -11,6 +11,7 @@ from vtrace_ovs.model.datapath import DatapathReading
 from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.topology import Bridge, BridgeId, Port, PortKind, TunnelEnd
 from vtrace_ovs.model.trajectory import DropShape, Ending, Hop, Trajectory
+from vtrace_ovs.model.tunnel_reach import TunnelReach, TunnelRoute
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition, Verdict
 
 MakeHop = Callable[..., Hop]
@@ -125,6 +126,25 @@ def test_a_tunnel_out_of_the_inventory_is_not_called_a_loss(
     assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.OUTSIDE_INVENTORY, Confidence.UNDECIDED)
     assert "192.0.2.9, which is not traced" in verdict.operator_sentence
     assert "no server of the inventory has that tunnel endpoint" in verdict.operator_sentence
+
+
+def test_a_tunnel_endpoint_that_nobody_is_was_never_sent_to(
+    hop: MakeHop, way: Way, tunnel: MakeTunnel, scene: Scene
+) -> None:
+    def judged(*neighbours: str, datapath_type: str = "netdev") -> Verdict:
+        bridges = tuple(replace(bridge, datapath_type=datapath_type) for bridge in scene.topology.bridges)
+        reach = TunnelReach(tuple(map(IPv4Address, neighbours)), (TunnelRoute(IPv4Network("172.31.0.0/24"), 24),))
+        known = replace(scene, topology=replace(scene.topology, bridges=bridges), reaches={"cs1": reach})
+        return diagnose(way(Ending.ON_WIRE, hop("cs1/br-int", 1, out_port=10, left_by=nobody)), None, known)
+
+    nobody = replace(tunnel("cs1", "cs2"), destination=IPv4Address("172.31.0.99"))
+    verdict = judged("172.31.0.12")
+    assert summary(verdict) == (Disposition.DROPPED, CauseCode.NO_TUNNEL_ENDPOINT, Confidence.CORROBORATED)
+    assert verdict.culprit is not None
+    assert verdict.culprit.bridge == CS1
+    assert "nobody answers for 172.31.0.99" in verdict.operator_sentence
+    assert judged("172.31.0.99").code is CauseCode.OUTSIDE_INVENTORY
+    assert judged(datapath_type="system").code is CauseCode.OUTSIDE_INVENTORY
 
 
 def test_a_tunnel_without_a_destination(

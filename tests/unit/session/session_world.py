@@ -129,7 +129,7 @@ def topology(*bridges: BridgeId) -> Topology:
             edge = (Port(VM_PORT, name, PortKind.EDGE, name, (address,), tenant="blue", vni=VNI),)
         ports = (*edge, Port(TUNNEL_PORT, "vx", PortKind.TUNNEL))
         socket = ManagementSocket(f"{bridge}.mgmt")
-        found.append(Bridge(bridge, DPIDS[bridge], BridgeRole.VSWITCH, ports, socket))
+        found.append(Bridge(bridge, DPIDS[bridge], BridgeRole.VSWITCH, ports, socket, datapath_type="netdev"))
     nodes = tuple(Node(bridge.node, f"unix:{bridge.node}.sock", (VTEPS[bridge],)) for bridge in bridges)
     return Topology(nodes, tuple(found))
 

@@ -1,18 +1,22 @@
 """What a trace costs its servers is asked for beside the trace, and nobody waits long for it."""
 
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
 
-from session_world import World, headers, tcp_to_db
+from session_world import CS1, TUNNEL_PORT, VNI, World, headers, tcp_to_db
 
+from vtrace_ovs.instrumentation.probes import ProbeKind
 from vtrace_ovs.model.cost import FullZone, Moment, ServerReading
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket
+from vtrace_ovs.model.tunnel_reach import TunnelReach, TunnelRoute
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 from vtrace_ovs.session.commands import ObserveServers, Program
 from vtrace_ovs.session.events import ServerObserved
 from vtrace_ovs.session.observing import OBSERVED_SERVERS, Observation
 from vtrace_ovs.session.settings import SessionSettings
 
+NEAR, NOBODY = IPv4Address("172.31.0.12"), IPv4Address("172.31.0.99")
 PATIENCE = SessionSettings().short_buffer + SessionSettings().long_buffer + 1.0
 
 
@@ -118,3 +122,27 @@ def test_zones_are_full_as_they_were_last_read() -> None:
     assert known.full_zones() == {"cs1": (full,)}
     known.take("cs1", Moment.AFTER, ServerReading(3.0))
     assert known.full_zones() == {}
+
+
+def test_tunnels_lead_where_they_did_when_the_packets_had_been_sent() -> None:
+    known, routes = Observation(), (TunnelRoute(IPv4Network("172.31.0.0/24"), 24),)
+    known.take("cs1", Moment.BEFORE, ServerReading(1.0, reach=TunnelReach((NEAR,), ())))
+    assert known.reach() == {}, "neighbours are asked for when they are needed"
+    known.take("cs1", Moment.DURING, ServerReading(2.0, reach=TunnelReach((), routes)))
+    assert known.reach() == {"cs1": TunnelReach((NEAR,), routes)}, "one that is forgotten proves nothing"
+    assert known.readings["cs1", Moment.DURING].reach is None
+
+
+def test_what_left_the_inventory_is_judged_again_when_its_server_could_not_send_it(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=2))
+    left = world.probe(CS1, ProbeKind.OUT, TUNNEL_PORT), world.state(1, marked=True)
+    world.feed_all((world.entering(headers()), world.copy(CS1, *left, headers(), tun_id=VNI, tun_dst=int(NOBODY))))
+    world.wait(PATIENCE)
+    assert world.result.verdict.code is CauseCode.OUTSIDE_INVENTORY
+    reach = TunnelReach((), (TunnelRoute(IPv4Network("172.31.0.0/24"), 24),))
+    world.feed(ServerObserved(world.now, 1, Moment.DURING, "cs1", ServerReading(world.now, reach=reach)))
+    world.wait(1.0)
+    assert (world.result.verdict.disposition, world.result.verdict.code) == (
+        Disposition.DROPPED,
+        CauseCode.NO_TUNNEL_ENDPOINT,
+    )

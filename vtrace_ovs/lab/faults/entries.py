@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.lab import vswitch_pipeline
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
 from vtrace_ovs.lab.faults.kinds import (
     FaultKind,
+    NodeDeed,
     ProgramEdit,
     Programmed,
     Symptom,
@@ -19,9 +21,12 @@ from vtrace_ovs.lab.faults.kinds import (
 from vtrace_ovs.lab.numbering import TUNNEL_OFPORT, CookieKind, kind_of, vm_ofport, vrouter
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine
 from vtrace_ovs.lab.vswitch_pipeline import tunnel_actions
-from vtrace_ovs.model.overlay import OverlayServer, OverlayVm, ServerRole
+from vtrace_ovs.model.overlay import Overlay, OverlayServer, OverlayVm, ServerRole
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.verdict import CauseCode, Disposition
+
+if TYPE_CHECKING:
+    from vtrace_ovs.lab.network import Lab
 
 OTHER_VLAN = 100
 OTHER_VNI = 1000
@@ -93,7 +98,26 @@ def _wrong_vtep(what: Programmed, fault: Fault) -> BridgeProgram:
 
 def _vtep_of_nobody(what: Programmed, fault: Fault) -> BridgeProgram:
     """The gateway sends to the last address of the underlay, which no server has."""
-    return _sent_to(what, victim(what.overlay, fault), what.overlay.underlay.prefix[-2])
+    return _sent_to(what, victim(what.overlay, fault), _free_address(what.overlay))
+
+
+def _free_address(overlay: Overlay) -> IPAddress:
+    return overlay.underlay.prefix[-2]
+
+
+def _answered_for(lab: "Lab", fault: Fault) -> None:  # noqa: ARG001 - a NodeDeed
+    """As if somebody had that address: gateways know a MAC for it."""
+    _neighbours(lab, _free_address(lab.base))
+
+
+def _unanswered_for(lab: "Lab", fault: Fault) -> None:  # noqa: ARG001 - a NodeDeed
+    _neighbours(lab)
+
+
+def _neighbours(lab: "Lab", *more: IPAddress) -> None:
+    for gateway in lab.base.gateways():
+        others = (server.vtep for server in lab.base.servers if server != gateway)
+        lab.servers[gateway.name].know_neighbours(*others, *more)
 
 
 def _sent_to(what: Programmed, vm: OverlayVm, vtep: IPAddress) -> BridgeProgram:
@@ -199,6 +223,11 @@ FAULTS = {
     FaultName.VTEP_OF_NOBODY: FaultKind(
         "the gateway sends the destination's traffic to an address that no server has",
         ProgramEdit(_vtep_of_nobody),
+        (Symptom(CauseCode.NO_TUNNEL_ENDPOINT, Disposition.DROPPED, _GATEWAY),),
+    ),
+    FaultName.VTEP_OUTSIDE: FaultKind(
+        "the gateway sends the destination's traffic to a machine that nobody traces",
+        ProgramEdit(_vtep_of_nobody, NodeDeed(_answered_for, _unanswered_for)),
         (Symptom(CauseCode.OUTSIDE_INVENTORY, Disposition.INCONCLUSIVE, None),),
     ),
     FaultName.WRONG_NEXT_HOP: FaultKind(

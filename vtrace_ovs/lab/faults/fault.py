@@ -44,6 +44,7 @@ class FaultName(Enum):
     WRONG_VTEP = "wrong-vtep"
     ROUTING_LOOP = "routing-loop"
     VTEP_OF_NOBODY = "vtep-of-nobody"
+    VTEP_OUTSIDE = "vtep-outside"
     OUTPUT_TO_INGRESS = "output-to-ingress"
     NO_OUTPUT = "no-output"
     EXPLICIT_DROP = "explicit-drop"
