@@ -81,7 +81,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         self._observer = Observer(surroundings.observe, self._mailbox.post)
         self._namer = Namer(surroundings.name_flows, self._mailbox.post)
         self._datapaths = Datapaths(surroundings.read_datapath, self._mailbox.post)
-        self._underlay = UnderlaySearcher(settings, surroundings.store, self._mailbox.post)
+        self._underlay = UnderlaySearcher(settings, surroundings.store, surroundings.remote, self._mailbox.post)
         self._inventory = InventoryWatch(
             surroundings.inventory, settings.inventory_interval, self._inventory_read, self._fail
         )

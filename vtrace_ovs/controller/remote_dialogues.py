@@ -1,6 +1,6 @@
 """Turns the remote bridges of one OVSDB into open dialogues, by having them dial us, and takes the rows back.
 
-Blocking: runs where no hub does (``clean``, ``explain``); the rows exist for as long as the work takes.
+Blocking: runs where no hub does (``clean``, ``explain``, post-cards); the rows exist for as long as the work takes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +23,11 @@ def visit(  # noqa: PLR0913 - the parts of one visit, each from another owner
     controller_id: int,
     timeout: float,
     work: Callable[[Bridge, Dialogue], None],
+    lasts: float = 0.0,
 ) -> None:
     """Do ``work`` on every bridge of this OVSDB that dials us within ``timeout`` seconds.
 
+    It has as long for its answers, and ``lasts`` seconds more.
     Raises InfrastructureError (of a kind of its own for OVSDB) when the rows cannot be added or removed.
     """
     waiting = {bridge.dpid: bridge for bridge in bridges if bridge.dpid is not None}
@@ -35,9 +37,8 @@ def visit(  # noqa: PLR0913 - the parts of one visit, each from another owner
             listening.settimeout(left)
             try:
                 sock, peer = listening.accept()
-                dialogue = Dialogue(
-                    prepare(sock), BridgeId("remote", str(peer[0])), controller_id, timeout, _names(waiting)
-                )
+                caller = BridgeId("remote", str(peer[0]))
+                dialogue = Dialogue(prepare(sock), caller, controller_id, timeout + lasts, _names(waiting))
             except (OSError, OpenFlowError):
                 continue
             with closing(dialogue):

@@ -1,21 +1,23 @@
 """Turns "who drops this in the underlay" into post-cards: copies of what underlay bridges drop, for a few seconds.
 
-On native threads with connections of their own, off the way of everything else. Intents come before the first change;
-what is installed goes when the search is over, and by itself soon after if we die.
+On native threads with connections of their own, off the way of everything else. Remote bridges dial a port of their own
+too, any free one: that of ``--listen`` is for the bridges that tasks need. Intents come before the first change; what
+is installed goes when the search is over, and by itself soon after if we die; Controller rows by the next start.
 """
 
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from math import ceil
 from time import monotonic, time
 
 from vtrace_ovs.codecs.encapsulated_frames import Encapsulated, encapsulated
 from vtrace_ovs.controller.dialogue import Dialogue, dial
+from vtrace_ovs.controller.remote_dialogues import visit
 from vtrace_ovs.controller.settings import ControllerSettings
 from vtrace_ovs.errors import VtraceError
 from vtrace_ovs.filters.matching import accepts
@@ -28,14 +30,14 @@ from vtrace_ovs.model.flow import PortDescription
 from vtrace_ovs.model.packet import FiveTuple
 from vtrace_ovs.model.postcard import DownPort, Postcard, Segment
 from vtrace_ovs.model.task import IntentDraft, IntentKind
-from vtrace_ovs.model.topology import Bridge, ManagementSocket
-from vtrace_ovs.session.boundary import TaskStore
+from vtrace_ovs.model.topology import Bridge, ManagementSocket, ServiceController
+from vtrace_ovs.session.boundary import RemoteAttachment, TaskStore
 from vtrace_ovs.session.commands import SearchUnderlay
 from vtrace_ovs.session.events import UnderlaySearched
 
 LISTEN_INTERVAL = 0.1
 LIFETIME_MARGIN = 10
-MOST_PARALLEL = 32
+MOST_PARALLEL = 64
 
 
 @dataclass(slots=True)
@@ -84,10 +86,15 @@ class UnderlaySearcher:
     """``post`` takes an event from any thread. Searches that are asked for meanwhile go on together afterwards."""
 
     def __init__(
-        self, settings: ControllerSettings, store: TaskStore, post: Callable[[UnderlaySearched], None]
+        self,
+        settings: ControllerSettings,
+        store: TaskStore,
+        remote: RemoteAttachment,
+        post: Callable[[UnderlaySearched], None],
     ) -> None:
         self._settings = settings
         self._store = store
+        self._remote = remote
         self._post = post
         self._jobs: queue.SimpleQueue[SearchUnderlay | None] = queue.SimpleQueue()
         self._closing = threading.Event()
@@ -129,41 +136,72 @@ class UnderlaySearcher:
 
     def _watch(self, bridge: Bridge, search: Search) -> list[tuple[int, Postcard]]:
         """The post-cards of one bridge, each with the place of its search; none of one that cannot be watched."""
-        if not isinstance(bridge.attachment, ManagementSocket):
-            return []
-        timeout = self._settings.bridge_timeout + search.until - monotonic()
-        try:
-            with closing(dial(bridge, bridge.attachment.path, self._settings.controller_id, timeout)) as dialogue:
-                ends = {(one.source, one.destination) for segments in search.ends for one in segments}
-                lifetime = ceil(max(job.seconds for job in search.commands)) + LIFETIME_MARGIN
-                tables = dialogue.read().tables
-                search.down += _down(bridge, tables.ports)
-                plan = watch(tables, sorted(ends, key=str), self._settings.instrumentation, lifetime)
-                tallies = {} if plan is None else self._cards(bridge, plan, dialogue, search)
-        except (OSError, VtraceError):
-            return []
-        return [(number, _card(bridge, segment, probe, tally)) for (number, segment, probe), tally in tallies.items()]
+        found: list[tuple[int, Postcard]] = []
+
+        def ask(dialogue: Dialogue) -> None:
+            with suppress(OSError, VtraceError):
+                found.extend(self._ask(bridge, dialogue, search))
+
+        with suppress(OSError, VtraceError):
+            self._reach(bridge, search, ask)
+        return found
+
+    def _reach(self, bridge: Bridge, search: Search, ask: Callable[[Dialogue], None]) -> None:
+        """Dial a local bridge, or have a remote one dial us. Raises OSError or VtraceError."""
+        left, answers, ours = search.until - monotonic(), self._settings.bridge_timeout, self._settings.controller_id
+        match bridge.attachment:
+            case ManagementSocket(path):
+                with closing(dial(bridge, path, ours, left + answers)) as dialogue:
+                    ask(dialogue)
+            case ServiceController(ovsdb) if self._settings.listen is not None and left > 0:
+                with self._intended(bridge, search, ovsdb, ((IntentKind.CONTROLLER_ROW, ""),)):
+                    visit(
+                        ovsdb,
+                        [bridge],
+                        address=replace(self._settings.listen, port=0),
+                        remote=self._remote,
+                        controller_id=ours,
+                        timeout=left,
+                        work=lambda _, dialogue: ask(dialogue),
+                        lasts=answers,
+                    )
+
+    def _ask(self, bridge: Bridge, dialogue: Dialogue, search: Search) -> Iterator[tuple[int, Postcard]]:
+        ends = {(one.source, one.destination) for segments in search.ends for one in segments}
+        lifetime = ceil(max(job.seconds for job in search.commands)) + LIFETIME_MARGIN
+        tables = dialogue.read().tables
+        search.down += _down(bridge, tables.ports)
+        plan = watch(tables, sorted(ends, key=str), self._settings.instrumentation, lifetime)
+        tallies = {} if plan is None else self._cards(bridge, plan, dialogue, search)
+        for (number, segment, probe), tally in tallies.items():
+            yield number, _card(bridge, segment, probe, tally)
+
+    @contextmanager
+    def _intended(
+        self, bridge: Bridge, search: Search, ovsdb: str, what: Sequence[tuple[IntentKind, str]]
+    ) -> Iterator[None]:
+        """What is to be done is in the database before it is; when it is undone without an error, it goes there too."""
+        drafts = [
+            IntentDraft(job.task_id, kind, str(bridge.id), ovsdb, detail)
+            for job in search.commands
+            for kind, detail in what
+        ]
+        intents = self._store.write_intents(drafts, time())
+        yield
+        self._store.intents_undone([intent.id for intent in intents], time())
 
     def _cards(self, bridge: Bridge, plan: Watch, dialogue: Dialogue, search: Search) -> _Tallies:
         meter = plan.meter.meter_id
-        drafts = [
-            IntentDraft(job.task_id, kind, str(bridge.id), "", detail)
-            for job in search.commands
-            for kind, detail in (
-                (IntentKind.FLOWS, f"generation {self._settings.generation}"),
-                (IntentKind.METER, str(meter)),
-            )
-        ]
-        intents = self._store.write_intents(drafts, time())
+        generation = (IntentKind.FLOWS, f"generation {self._settings.generation}")
         steps = wipe((meter,))
         tallies: _Tallies = defaultdict(Tally)
-        try:
-            dialogue.program((plan.meter, *plan.flows))
-            while not search.over and not self._closing.is_set():
-                _count(dialogue, plan, search, tallies)
-        finally:
-            dialogue.program((steps.sinks_delete, *steps.meters_delete))
-        self._store.intents_undone([intent.id for intent in intents], time())
+        with self._intended(bridge, search, "", (generation, (IntentKind.METER, str(meter)))):
+            try:
+                dialogue.program((plan.meter, *plan.flows))
+                while not search.over and not self._closing.is_set():
+                    _count(dialogue, plan, search, tallies)
+            finally:
+                dialogue.program((steps.sinks_delete, *steps.meters_delete))
         return tallies
 
 
