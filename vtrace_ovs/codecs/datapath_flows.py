@@ -18,7 +18,8 @@ _SLOW_PATH = "slow_path("
 _FIRST_ACTIONS = re.compile(r"^Datapath actions: (.*)$", re.MULTILINE)
 _ELSEWHERE = re.compile(r"(?<!\w)(?:tnl_pop\(\d+\)|recirc(?=\())")
 _GROUP = re.compile(r"(?<!\w)[a-z_]\w*\([^()]*\)")
-_PORT = re.compile(r"(?<!\w)\d+(?!\w)")
+_INSIDE = re.compile(r"(?<!\w)(?:clone|check_pkt_len|gt|le)\(")
+_PORT = re.compile(r"(?<![^,(])\d+(?![^,)])")
 _IGNORED = re.compile(r"(?:(?<=\()|(?<=,))[\w-]+=[^,()]*/(?:0|0x0|0\.0\.0\.0|::|00:00:00:00:00:00)(?:,|(?=\)))")
 _EMPTY = re.compile(r"(?:^|,)\w+\((?:[^()/]*/0(?:x0)?)?\)")
 _PORTS: dict[int, str] = {IpProtocol.TCP: "tcp", IpProtocol.UDP: "udp", 132: "sctp"}
@@ -124,9 +125,9 @@ def left_out(actions: str, told: str) -> tuple[str, ...]:
 
 
 def _ends(actions: str) -> frozenset[str]:
-    """Where actions send a packet: port numbers (in a ``clone`` too), tunnels it comes out of, another pass."""
+    """Where actions send packets: ports (in a clone and by size too), tunnels they come out of, another pass."""
     ends = frozenset(end.replace("recirc", "another pass") for end in _ELSEWHERE.findall(actions))
-    flat = re.sub(r"\bclone\(", "(", actions)
+    flat = _INSIDE.sub("(", actions)
     while (shorter := _GROUP.sub("", flat)) != flat:
         flat = shorter
     return ends | frozenset(f"port {number}" for number in _PORT.findall(flat))

@@ -65,6 +65,8 @@ def test_a_megaflow_is_what_its_key_matches_on() -> None:
         (PUSH, PUSH, ()),
         ("drop", "clone(set(eth(src=02:00:00:00:00:01)),5)", ("port 5",)),
         ("clone(5)", "5", ()),
+        ("check_pkt_len(size=9,gt(drop),le(drop))", "check_pkt_len(size=9,gt(userspace(pid=0)),le(2))", ("port 2",)),
+        ("check_pkt_len(size=9,gt(drop),le(2))", "check_pkt_len(size=9,gt(drop),le(trunc(8),2))", ()),
         ("ct(zone=1),recirc(0x7)", "ct(zone=1),recirc(0x8)", ()),
         ("drop", "ct(commit,zone=1,nat(src=10.0.0.1)),recirc(0x8)", ("another pass",)),
         ("userspace(pid=0,slow_path(action))", "1", ()),
