@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from vtrace_ovs.diagnosis.conclusion import lost_copies
+from vtrace_ovs.diagnosis.datapath import contradiction_phrase
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.session.runs import TaskRun
 
 
 def notes_of(run: TaskRun, scene: Scene) -> tuple[str, ...]:
     """Everything that the packets' own verdicts do not say."""
-    return (*run.notes, *_counted(run, scene))
+    return (*run.notes, *_cut_off(run), *_counted(run, scene))
 
 
 def _counted(run: TaskRun, scene: Scene) -> Iterator[str]:
@@ -27,6 +28,14 @@ def _counted(run: TaskRun, scene: Scene) -> Iterator[str]:
     if run.uncolored:
         packets = "packet" if run.uncolored == 1 else "packets"
         yield f"left out: {run.uncolored} {packets} with a mark that nobody was seen to give them"
+
+
+def _cut_off(run: TaskRun) -> Iterator[str]:
+    """Packets that a stale datapath took before anything of ours could see them."""
+    told = {one.question.node: one.contradictions[0] for one in run.suspicions.cut_off}
+    for node, one in told.items():
+        what = f"{one.megaflow} does {contradiction_phrase(one)}"
+        yield f"later packets came to {node} and are not traced: its datapath contradicts its flow tables, {what}"
 
 
 def _packets(extra: int) -> str:

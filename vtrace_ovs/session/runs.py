@@ -59,10 +59,11 @@ class TaskRun:
     ``scope`` are the VFDs its packets may come to, ``armed_on`` those of them that were armed for it, and since when;
     ``intended`` those whose intents name it.
     ``promised_until`` is the deadline its flows are told (they expire a margin later), fixed when its transition
-    begins. ``looked_back`` tells that bridges were asked a last time. ``open`` are the groups with an undecided
-    packet; ``concluded`` tells that the final result has everything; ``unclaimed`` names the groups of which no
-    copy shows the packet being colored, and ``forgotten`` counts those given up for want of room; ``aliased`` tells
-    that ``armed_traffic`` names its aliases, ``touched`` that a copy came since it last went on.
+    begins. ``newest`` is the last copy of a packet that entered. ``looked_back`` tells that bridges were asked a last
+    time. ``open`` are the groups with an undecided packet; ``concluded`` tells that the final result has everything;
+    ``unclaimed`` names the groups of which no copy shows the packet being colored, and ``forgotten`` counts those given
+    up for want of room; ``aliased`` tells that ``armed_traffic`` names its aliases, ``touched`` that a copy came since
+    it last went on.
     ``request_ended_at`` is when the task whose replies these are was found to have ended. ``faults`` are errors of
     this tool's own that are not logged yet. ``partners`` are the slots under which packets of this task may travel
     besides its own, as other tasks' filters overlap; ``held`` are their copies until one shows that the packet is
@@ -97,6 +98,7 @@ class TaskRun:
     looked_back: bool = False
     observe_until: float = 0.0
     sequence: int = 0
+    newest: PacketInRecord | None = None
     extra_packets: int = 0
     notes: list[str] = field(default_factory=list)
     cancelled: bool = False
@@ -194,6 +196,7 @@ class TaskRun:
         self.packets += group.packets
         if kept:
             self.sequence += 1
+            self.newest = record if enters else self.newest
         elif first_left_out:
             self.scene, self.concluded = None, False
         if group.undecided:
@@ -268,6 +271,8 @@ class TaskRun:
 
         What is put into underlay bridges has datapaths computed anew, so that nothing can be found there any more.
         """
+        if self.stage is Stage.COLLECTING and self.newest is not None:
+            self.suspicions.doubt(self.newest, at)
         asked = self.suspicions.begin(self.task.id, topology, at, settings.datapath_deadline)
         if asked or self.suspicions.awaits(at):
             return asked

@@ -1,9 +1,11 @@
 """Turns packets lost without a trace into questions about the datapaths they were last at, and keeps the answers."""
 
 from dataclasses import dataclass, field
+from math import inf
 
 from vtrace_ovs.diagnosis.datapath import datapaths_of
 from vtrace_ovs.model.datapath import DatapathQuestion, DatapathReading
+from vtrace_ovs.model.records import PacketInRecord
 from vtrace_ovs.model.topology import Topology
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import CauseCode, Disposition, Verdict
@@ -11,6 +13,9 @@ from vtrace_ovs.session.commands import ReadDatapaths
 
 MOST_QUESTIONS = 64
 """So many questions a task asks at most."""
+
+QUIET = 2.0
+"""Where no packet entered for so long (seconds), the traffic has paused, or its packets do not come into the trace."""
 
 _SILENT = {
     (Disposition.LOST_ON_WIRE, CauseCode.UNDERLAY_LOSS),
@@ -24,10 +29,12 @@ _SILENT = {
 class Suspicions:
     """The datapaths that may have dropped a task's packets: ``wanted`` with when the last of them was seen.
 
+    ``doubted``: the datapaths where traffic enters, and since when (Unix seconds) its packets should have come again.
     ``until`` is how long an answer is worth waiting for (Unix seconds).
     """
 
     wanted: dict[DatapathQuestion, float] = field(default_factory=dict)
+    doubted: dict[DatapathQuestion, float] = field(default_factory=dict)
     readings: tuple[DatapathReading, ...] = ()
     pending: bool = False
     until: float = 0.0
@@ -40,6 +47,22 @@ class Suspicions:
         for question in datapaths_of(way, None if verdict.culprit is None else verdict.culprit.next_node):
             if not any(one.question == question and one.tells_of(seen) for one in self.readings):
                 self.wanted[question] = max(seen, self.wanted.get(question, 0.0))
+
+    def doubt(self, newest: PacketInRecord, at: float) -> None:
+        """The newest packet that entered was this: if none came for a while, want to know whether it can come."""
+        since = newest.timestamp + QUIET
+        question = DatapathQuestion.about(newest.bridge.node, newest.headers, newest.tunnel)
+        if question is not None and at >= since and self.doubted.get(question) != since:
+            self.doubted[question] = self.wanted[question] = since
+
+    @property
+    def cut_off(self) -> tuple[DatapathReading, ...]:
+        """The readings that show packets coming in and not into the trace, by a contradiction in the first datapath."""
+        return tuple(
+            one
+            for one in self.readings
+            if any(found.used_at >= self.doubted.get(one.question, inf) for found in one.contradictions)
+        )
 
     def begin(self, task_id: int, topology: Topology, at: float, patience: float) -> tuple[ReadDatapaths, ...]:
         """Ask what is wanted, of servers with a bridge to ask at; one thing at a time."""

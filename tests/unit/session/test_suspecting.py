@@ -11,7 +11,7 @@ from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSo
 from vtrace_ovs.model.trajectory import Ending, Hop, Origin, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culprit, Disposition, Verdict
 from vtrace_ovs.session.commands import ReadDatapaths, SearchUnderlay
-from vtrace_ovs.session.suspecting import MOST_QUESTIONS, Suspicions
+from vtrace_ovs.session.suspecting import MOST_QUESTIONS, QUIET, Suspicions
 
 PATIENCE = 8.0
 DROPS = Contradiction("in_port(6)", "drop", "tnl_pop(3)", ("tnl_pop(3)",), used_at=START + PATIENCE, outer=True)
@@ -117,3 +117,27 @@ def test_datapaths_that_do_not_answer_hold_up_the_end_no_longer_than_allowed(wor
     world.wait(PATIENCE)
     assert world.states()[-1] is TaskState.DONE
     assert any("is not known" in fact.sentence for fact in world.result.verdict.evidence)
+
+
+@pytest.mark.parametrize(("used_at", "told"), [(START + 3, True), (START + 1, False)])
+def test_packets_that_the_first_datapath_takes_before_they_are_seen_are_told_in_a_note(
+    used_at: float, told: bool
+) -> None:
+    world = World(CS1, CS2)
+    world.datapaths.stale["cs1"] = replace(DROPS, used_at=used_at, outer=False)
+    world.claim(tcp_to_db(packet_count=5, trace_time=6))
+    world.feed_all(world.whole_way(headers()))
+    world.wait(PATIENCE)
+    assert world.states()[-1] is TaskState.DONE
+    assert world.result.verdict.disposition is Disposition.DELIVERED
+    assert any("later packets came to cs1 and are not traced" in note for note in world.result.notes) is told
+    assert sum(isinstance(one, ReadDatapaths) for one in world.transcript) == 1, "a pause is looked into once"
+
+
+def test_traffic_that_keeps_coming_is_not_looked_into() -> None:
+    world = World(CS1, CS2)
+    world.claim(tcp_to_db(packet_count=5))
+    for number in range(5):
+        world.feed_all(world.whole_way(headers(ip_id=number)))
+        world.wait(QUIET / 2)
+    assert not any(isinstance(one, ReadDatapaths) for one in world.transcript)
