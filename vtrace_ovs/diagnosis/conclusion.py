@@ -154,11 +154,13 @@ def lowered(sentence: str) -> str:
 
 
 def unseen(request: TraceRequest, scene: Scene) -> Verdict:
-    """Why no packet of the filter was seen at any inlet, as far as it is known."""
+    """Why no packet of the filter was judged, as far as it is known: mostly none was seen at any inlet."""
     sources = _sources(request, scene)
     dark = {bridge: scene.unreachable[bridge] for bridge in sources if bridge in scene.unreachable}
     unwatched = {bridge: scene.unobserved[bridge] for bridge in sources if bridge in scene.unobserved}
-    if scene.total_copies_lost:
+    if scene.undecided:
+        finding = _inconclusive(f"{counted(scene.undecided, 'packet')} came, and more of the way may still be told")
+    elif scene.total_copies_lost:
         finding = _inconclusive(lost_copies(scene))
     elif dark and len(dark) == len(sources):
         finding = _source_dead(dark)

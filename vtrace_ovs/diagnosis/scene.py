@@ -66,6 +66,7 @@ class Scene:
     ``reaches``: where the tunnels of servers led after the packets had been sent.
     ``unanswered``: addresses that the traced senders asked for again and again (ARP, ND), and how often.
     ``uncolored``: packets that carried a mark and that nobody was seen to give it to: forged, or copies were lost.
+    ``undecided``: packets that were seen and are not judged yet, or never will be, as the trace is cancelled.
     ``unsettled``: when (from, until; Unix seconds) a VFD's production tables were not those our flows were made from.
     ``watched_since``: the VFDs armed for the task and since when (Unix seconds); None when all were, all the time.
     ``lives``: the flows that came, were changed or went while the task ran.
@@ -91,6 +92,7 @@ class Scene:
     reaches: Mapping[str, TunnelReach] = field(default_factory=dict)
     unanswered: Mapping[IPAddress, int] = field(default_factory=dict)
     uncolored: int = 0
+    undecided: int = 0
     hop_limit: int | None = None
     unsettled: Mapping[BridgeId, Spells] = field(default_factory=dict)
     lives: Mapping[tuple[BridgeId, FlowKey], FlowLife] = field(default_factory=dict)

@@ -56,9 +56,7 @@ class Decisions:
         many = (len(group.records) - 1) // MANY_RECORDS
         if group.fresh and (not many or at - group.looked_at >= min(LOOK_INTERVAL * many, LONGEST_INTERVAL)):
             self._look(run, group, at)
-        if group.fresh or not group.waiting or at - group.last_at < self._settings.short_buffer:
-            return ()
-        return self._decide_late(run, group, at)
+        return () if group.fresh or not group.waiting else self._decide_late(run, group, at)
 
     def _look(self, run: TaskRun, group: PacketGroup, at: float) -> None:
         """Join the records again, and decide what is complete. What was decided is open again if records added to it.
@@ -81,21 +79,22 @@ class Decisions:
                 self._outcomes.settle(run, group, way)
 
     def _decide_late(self, run: TaskRun, group: PacketGroup, at: float) -> tuple[Command, ...]:
-        """No final record came in time: look at the bridges concerned once more, then say what happened."""
-        since = group.last_at + self._settings.short_buffer
+        """No final record came in time: look at the bridges concerned once more, then say what happened.
+
+        What may still be on its way, between bridges or to us, is waited for longer, and looked for again.
+        """
+        since = group.last_at + self._settings.short_buffer + (self._settings.long_buffer if group.weighed else 0)
+        if at < since:
+            return ()
         witnesses = (bridge for observed in group.waiting for bridge in self._witnesses(observed))
         bridges = run.armed_on.keys() & witnesses
         unread = [b for b in bridges if (state := self._fleet.states.get(b)) and state.up and state.read_at < since]
         if unread:
             return self._fleet.ask((bridge for bridge in unread if self._fleet.states[bridge].asked_at < since), at)
-        patience_over = at >= since + self._settings.long_buffer
-        if patience_over or not group.weighed:
-            group.weighed = True
-            group.waiting = tuple(
-                way
-                for way in group.waiting
-                if not self._outcomes.settle(run, group, way, only_if_sure=not patience_over)
-            )
+        only_if_sure, group.weighed = not group.weighed, True
+        group.waiting = tuple(
+            way for way in group.waiting if not self._outcomes.settle(run, group, way, only_if_sure=only_if_sure)
+        )
         return ()
 
     def _witnesses(self, way: Trajectory) -> Iterator[BridgeId]:

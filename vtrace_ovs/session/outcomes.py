@@ -20,6 +20,9 @@ from vtrace_ovs.session.notes import notes_of
 from vtrace_ovs.session.planning import Planning
 from vtrace_ovs.session.runs import TaskRun
 
+_OPEN = frozenset({Disposition.INCONCLUSIVE, Disposition.LOST_ON_WIRE})
+"""More may still come: copies, or the packet itself, as a network under load may take its time."""
+
 
 class Outcomes:
     """What became of packets, as far as is known; judged anew when more is."""
@@ -44,7 +47,7 @@ class Outcomes:
         self.naming.notice(packet.verdict, scene.profiles)
         run.suspicions.notice(observed, packet.verdict)
         run.searches.notice(observed, packet.verdict)
-        if only_if_sure and packet.verdict.disposition is Disposition.INCONCLUSIVE:
+        if only_if_sure and packet.verdict.disposition in _OPEN:
             return False
         group.decisions[observed.occurrence] = packet
         run.dirty, run.concluded = True, False
@@ -85,7 +88,9 @@ class Outcomes:
 
     def conclude(self, run: TaskRun, *, final: bool) -> SaveResult:
         """What is known of a task, as a result."""
-        scene = replace(self._scene(run), uncolored=run.uncolored, unanswered=run.unanswered)
+        scene = replace(
+            self._scene(run), uncolored=run.uncolored, unanswered=run.unanswered, undecided=run.packets_open
+        )
         decided = run.decisions
         counters = counted_since(run.counts_before, self._fleet.counts(), culprits_of(decided))
         found = conclude(run.task.id, run.task.request, decided, scene, notes_of(run, scene), counters)

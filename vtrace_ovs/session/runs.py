@@ -167,7 +167,12 @@ class TaskRun:
     @property
     def undecided(self) -> bool:
         """Whether some packet's fate is still open; of packets nobody was seen to color none is."""
-        return len(self.open) > sum(name in self.open for name in self.unclaimed)
+        return self.packets_open > 0
+
+    @property
+    def packets_open(self) -> int:
+        """How many packets (equal ones count once) somebody was seen to color, and are not judged."""
+        return len(self.open) - sum(name in self.open for name in self.unclaimed)
 
     @property
     def full(self) -> bool:

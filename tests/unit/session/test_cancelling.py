@@ -72,6 +72,13 @@ def test_a_task_cancelled_while_collecting_tells_what_it_saw(armed: World) -> No
     assert armed.clean
 
 
+def test_a_task_cancelled_before_a_packet_is_judged_does_not_say_that_none_was_seen(armed: World) -> None:
+    armed.feed(armed.entering(headers()))
+    armed.cancel()
+    armed.wait(1.0)
+    assert armed.result.verdict.disposition is Disposition.INCONCLUSIVE
+
+
 def test_a_task_cancelled_while_closing_keeps_its_sinks_until_sources_are_out(world: World) -> None:
     world.claim(tcp_to_db())
     world.mute.add(CS1)

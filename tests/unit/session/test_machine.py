@@ -111,16 +111,30 @@ def test_a_drop_is_told_at_once(world: World) -> None:
     assert world.result.verdict.culprit.bridge == CS1
 
 
-def test_a_packet_lost_on_the_wire_is_told_after_the_short_buffer_and_a_fresh_look(world: World) -> None:
+def test_a_packet_lost_on_the_wire_is_told_after_both_buffers_and_a_fresh_look_after_each(world: World) -> None:
+    """A wire under load may hold a packet back for longer than bridges take to answer."""
     world.claim(tcp_to_db())
     world.told()
     world.feed_all((world.entering(headers()), world.leaving(headers())))
     world.told()
     world.wait(SHORT - 0.1)
     assert not world.results()
-    world.wait(0.2)
-    assert "read cs1/br" in world.told(ReadBridge)
+    for wait in (0.2, LONG):
+        assert all(result.verdict.disposition is Disposition.INCONCLUSIVE for result in world.results())
+        world.wait(wait)
+        assert {"read cs1/br", "read cs2/br"} <= set(world.told(ReadBridge))
     assert world.result.verdict.disposition is Disposition.LOST_ON_WIRE
+
+
+def test_a_packet_that_was_long_on_the_wire_is_not_called_lost(world: World) -> None:
+    world.claim(tcp_to_db())
+    packet = headers()
+    world.feed_all(world.whole_way(packet)[:2])
+    world.wait(SHORT + LONG - 0.1)
+    world.feed_all((world.arriving(packet), world.delivered(packet)))
+    world.wait(10)
+    assert [result.verdict.disposition for result in world.results() if result.verdict.disposition.is_loss] == []
+    assert world.result.verdict.disposition is Disposition.DELIVERED
 
 
 def test_a_packet_that_never_left_is_looked_after_too(world: World) -> None:
