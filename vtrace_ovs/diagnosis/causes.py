@@ -24,6 +24,7 @@ CATEGORIES = {
     CauseCode.WRONG_ENDPOINT: CauseCategory.CONFIG_ERROR,
     CauseCode.METER_RATE_LIMIT: CauseCategory.RATE_LIMIT,
     CauseCode.EGRESS_QUEUE_LIMIT: CauseCategory.RATE_LIMIT,
+    CauseCode.NAT_EXHAUSTED: CauseCategory.RATE_LIMIT,
     CauseCode.TTL_EXPIRED: CauseCategory.CONFIG_ERROR,
     CauseCode.OUTPUT_TO_INGRESS: CauseCategory.CONFIG_ERROR,
     CauseCode.PORT_DOWN: CauseCategory.TENANT_VM,
@@ -112,9 +113,14 @@ def cause_of_miss(role: TableRole | None, near_misses: Iterable[NearMiss]) -> Ca
     return CauseCode.TABLE_MISS
 
 
+def wants_new(flow: FlowKey | None) -> bool:
+    """Whether a flow matches only packets that are the first of no known connection."""
+    return _wants_state(flow, _CT_NEW)
+
+
 def _by_stage(shape: DropShape, flow: FlowKey | None, owner: str | None, stage: Stage) -> CauseCode:
     match stage:
-        case Stage.SECURITY if _wants_state(flow, _CT_NEW) and _names_none(flow, _TRAFFIC):
+        case Stage.SECURITY if wants_new(flow) and _names_none(flow, _TRAFFIC):
             return CauseCode.CONNECTION_NOT_ESTABLISHED
         case Stage.SECURITY:
             by_default = _names_none(flow, _TRAFFIC) and (owner is None or "default" in owner.lower())

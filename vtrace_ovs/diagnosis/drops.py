@@ -7,6 +7,7 @@ from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.causes import cause_of_drop, cause_of_miss
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.naming import counted, endpoint_with, place_name, port_name
+from vtrace_ovs.diagnosis.pools import exhausted_pool
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
@@ -15,7 +16,9 @@ from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition
 from vtrace_ovs.model.wording import flow_text
 
 _BY_FLOW = frozenset({DropShape.EXPLICIT_DROP, DropShape.TABLE_MISS_FLOW, DropShape.NO_OUTPUT})
-_OF_NO_CONNECTION = frozenset({CauseCode.CONNECTION_NOT_ESTABLISHED, CauseCode.CONNECTION_INVALID})
+_OF_NO_CONNECTION = frozenset(
+    {CauseCode.CONNECTION_NOT_ESTABLISHED, CauseCode.CONNECTION_INVALID, CauseCode.NAT_EXHAUSTED}
+)
 _GENERIC = frozenset({CauseCode.EXPLICIT_DROP, CauseCode.TABLE_MISS, CauseCode.NO_OUTPUT_ACTION})
 
 
@@ -72,6 +75,9 @@ def drop_finding(
     rival = None if flow is None or shape not in _BY_FLOW else _rival(case, flow, near_misses)
     if rival is not None:
         code = CauseCode.OVERLAPPING_FLOWS
+    pool = None if rival is not None else exhausted_pool(case, flow)
+    if pool is not None:
+        code, confidence = CauseCode.NAT_EXHAUSTED, Confidence.CORROBORATED
     out_port = hop.out_port
     if out_port is None and case.expected is not None:
         out_port = case.expected.out_port
@@ -84,7 +90,7 @@ def drop_finding(
             place=place_name(hop.bridge, table_id, None if role is None else role.name),
             flow=text if owner is None else f"{text} (owner: {owner})",
             towards=port_name(case.scene, hop.bridge, out_port),
-            detail=rival or (_unknown_meaning(profile) if code in _GENERIC and role is None else ""),
+            detail=rival or _of_pool(pool) or (_unknown_meaning(profile) if code in _GENERIC and role is None else ""),
         ),
         culprit=Culprit(
             node=hop.bridge.node,
@@ -99,6 +105,13 @@ def drop_finding(
         evidence=(*evidence, *(_of_full_zones(case) if code in _OF_NO_CONNECTION else ())),
         near_misses=near_misses,
     )
+
+
+def _of_pool(pool: str | None) -> str:
+    """Why conntrack did not translate: nothing was free, or it holds no more connections."""
+    if pool is None:
+        return ""
+    return f"{pool} was to translate it and did not, as no address and port of these, or no room in its zone, is left"
 
 
 def _of_full_zones(case: Case) -> Iterator[Evidence]:

@@ -116,6 +116,12 @@ WORDINGS = {
         "Traffic to your machine exceeds its rate limit; the problem may be with your bandwidth settings.",
         "Less is sent to this machine, or its limit is raised (columns qos and queues of its port in the OVSDB).",
     ),
+    CauseCode.NAT_EXHAUSTED: Wording(
+        "Dropped in {place} by {flow}: {detail}.",
+        "Your connection was to be given a public address, and all there are for it are in use; close connections that "
+        "are not needed, or have more addresses assigned.",
+        "Give the translation more addresses or ports, or end old connections (`ovs-appctl dpctl/dump-conntrack`).",
+    ),
     CauseCode.TTL_EXPIRED: Wording(
         "Its TTL (IPv6: hop limit) runs out in {place}{detail}.",
         "Your traffic passes more routers than its TTL or hop limit allows; check for a routing loop or a low TTL.",

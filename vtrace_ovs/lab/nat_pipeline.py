@@ -15,6 +15,13 @@ from vtrace_ovs.model.overlay import NatKind, NatRule, Overlay, Tenant
 
 DESTINATION, BACK, SOURCE = 5, 25, 27
 PRIORITY = 100
+SOURCE_ZONE = 1
+"""The zone of source NAT, counted from that of destination NAT."""
+
+
+def zone_of(overlay: Overlay, tenant: Tenant) -> int:
+    """The conntrack zone of a tenant's destination NAT."""
+    return 2 * overlay.tenants.index(tenant) + 1
 
 
 def nat_flows(overlay: Overlay, tenant: Tenant, routing: int, output: int) -> Iterator[FlowLine]:
@@ -23,14 +30,14 @@ def nat_flows(overlay: Overlay, tenant: Tenant, routing: int, output: int) -> It
     yield FlowLine(DESTINATION, 0, "", f"goto_table:{routing}", owner)
     yield FlowLine(BACK, 0, "", f"goto_table:{SOURCE}", owner)
     yield FlowLine(SOURCE, 0, "", f"goto_table:{output}", owner)
-    zone = 2 * overlay.tenants.index(tenant) + 1
+    zone = zone_of(overlay, tenant)
     for rule in tenant.nat:
         yield from _rule(rule, zone, (routing, output))
 
 
 def nat_groups(overlay: Overlay, tenant: Tenant, routing: int) -> Iterator[GroupLine]:
     """One select group per rule that leads to several VMs."""
-    zone = 2 * overlay.tenants.index(tenant) + 1
+    zone = zone_of(overlay, tenant)
     for rule in tenant.nat:
         if rule.balances:
             buckets = (f"bucket=ct(commit,table={routing},zone={zone},nat(dst={vm}))" for vm in _inside(rule))
@@ -38,15 +45,15 @@ def nat_groups(overlay: Overlay, tenant: Tenant, routing: int) -> Iterator[Group
 
 
 def _rule(rule: NatRule, zone: int, onward: tuple[int, int]) -> Iterator[FlowLine]:
-    """``zone`` is that of destination NAT; source NAT has the next one."""
+    """``zone`` is that of destination NAT."""
     routing, output = onward
     owner = cookie(CookieKind.NAT, rule.number)
     asked = _asked(rule)
     match rule.kind:
         case NatKind.SNAT:
-            yield FlowLine(DESTINATION, PRIORITY, asked, f"ct(table={routing},zone={zone + 1},nat)", owner)
+            yield FlowLine(DESTINATION, PRIORITY, asked, f"ct(table={routing},zone={zone + SOURCE_ZONE},nat)", owner)
             toward = "" if rule.toward is None else f",nw_dst={rule.toward}"
-            translate = f"ct(commit,table={output},zone={zone + 1},nat(src={rule.outside}))"
+            translate = f"ct(commit,table={output},zone={zone + SOURCE_ZONE},nat(src={rule.outside}))"
             for number, prefix in enumerate(rule.inside):
                 # Replies have their source already back; every priority once, so that no two flows tie.
                 priority = PRIORITY + len(rule.inside) * rule.number + number

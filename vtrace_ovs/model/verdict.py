@@ -62,6 +62,7 @@ class CauseCode(Enum):
     WRONG_ENDPOINT = "wrong-endpoint"
     METER_RATE_LIMIT = "meter-rate-limit"
     EGRESS_QUEUE_LIMIT = "egress-queue-limit"
+    NAT_EXHAUSTED = "nat-exhausted"
     TTL_EXPIRED = "ttl-expired"
     OUTPUT_TO_INGRESS = "output-to-ingress"
     PORT_DOWN = "port-down"

@@ -14,6 +14,7 @@ from vtrace_ovs.lab.faults import (
     loops,
     physical,
     policy,
+    pools,
     ports,
     spoofing,
     translations,
@@ -25,7 +26,7 @@ from vtrace_ovs.lab.faults.kinds import FaultKind
 FAMILIES = {
     "security policy": policy.FAULTS | connections.FAULTS | spoofing.FAULTS,
     "configuration": (configuration.FAULTS | entries.FAULTS | loops.FAULTS | translations.FAULTS | ports.FAULTS),
-    "limits": limits.FAULTS,
+    "limits": limits.FAULTS | pools.FAULTS,
     "unsupported": unsupported.FAULTS,
     "VFDs": devices.FAULTS | datapaths.FAULTS,
     "physical network": physical.FAULTS,

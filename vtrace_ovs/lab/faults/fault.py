@@ -74,6 +74,7 @@ class FaultName(Enum):
     NAT_UNCOMMITTED = "nat-uncommitted"
     LB_WITHOUT_BACKEND = "lb-without-backend"
     LB_DEAD_BACKENDS = "lb-dead-backends"
+    SNAT_EXHAUSTED = "snat-exhausted"
     LB_BACKEND_DOWN = "lb-backend-down"
     LB_BACKEND_GONE = "lb-backend-gone"
     ANTI_SPOOFING = "anti-spoofing"

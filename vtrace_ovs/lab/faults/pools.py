@@ -1,0 +1,87 @@
+"""Turns what a controller installs for source NAT into a pool of one address and one port, which somebody has taken."""
+
+from typing import TYPE_CHECKING
+
+from vtrace_ovs.errors import UsageError
+from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
+from vtrace_ovs.lab.faults.kinds import FaultKind, NodeDeed, ProgramEdit, Programmed, Symptom, reworded, with_flows
+from vtrace_ovs.lab.gateway_pipeline import OUTPUT
+from vtrace_ovs.lab.nat_pipeline import SOURCE, SOURCE_ZONE, zone_of
+from vtrace_ovs.lab.numbering import CookieKind, cookie, kind_of, patch_ofport, vrouter
+from vtrace_ovs.lab.program import BridgeProgram, FlowLine
+from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
+from vtrace_ovs.model.overlay import NatKind, OverlayVm
+from vtrace_ovs.model.packet import IpFamily
+from vtrace_ovs.model.verdict import CauseCode, Disposition
+
+if TYPE_CHECKING:
+    from vtrace_ovs.lab.network import Lab
+
+ONLY_PORT = 1024
+ABOVE_OUTPUT = 200
+OUTSIDE_VM = "ext1"
+
+
+def _one_port(what: Programmed, fault: Fault) -> BridgeProgram:
+    """Each outside address has one port. What has no part in it goes on as it was: it is kept from going out."""
+    vm = victim(what.overlay, fault)
+    if what.bridge != vrouter(vm.tenant):
+        return what.program
+    rules = [rule for rule in what.overlay.tenant(vm.tenant).nat if rule.kind is NatKind.SNAT]
+    if not rules:
+        raise UsageError(f"{fault.name.value}: tenant {vm.tenant} has no source NAT")
+    program = what.program
+    for rule in rules:
+        program = reworded(program, _translates, f"nat(src={rule.outside})", f"nat(src={rule.outside}:{ONLY_PORT})")
+    out = patch_ofport(what.overlay, what.overlay.subnet_of(what.overlay.vm(OUTSIDE_VM)))
+    untranslated = (f"ip,ct_state=+new+trk,nw_src={prefix},reg2={out:#x}" for rule in rules for prefix in rule.inside)
+    owner = cookie(CookieKind.NAT)
+    return with_flows(program, *(FlowLine(OUTPUT, ABOVE_OUTPUT, match, "drop", owner) for match in untranslated))
+
+
+def _translates(flow: FlowLine) -> bool:
+    return flow.table_id == SOURCE and kind_of(flow.cookie) is CookieKind.NAT
+
+
+def _take(lab: "Lab", fault: Fault) -> None:
+    """Another machine of the subnet is the first to ask."""
+    vm = victim(lab.base, fault)
+    protocol = TrafficProtocol(fault.protocol)
+    other = next(one.name for one in _neighbours(lab, vm))
+    lab.traffic.run(TrafficRequest(other, OUTSIDE_VM, protocol, fault.port, count=1, timeout=0.3, listen=False))
+
+
+def _neighbours(lab: "Lab", vm: OverlayVm) -> list[OverlayVm]:
+    others = [one for one in lab.base.tenant(vm.tenant).vms if one.subnet == vm.subnet and one.name != vm.name]
+    if not others or all(one.name != OUTSIDE_VM for one in lab.base.vms()):
+        raise UsageError(f"{vm.name} needs a neighbour, and {OUTSIDE_VM} to send to: vtrace lab up nat")
+    return others
+
+
+def _give_back(lab: "Lab", fault: Fault) -> None:
+    tenant = lab.base.tenant(victim(lab.base, fault).tenant)
+    zone = zone_of(lab.base, tenant) + SOURCE_ZONE
+    for gateway in lab.base.gateways():
+        lab.ovs(gateway.name).appctl("dpctl/flush-conntrack", f"zone={zone}")
+
+
+FAULTS = {
+    FaultName.SNAT_EXHAUSTED: FaultKind(
+        "the sender's source NAT has one address and port, which another machine has taken",
+        ProgramEdit(_one_port, NodeDeed(_take, _give_back)),
+        # Echo requests have no ports: two of different identifiers share an address. Source NAT of the lab is of IPv4.
+        (
+            Symptom(
+                *(CauseCode.NAT_EXHAUSTED, Disposition.DROPPED, "gw1/vr-green"),
+                table=OUTPUT,
+                source="web1",
+                destination=OUTSIDE_VM,
+                topology="nat",
+                protocols=(TrafficProtocol.TCP, TrafficProtocol.UDP),
+                families=(IpFamily.IPV4,),
+            ),
+        ),
+        of_sender=True,
+        selective=True,
+    ),
+}
