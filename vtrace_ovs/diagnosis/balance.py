@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from vtrace_ovs.diagnosis.case import Finding, verdict_of
+from vtrace_ovs.diagnosis.case import Finding, deduced, verdict_of
 from vtrace_ovs.diagnosis.causes import cause_of_drop
 from vtrace_ovs.diagnosis.naming import counted, place_name
 from vtrace_ovs.diagnosis.wording import Particulars
@@ -22,6 +22,8 @@ from vtrace_ovs.model.topology import BridgeId, PortKind, Topology
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition
 from vtrace_ovs.model.wording import flow_text
+
+_FOLLOWS = "does with them what its flow tables say (ovs-appctl dpctl/dump-flows)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +189,10 @@ class _Sheet:
         finding = Finding(
             Disposition.LOST_ON_WIRE,
             CauseCode.UNDERLAY_LOSS,
-            Confidence.CORROBORATED,
+            Confidence.INFERRED,
             Particulars(here, towards=towards),
             culprit=culprit,
+            evidence=(deduced(f"Whether the datapath of {next_node or 'the next server'} {_FOLLOWS} is not known."),),
         )
         yield Loss(missing, verdict_of(finding, None))
 

@@ -69,6 +69,8 @@ def test_one_packet_in_a_thousand_missing_between_two_servers_is_lost_there() ->
     )
     assert culprit is not None
     assert (culprit.bridge, culprit.next_node, culprit.next_bridge) == (A, "s2", B)
+    assert loss.verdict.confidence is Confidence.INFERRED, "the datapath of s2 may have dropped it"
+    assert "datapath of s2" in loss.verdict.evidence[0].sentence
     assert result.doubts == ()
 
 
