@@ -27,12 +27,12 @@ def _stale(lab: "Lab", fault: Fault) -> None:
     if fault.server is None:
         raise UsageError(f"{fault.name.value}: on which server?")
     ovs = lab.servers[fault.server].ovs
-    ovs.vsctl("set", "Open_vSwitch", ".", f"other_config:max-idle={LONG_IDLE}")
     _probe(lab, fault)
     flows = datapath_flows(ovs.appctl("dpctl/dump-flows", "-m", "--no-names"))
     broken = [flow for flow in flows if DECAPSULATES in flow.actions]
     if not broken:
         raise UsageError(f"{fault.name.value}: no VM's traffic to {fault.vm} comes to {fault.server} in a tunnel")
+    ovs.vsctl("set", "Open_vSwitch", ".", f"other_config:max-idle={LONG_IDLE}")
     for flow in broken:
         ovs.appctl("dpctl/mod-flow", flow.key, "drop")
 
