@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from types import NoneType
 from typing import cast
@@ -127,7 +127,11 @@ def _field(text: str) -> oxm.Field | None:
 
 
 def _text_form(kind: type) -> Converter:
-    """A type with an exact text form: its constructor reads what ``str`` writes."""
+    """A type with an exact text form: its constructor reads what ``str`` writes.
+
+    A few addresses are in many documents, and what is read from one text may be one object: it never changes.
+    """
+    read = lru_cache(maxsize=4096)(kind)
 
     def encode(value: object) -> Json:
         if isinstance(value, kind):
@@ -136,7 +140,7 @@ def _text_form(kind: type) -> Converter:
 
     def decode(document: Json) -> object:
         try:
-            return kind(_str(document))
+            return read(_str(document))
         except ValueError as error:
             raise misfit_of(document, f"an {kind.__name__}") from error
 
