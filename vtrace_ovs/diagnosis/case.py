@@ -8,7 +8,7 @@ from vtrace_ovs.diagnosis.compare import Divergence, counterpart, first_divergen
 from vtrace_ovs.diagnosis.naming import printable
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.wording import Particulars, operator_sentence, wording_of
-from vtrace_ovs.model.construction import quickly_built
+from vtrace_ovs.model.construction import builder, quickly_built
 from vtrace_ovs.model.packet import Fragment
 from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.trajectory import DropShape, Hop, NearMiss, Trajectory
@@ -39,10 +39,10 @@ class Case:
         """The case of a trajectory with at least one hop."""
         hop = observed.hops[-1]
         if predicted is None:
-            return Case(observed, scene, hop, None, None, None)
+            return _case(observed, scene, hop, None, None, None)
         divergence = first_divergence(observed, predicted)
         expected = counterpart(predicted, hop) if divergence is None else None
-        return Case(observed, scene, hop, predicted, expected, divergence)
+        return _case(observed, scene, hop, predicted, expected, divergence)
 
     @property
     def crowded(self) -> bool:
@@ -66,14 +66,17 @@ class Finding:
     category: CauseCategory | None = None
 
 
+_case, _fact, _verdict = builder(Case), builder(Evidence), builder(Verdict)
+
+
 def seen(sentence: str) -> Evidence:
     """A fact somebody observed."""
-    return Evidence(printable(sentence), observed=True)
+    return _fact(printable(sentence), observed=True)
 
 
 def deduced(sentence: str) -> Evidence:
     """A fact that follows from stored tables or the inventory."""
-    return Evidence(printable(sentence), observed=False)
+    return _fact(printable(sentence), observed=False)
 
 
 def evidence_lost(case: Case, detail: str, evidence: tuple[Evidence, ...]) -> Finding:
@@ -102,7 +105,7 @@ def verdict_of(finding: Finding, case: Case | None) -> Verdict:
         elif case.observed.ambiguous:
             evidence = (*evidence, _TWINS)
         evidence = (*evidence, *_shown_by(case.observed))
-    return Verdict(
+    return _verdict(
         disposition=finding.disposition,
         category=finding.category or CATEGORIES[finding.code],
         code=finding.code,

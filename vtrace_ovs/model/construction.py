@@ -1,12 +1,16 @@
 """Turns a frozen dataclass of many fields into the same one, built in a third of the time."""
 
+from collections.abc import Callable
 from dataclasses import MISSING, fields
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
     from types import FunctionType
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+_BUILDERS: dict[object, Callable[..., Any]] = {}
 
 
 def quickly_built(cls: type[T]) -> type[T]:
@@ -19,14 +23,21 @@ def quickly_built(cls: type[T]) -> type[T]:
     names = [each.name for each in fields(cls)]  # type: ignore[arg-type]  # only dataclasses come here, as fields() checks
     if any(each.default_factory is not MISSING or each.kw_only or not each.init for each in fields(cls)):  # type: ignore[arg-type]
         raise TypeError(f"{cls.__name__} has a field that is not a plain argument; leave its construction as it is")
+    arguments = ", ".join(names)
+    stores = "".join(f"    self.{name} = {name}\n" for name in names) + "    self.__class__ = cls\n"
+    source = f"def __init__(self, {arguments}):\n    become(self, twin)\n{stores}"
+    source += f"def build({arguments}):\n    self = twin()\n{stores}    return self\n"
     twin = type(cls.__name__, (), {"__slots__": tuple(names)})
-    stores = [f"self.{name} = {name}" for name in names]
-    body = "\n    ".join(["become(self, twin)", *stores, "self.__class__ = cls"])
-    source = f"def __init__(self, {', '.join(names)}):\n    {body}\n"
     made: dict[str, FunctionType] = {}
     exec(source, {"become": object.__dict__["__class__"].__set__, "twin": twin, "cls": cls}, made)  # noqa: S102  as dataclass itself does
-    quick = made["__init__"]
-    quick.__defaults__ = cls.__init__.__defaults__
-    quick.__qualname__ = f"{cls.__qualname__}.__init__"
-    type.__setattr__(cls, "__init__", quick)
+    for function in made.values():
+        function.__defaults__ = cls.__init__.__defaults__
+        function.__qualname__ = f"{cls.__qualname__}.{function.__name__}"
+    type.__setattr__(cls, "__init__", made["__init__"])
+    _BUILDERS[cls] = made["build"]
     return cls
+
+
+def builder(cls: Callable[P, T]) -> Callable[P, T]:
+    """What a ``quickly_built`` class does when called, as a function: Python calls that in half the time."""
+    return cast("Callable[P, T]", _BUILDERS[cls])

@@ -1,8 +1,10 @@
 """Turns a tree of visits into the hops of one Trajectory, the branch that counts most last."""
 
+from collections.abc import Iterable
 from typing import assert_never
 
 from vtrace_ovs.model.actions import OFPP_CONTROLLER
+from vtrace_ovs.model.construction import builder
 from vtrace_ovs.model.packet import ADDRESS_FIELDS, Headers
 from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
@@ -10,10 +12,11 @@ from vtrace_ovs.model.topology import PortKind
 from vtrace_ovs.model.trajectory import TO_CONTROLLER, DropShape, Ending, HeaderChange, Hop, Step
 from vtrace_ovs.trajectories.visits import Branch, Visit
 
-# Looking up an enum member costs 0.15 µs on Python 3.11, and this is done for every hop.
+# Looking up an enum member and building a frozen object take their time on Python 3.11; both are done for every hop.
 _LOC_ERROR = Loc.ERROR
 _MSG_UNMARKED = RecordMsg.UNMARKED
 _MSG_ASIDE = RecordMsg.ASIDE
+_built_hop, _built_step, _built_change = builder(Hop), builder(Step), builder(HeaderChange)
 _NOTHING: frozenset[Loc] = frozenset()
 _IN = frozenset({Loc.IN})
 _OUT = frozenset({Loc.OUT})
@@ -29,43 +32,41 @@ _RANK = {
     Ending.EXITED: 6,
     Ending.HANDED_TO_PORT: 7,
 }
+_ARRIVED = (Ending.HANDED_TO_PORT, Ending.EXITED)
 _TO_SOMEBODY_ELSE = 1
 _SHORTEST_LOOP = 3
 
 Leg = tuple[Visit, Branch | None]
 """A visit and the branch it was left by; None when nothing is known to have left."""
+Way = list[Leg]
+"""Legs from the root on; ways that part somewhere have what is before in common, as the same objects."""
 
 
-def hops_of(root: Visit, places: Places) -> tuple[Hop, ...]:
-    """All hops below a root, parents before children, every leaf with its ``ending``."""
-    ways: list[list[Leg]] = []
+def ways_of(root: Visit, places: Places) -> list[Way]:
+    """All ways from a root to where a branch ends, the one that counts most last."""
+    ways: list[Way] = []
     _collect(root, [], ways)
+    if len(ways) > 1:
+        ways.sort(key=lambda way: _rank(way, places))
+    return ways
+
+
+def hops_of(ways: Iterable[Way]) -> tuple[Hop, ...]:
+    """All hops of the ways below a root, parents before children, every leaf with its ``ending``."""
     hops: list[Hop] = []
-    parent: int | None = None
-    if len(ways) == 1:
-        (way,) = ways
-        for visit, branch in way[:-1]:
-            hops.append(_hop(visit, branch, parent, None))
-            parent = len(hops) - 1
-        hops.append(_hop(*way[-1], parent, _ending(way)))
-        return tuple(hops)
-    ways.sort(key=lambda way: _rank(way, places))
     placed: dict[int, int] = {}
     for way in ways:
-        parent = None
-        for depth, (visit, branch) in enumerate(way):
-            # A leg is told by its branch; a visit without branches is a leg of its own.
-            key = id(branch) if branch is not None else id(visit)
-            index = placed.get(key)
-            if index is None:
-                index = placed[key] = len(hops)
-                ending = _ending(way) if depth == len(way) - 1 else None
-                hops.append(_hop(visit, branch, parent, ending))
-            parent = index
+        last, parent = way[-1], None
+        for leg in way:
+            key = id(leg)
+            if key not in placed:
+                placed[key] = len(hops)
+                hops.append(_hop(*leg, parent, _ending(way) if leg is last else None))
+            parent = placed[key]
     return tuple(hops)
 
 
-def _collect(visit: Visit, before: list[Leg], ways: list[list[Leg]]) -> None:
+def _collect(visit: Visit, before: Way, ways: list[Way]) -> None:
     before = before.copy()
     while len(visit.branches) == 1 and len((branch := visit.branches[0]).children) == 1:
         before.append((visit, branch))
@@ -73,14 +74,14 @@ def _collect(visit: Visit, before: list[Leg], ways: list[list[Leg]]) -> None:
     if not visit.branches:
         ways.append([*before, (visit, None)])
     for branch in visit.branches:
-        way: list[Leg] = [*before, (visit, branch)]
+        way: Way = [*before, (visit, branch)]
         if not branch.children:
             ways.append(way)
         for child in branch.children:
             _collect(child, way, ways)
 
 
-def _ending(way: list[Leg]) -> Ending:
+def _ending(way: Way) -> Ending:
     branch = way[-1][1]
     if branch is None:
         ending = Ending.OPEN
@@ -88,7 +89,7 @@ def _ending(way: list[Leg]) -> Ending:
         ending = Ending.DROPPED
     else:
         ending = _ending_behind(branch.onward.kind)
-    if len(way) < _SHORTEST_LOOP or ending in (Ending.HANDED_TO_PORT, Ending.EXITED):
+    if len(way) < _SHORTEST_LOOP or ending in _ARRIVED:
         return ending
     return Ending.LOOPED if _loops(way) else ending
 
@@ -107,7 +108,7 @@ def _ending_behind(kind: PortKind | None) -> Ending:
             assert_never(kind)
 
 
-def _loops(way: list[Leg]) -> bool:
+def _loops(way: Way) -> bool:
     """A loop needs the same VFD, ingress port and header state again (trap T24); only the TTL may differ."""
     states: set[object] = set()
     for visit, _ in way:
@@ -123,7 +124,7 @@ def _loops(way: list[Leg]) -> bool:
     return False
 
 
-def _rank(way: list[Leg], places: Places) -> int:
+def _rank(way: Way, places: Places) -> int:
     """How much a branch counts: reaching the addressee most, a copy for somebody else (a mirror) hardly."""
     ending = _ending(way)
     branch = way[-1][1]
@@ -143,7 +144,7 @@ def _hop(visit: Visit, branch: Branch | None, parent: int | None, ending: Ending
     headers_in = None if arrival is None else arrival.headers
     headers_out = None if record is None else record.headers
     # By place, not by name: it is done for every hop, and twenty names cost half a microsecond.
-    return Hop(
+    return _built_hop(
         visit.bridge,
         visit.mark,
         visit.in_port,
@@ -179,26 +180,26 @@ def _seen(arrival: PacketInRecord | None, record: PacketInRecord | None) -> froz
 
 
 def _steps(record: PacketInRecord) -> tuple[Step, ...]:
-    if record.table_id is None and record.flow is None:
-        return ()
-    table_id = record.flow.table_id if record.flow is not None else record.table_id
-    return (Step(table_id or 0, record.flow, record.cookie, _actions(record)),)
+    flow = record.flow
+    table_id = record.table_id if flow is None else flow.table_id
+    return () if table_id is None else (_built_step(table_id, flow, record.cookie, _actions(record)),)
 
 
 def _actions(record: PacketInRecord) -> str:
     """What the flow did with the packet, as far as the record tells."""
     if record.loc is _LOC_ERROR:
         return "drop"
-    if record.out_port == OFPP_CONTROLLER:
-        return TO_CONTROLLER
-    return "output" if record.out_port is None else f"output:{record.out_port}"
+    out_port = record.out_port
+    if out_port is None:
+        return "output"
+    return TO_CONTROLLER if out_port == OFPP_CONTROLLER else f"output:{out_port}"
 
 
 def _shape(branch: Branch) -> DropShape | None:
     record = branch.record
     if record is None:
         return None
-    if branch.is_suppressed:
+    if record.msg and branch.is_suppressed:
         return DropShape.OUTPUT_TO_INGRESS
     if record.loc is not _LOC_ERROR:
         return None
@@ -216,13 +217,13 @@ def changes(before: Headers, after: Headers) -> tuple[HeaderChange, ...]:
         return ()
     found: list[HeaderChange] = []
     if before.eth_src != after.eth_src:
-        found.append(HeaderChange("eth_src", before.eth_src, after.eth_src))
+        found.append(_built_change("eth_src", before.eth_src, after.eth_src))
     if before.eth_dst != after.eth_dst:
-        found.append(HeaderChange("eth_dst", before.eth_dst, after.eth_dst))
+        found.append(_built_change("eth_dst", before.eth_dst, after.eth_dst))
     if before.vlan_tci != after.vlan_tci:
-        found.append(HeaderChange("vlan_tci", _text(before.vlan_tci), _text(after.vlan_tci)))
+        found.append(_built_change("vlan_tci", _text(before.vlan_tci), _text(after.vlan_tci)))
     if before.ttl != after.ttl:
-        found.append(HeaderChange("nw_ttl", _text(before.ttl), _text(after.ttl)))
+        found.append(_built_change("nw_ttl", _text(before.ttl), _text(after.ttl)))
     mine, theirs = before.five_tuple, after.five_tuple
     if mine is not theirs and mine is not None and theirs is not None and mine != theirs:
         source, destination = ADDRESS_FIELDS[mine.family]
@@ -233,7 +234,7 @@ def changes(before: Headers, after: Headers) -> tuple[HeaderChange, ...]:
             ("tp_dst", mine.destination_port, theirs.destination_port),
         ):
             if old != new:
-                found.append(HeaderChange(name, _text(old), _text(new)))
+                found.append(_built_change(name, _text(old), _text(new)))
     return tuple(found)
 
 

@@ -71,10 +71,9 @@ def _leads_to(visit: Visit, branch: Branch, places: Places) -> bool:
             return False
         if branch.onward.destination is None:
             return True
-    for bridge, in_port in branch.onward.arrivals:
-        if (in_port == visit.in_port or visit.in_port is None) and bridge == visit.bridge:
-            return True
-    return False
+    if visit.in_port is None:
+        return any(bridge == visit.bridge for bridge, _ in branch.onward.arrivals)
+    return (visit.bridge, visit.in_port) in branch.onward.arrivals
 
 
 def _same_tunnel(tunnel: Tunnel, branch: Branch, places: Places) -> bool:
@@ -98,7 +97,8 @@ def _by_branch(visit: Visit, arrivals: list[Visit], before: list[Visit], places:
         for branch in origin.branches:
             if (branch.children and not _free(branch, visit)) or not _leads_to(visit, branch, places):
                 continue
-            if _proven_by_tunnel(visit, branch) or _may_be_one(origin, visit, places):
+            # Same VNI at both ends of one wire says more than whose the ports are: a leak between tenants looks so.
+            if (visit.tunnel is not None and branch.tunnel is not None) or _may_be_one(origin, visit, places):
                 found.append((origin, branch))
     if not found:
         return False
@@ -111,11 +111,6 @@ def _by_branch(visit: Visit, arrivals: list[Visit], before: list[Visit], places:
                 twin.ambiguous = True
     _attach(visit, origin, branch)
     return True
-
-
-def _proven_by_tunnel(visit: Visit, branch: Branch) -> bool:
-    """Same VNI at both ends of one wire says more than whose the ports are: a leak between tenants looks like this."""
-    return visit.tunnel is not None and branch.tunnel is not None
 
 
 def _attach(visit: Visit, origin: Visit, branch: Branch) -> None:

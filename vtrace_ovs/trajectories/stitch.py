@@ -1,19 +1,23 @@
 """Turns the packet-in records of all VFDs into one observed Trajectory per packet (design D4, D5)."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
+from vtrace_ovs.model.construction import builder
 from vtrace_ovs.model.packet import FiveTuple
 from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
 from vtrace_ovs.model.topology import Topology
 from vtrace_ovs.model.trajectory import Ending, Hop, Origin, Trajectory
-from vtrace_ovs.trajectories.hops import hops_of
+from vtrace_ovs.trajectories.hops import Way, hops_of, ways_of
 from vtrace_ovs.trajectories.links import Levels, link
-from vtrace_ovs.trajectories.visits import Visit, arrived, settle, settle_asides
+from vtrace_ovs.trajectories.visits import Visit, arrived, settle, settle_aside
 
 _IN = Loc.IN  # looking up an enum member costs 0.15 µs on Python 3.11, and this is done for every record
 _ASIDE = RecordMsg.ASIDE
+_OBSERVED = Origin.OBSERVED
+_built = builder(Trajectory)
 _ORDER = attrgetter("timestamp", "sequence")
 FINAL_ENDINGS = frozenset({Ending.HANDED_TO_PORT, Ending.EXITED, Ending.DROPPED})
 
@@ -39,50 +43,66 @@ class Stitcher:
             known = of_packet.setdefault(record.sequence, record)
             if known is not record and known != record:
                 of_packet[-len(of_packet) - 1] = record  # a sequence number used twice: keep both
-        found = [one for (task_id, name), group in packets.items() for one in self._join(task_id, name, group)]
+        found = [one for group in packets.values() for one in self._join(group.values())]
         if len(packets) > 1:
             found.sort(key=_first_seen)
         return tuple(found)
 
-    def _join(self, task_id: int, packet_id: str, group: dict[int, PacketInRecord]) -> list[Trajectory]:
+    def _join(self, group: Iterable[PacketInRecord]) -> list[Trajectory]:
+        """The trajectories of all packets of one task and packet_id."""
         places = self.places
-        levels: Levels = {}
-        endings: dict[int, list[PacketInRecord]] = {}
-        asides: dict[int, list[PacketInRecord]] = {}
-        for record in sorted(group.values(), key=_ORDER):
+        levels: Levels = defaultdict(list)
+        endings: defaultdict[int, list[PacketInRecord]] = defaultdict(list)
+        asides: list[PacketInRecord] = []
+        for record in sorted(group, key=_ORDER):
             if record.loc is _IN:
-                levels.setdefault(record.dscp_mark, []).append(arrived(record, places))
+                levels[record.dscp_mark].append(arrived(record, places))
             elif record.msg == _ASIDE:
-                asides.setdefault(record.dscp_mark, []).append(record)
+                asides.append(record)
             else:
-                endings.setdefault(record.dscp_mark, []).append(record)
+                endings[record.dscp_mark].append(record)
         for mark, departures in endings.items():
-            settle(levels.setdefault(mark, []), departures, self.places)
-        for mark, dead_ends in asides.items():
-            settle_asides(levels.setdefault(mark, []), dead_ends, self.places)
-        return [
-            self._trajectory(task_id, packet_id, occurrence, root)
-            for occurrence, root in enumerate(link(levels, self.places))
-        ]
+            settle(levels[mark], departures, places)
+        for record in asides:
+            settle_aside(levels[record.dscp_mark], record, places)
+        return [_trajectory(root, occurrence, places) for occurrence, root in enumerate(link(levels, places))]
 
-    def _trajectory(self, task_id: int, packet_id: str, occurrence: int, root: Visit) -> Trajectory:
-        records: list[PacketInRecord] = []
-        ambiguous = _gather(root, records)
-        hops = hops_of(root, self.places)
-        times = [record.timestamp for record in records]
-        return Trajectory(
-            task_id=task_id,
-            packet_id=packet_id,
-            occurrence=occurrence,
-            origin=Origin.OBSERVED,
-            five_tuple=records[0].five_tuple,
-            hops=hops,
-            ending=hops[-1].ending or Ending.UNKNOWN,
-            ambiguous=ambiguous,
-            nat_key=_translated(hops),
-            first_seen=min(times),
-            last_seen=max(times),
-        )
+
+def _trajectory(root: Visit, occurrence: int, places: Places) -> Trajectory:
+    ways = ways_of(root, places)
+    hops = hops_of(ways)
+    records, ambiguous = _gather(ways)
+    deciding = records if len(ways) == 1 else _gather(ways[-1:])[0]
+    times = [record.timestamp for record in records]
+    first = root.first_record()
+    return _built(
+        task_id=first.task_id,
+        packet_id=first.packet_id,
+        occurrence=occurrence,
+        origin=_OBSERVED,
+        five_tuple=first.five_tuple,
+        hops=hops,
+        ending=hops[-1].ending or Ending.UNKNOWN,
+        ambiguous=ambiguous,
+        nat_key=_translated(deciding),
+        first_seen=min(times),
+        last_seen=max(times),
+    )
+
+
+def _gather(ways: Iterable[Way]) -> tuple[list[PacketInRecord], bool]:
+    """The records along ways, in the order of each, and whether it is uncertain of any visit whose it is."""
+    records: list[PacketInRecord] = []
+    ambiguous = False
+    for way in ways:
+        for visit, branch in way:
+            if visit.ambiguous:
+                ambiguous = True
+            if visit.arrival is not None:
+                records.append(visit.arrival)
+            if branch is not None and branch.record is not None:
+                records.append(branch.record)
+    return records, ambiguous
 
 
 def stitch(records: Sequence[PacketInRecord], topology: Topology) -> tuple[Trajectory, ...]:
@@ -111,35 +131,18 @@ def _whole(hop: Hop, hops: tuple[Hop, ...]) -> bool:
     return hop.parent is None or hops[hop.parent].dscp_mark == hop.dscp_mark - 1
 
 
-def _gather(visit: Visit, records: list[PacketInRecord]) -> bool:
-    """Collect the records below a visit, its own first; returns whether any of it is ambiguous."""
-    ambiguous = False
-    visits = [visit]
-    while visits:
-        visit = visits.pop()
-        ambiguous |= visit.ambiguous
-        if visit.arrival is not None:
-            records.append(visit.arrival)
-        for branch in visit.branches:
-            if branch.record is not None:
-                records.append(branch.record)
-            visits += branch.children
-    return ambiguous
-
-
-def _translated(hops: Sequence[Hop]) -> FiveTuple | None:
-    """The five-tuple at the end of the branch that counts most, if it is not the one at its beginning."""
-    first: FiveTuple | None = None
-    last: FiveTuple | None = None
-    at: int | None = len(hops) - 1
-    while at is not None:
-        hop = hops[at]
-        for headers in (hop.headers_out, hop.headers_in):
-            if headers is not None and headers.five_tuple is not None:
-                first = headers.five_tuple
-                last = last or first
-        at = hop.parent
+def _translated(records: Sequence[PacketInRecord]) -> FiveTuple | None:
+    """The five-tuple at the end of a way, if it is not the one at its beginning."""
+    first, last = _known(records), _known(reversed(records))
     return last if last is not first and last != first else None
+
+
+def _known(records: Iterable[PacketInRecord]) -> FiveTuple | None:
+    """The first five-tuple that could be read."""
+    for record in records:
+        if record.headers.five_tuple is not None:
+            return record.headers.five_tuple
+    return None
 
 
 def _first_seen(trajectory: Trajectory) -> float:

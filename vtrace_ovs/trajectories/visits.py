@@ -13,6 +13,7 @@ from vtrace_ovs.model.topology import BridgeId, PortKind
 _ERROR = Loc.ERROR
 _SUPPRESSED = RecordMsg.SUPPRESSED
 _ASIDE = RecordMsg.ASIDE
+_TUNNEL = PortKind.TUNNEL
 
 
 class Branch:
@@ -50,17 +51,34 @@ class Visit:
 
     __slots__ = ("ambiguous", "arrival", "at", "branches", "bridge", "in_port", "linked", "mark", "tenant", "tunnel")
 
-    def __init__(self, bridge: BridgeId, mark: int, in_port: int | None, at: float) -> None:
+    def __init__(
+        self,
+        bridge: BridgeId,
+        mark: int,
+        in_port: int | None,
+        at: float,
+        arrival: PacketInRecord | None = None,
+        tenant: str | None = None,
+    ) -> None:
         self.bridge = bridge
         self.mark = mark
         self.in_port = in_port
         self.at = at
-        self.arrival: PacketInRecord | None = None
-        self.tunnel: Tunnel | None = None
-        self.tenant: str | None = None
+        self.arrival = arrival
+        self.tunnel = None if arrival is None else arrival.tunnel
+        self.tenant = tenant
         self.branches: list[Branch] = []
         self.linked = False
         self.ambiguous = False
+
+    def first_record(self) -> PacketInRecord:
+        """The record that came first on the way through here; a visit that only later ones prove has none itself."""
+        if self.arrival is not None:
+            return self.arrival
+        for branch in self.branches:
+            if branch.record is not None:
+                return branch.record
+        return self.branches[-1].children[-1].first_record()
 
     def has_branch_like(self, record: PacketInRecord) -> bool:
         """Whether this packet already ended or left in the same way, so that the record is a twin's."""
@@ -78,11 +96,8 @@ class Visit:
 
 def arrived(record: PacketInRecord, places: Places) -> Visit:
     """The visit an ``in`` record opens."""
-    visit = Visit(record.bridge, record.dscp_mark, record.in_port, record.timestamp)
-    visit.arrival = record
-    visit.tunnel = record.tunnel
-    visit.tenant = places.tenant_of(record.bridge, record.in_port, record.tunnel)
-    return visit
+    tenant = places.tenant_of(record.bridge, record.in_port, record.tunnel)
+    return Visit(record.bridge, record.dscp_mark, record.in_port, record.timestamp, record, tenant)
 
 
 def settle(visits: list[Visit], endings: Sequence[PacketInRecord], places: Places) -> None:
@@ -110,21 +125,20 @@ def settle(visits: list[Visit], endings: Sequence[PacketInRecord], places: Place
         visit.branches.append(branch)
 
 
-def settle_asides(visits: list[Visit], asides: Sequence[PacketInRecord], places: Places) -> None:
-    """Give drops in a branch of the pipeline to visits nothing else is known to have ended; the last one counts.
+def settle_aside(visits: list[Visit], record: PacketInRecord, places: Places) -> None:
+    """Give a drop in a branch of the pipeline to a visit nothing else is known to have ended; the last one counts.
 
-    ``asides`` are in time order, of the hop index of ``visits``, to which all its other endings were given already.
+    ``visits`` are those of the same hop index, to which all its other endings were given already.
     """
-    for record in asides:
-        here = [visit for visit in visits if visit.bridge == record.bridge]
-        if not here:
-            visits.append(Visit(record.bridge, record.dscp_mark, record.in_port, record.timestamp))
-            here = visits[-1:]
-        silent = [visit for visit in here if all(branch.is_aside for branch in visit.branches)]
-        if silent:
-            visit = min(silent, key=lambda one: (one.at > record.timestamp, abs(record.timestamp - one.at)))
-            visit.branches = [departed(record, places)]
-            visit.ambiguous = visit.ambiguous or len(here) > 1
+    here = [visit for visit in visits if visit.bridge == record.bridge]
+    if not here:
+        visits.append(Visit(record.bridge, record.dscp_mark, record.in_port, record.timestamp))
+        here = visits[-1:]
+    silent = [visit for visit in here if all(branch.is_aside for branch in visit.branches)]
+    if silent:
+        visit = min(silent, key=lambda one: (one.at > record.timestamp, abs(record.timestamp - one.at)))
+        visit.branches = [departed(record, places)]
+        visit.ambiguous = visit.ambiguous or len(here) > 1
 
 
 def _plainly(visit: Visit, record: PacketInRecord, branch: Branch, places: Places) -> bool:
@@ -133,7 +147,10 @@ def _plainly(visit: Visit, record: PacketInRecord, branch: Branch, places: Place
         return False
     if visit.bridge is not record.bridge and visit.bridge != record.bridge:
         return False
-    return visit.tunnel is None or visit.tenant is None or _owner(record, branch, places) in {None, visit.tenant}
+    if visit.tunnel is None or visit.tenant is None:
+        return True
+    owner = _owner(record, branch, places)
+    return owner is None or owner == visit.tenant
 
 
 def departed(record: PacketInRecord, places: Places) -> Branch:
@@ -158,7 +175,7 @@ def _owner(record: PacketInRecord, branch: Branch, places: Places) -> str | None
 def _dedicated(bridge: BridgeId, in_port: int | None, places: Places) -> bool:
     """Whether only one tenant's traffic comes by this port, so that the port alone tells tenants apart."""
     port = places.port(bridge, in_port)
-    return port is not None and port.kind is not PortKind.TUNNEL
+    return port is not None and port.kind is not _TUNNEL
 
 
 def _candidates(visits: list[Visit], record: PacketInRecord, branch: Branch, places: Places) -> list[Visit]:

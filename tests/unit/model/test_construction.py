@@ -1,10 +1,11 @@
 import copy
 import pickle
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 
 import pytest
 
-from vtrace_ovs.model.construction import quickly_built
+from vtrace_ovs.model.construction import builder, quickly_built
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +23,23 @@ class Quick:
     cost: float = field(default=0.5, compare=False)
 
 
-@pytest.mark.parametrize("made", [Quick(1), Quick(1, text="none"), Quick(text="none", number=1, cost=0.5)])
-def test_it_is_built_as_a_dataclass_is(made: Quick) -> None:
+@pytest.mark.parametrize("make", [Quick, builder(Quick)])
+def test_it_is_built_as_a_dataclass_is(make: Callable[..., Quick]) -> None:
     plain = Plain(1)
-    assert type(made) is Quick
-    assert repr(made) == repr(plain).replace("Plain", "Quick")
-    assert [getattr(made, each.name) for each in fields(Quick)] == [1, "none", 0.5]
-    assert (made, hash(made)) == (Quick(1, "none", 2.0), hash(plain))
+    for made in (make(1), make(1, text="none"), make(text="none", number=1, cost=0.5)):
+        assert type(made) is Quick
+        assert repr(made) == repr(plain).replace("Plain", "Quick")
+        assert [getattr(made, each.name) for each in fields(Quick)] == [1, "none", 0.5]
+        assert (made, hash(made)) == (Quick(1, "none", 2.0), hash(plain))
 
 
-def test_it_is_as_frozen_as_before() -> None:
-    made = Quick(1)
+@pytest.mark.parametrize("make", [Quick, builder(Quick)])
+def test_it_is_as_frozen_as_before(make: Callable[..., Quick]) -> None:
+    made = make(1)
     with pytest.raises(FrozenInstanceError):
         made.number = 2  # type: ignore[misc]
     with pytest.raises(TypeError):
-        Quick()  # type: ignore[call-arg]
+        make()
     assert replace(made, number=2) == Quick(2)
     assert copy.copy(made) == pickle.loads(pickle.dumps(made)) == made  # noqa: S301  its own bytes
 

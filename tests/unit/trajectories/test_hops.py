@@ -7,7 +7,7 @@ from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
 from vtrace_ovs.model.topology import Topology
 from vtrace_ovs.model.trajectory import DropShape, Ending
-from vtrace_ovs.trajectories.hops import changes, hops_of
+from vtrace_ovs.trajectories.hops import changes, hops_of, ways_of
 from vtrace_ovs.trajectories.visits import arrived, settle
 
 Record = Callable[..., PacketInRecord]
@@ -38,7 +38,7 @@ def test_the_shape_of_a_drop_is_told_by_its_flow(
     for dropped_by in (None, flow(20, 0), flow(20, 7)):
         visit = arrived(record("cs1/br-int", 1, Loc.IN, 1), places)
         settle([visit], [record("cs1/br-int", 1, Loc.ERROR, 1, flow=dropped_by)], places)
-        shapes.append(hops_of(visit, places)[0].drop)
+        shapes.append(hops_of(ways_of(visit, places))[0].drop)
     assert shapes == [DropShape.NO_MATCH, DropShape.TABLE_MISS_FLOW, DropShape.EXPLICIT_DROP]
 
 
@@ -46,7 +46,7 @@ def test_an_output_the_vfd_calls_suppressed_is_a_drop(record: Record, topology: 
     places = Places(topology)
     visit = arrived(record("cs1/br-int", 1, Loc.IN, 1), places)
     settle([visit], [replace(record("cs1/br-int", 1, Loc.OUT, 1, 1), msg=RecordMsg.SUPPRESSED)], places)
-    (hop,) = hops_of(visit, places)
+    (hop,) = hops_of(ways_of(visit, places))
     assert (hop.ending, hop.drop) == (Ending.DROPPED, DropShape.OUTPUT_TO_INGRESS)
 
 
@@ -54,5 +54,5 @@ def test_an_output_without_a_mark_is_told(record: Record, topology: Topology) ->
     places = Places(topology)
     visit = arrived(record("cs1/br-int", 1, Loc.IN, 1), places)
     settle([visit], [replace(record("cs1/br-int", 1, Loc.OUT, 1, 10), msg=RecordMsg.UNMARKED)], places)
-    (hop,) = hops_of(visit, places)
+    (hop,) = hops_of(ways_of(visit, places))
     assert hop.unmarked

@@ -5,7 +5,7 @@ from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.places import Places
 from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
 from vtrace_ovs.model.topology import Topology
-from vtrace_ovs.trajectories.visits import Visit, arrived, departed, settle, settle_asides
+from vtrace_ovs.trajectories.visits import Visit, arrived, departed, settle, settle_aside
 
 Record = Callable[..., PacketInRecord]
 TunnelBetween = Callable[[int, str, str], Tunnel]
@@ -58,7 +58,7 @@ def test_a_drop_in_passing_ends_only_a_visit_that_nothing_else_ended(record: Rec
     left, stayed = (arrived(record("cs1/br-int", 1, Loc.IN, port), places) for port in (1, 2))
     settle([left], [record("cs1/br-int", 1, Loc.OUT, 1, 10)], places)
     for visit, drops in ((left, False), (stayed, True)):
-        settle_asides([visit], [aside(record, "cs1/br-int", 1, visit.in_port or 0)], places)
+        settle_aside([visit], aside(record, "cs1/br-int", 1, visit.in_port or 0), places)
         assert [branch.is_drop for branch in visit.branches] == [drops]
         assert not visit.ambiguous
 
@@ -67,18 +67,19 @@ def test_of_several_drops_in_passing_the_last_counts(record: Record, topology: T
     places = Places(topology)
     visits = [arrived(record("cs1/br-int", 1, Loc.IN, 1), places)]
     first, last = (aside(record, "cs1/br-int", 1, 1) for _ in range(2))
-    settle_asides(visits, [first, last], places)
+    for record_of_drop in (first, last):
+        settle_aside(visits, record_of_drop, places)
     assert [[branch.record for branch in visit.branches] for visit in visits] == [[last]]
 
 
 def test_a_drop_in_passing_without_an_in_proves_that_the_packet_was_there(record: Record, topology: Topology) -> None:
     visits: list[Visit] = []
-    settle_asides(visits, [aside(record, "cs2/br-int", 2, 10)], Places(topology))
+    settle_aside(visits, aside(record, "cs2/br-int", 2, 10), Places(topology))
     assert [(visit.mark, visit.arrival, len(visit.branches)) for visit in visits] == [(2, None, 1)]
 
 
 def test_equal_packets_one_of_which_was_dropped_in_passing_are_ambiguous(record: Record, topology: Topology) -> None:
     places = Places(topology)
     visits = [arrived(record("cs1/br-int", 1, Loc.IN, 1), places) for _ in range(2)]
-    settle_asides(visits, [aside(record, "cs1/br-int", 1, 1)], places)
+    settle_aside(visits, aside(record, "cs1/br-int", 1, 1), places)
     assert [(visit.ambiguous, len(visit.branches)) for visit in visits].count((True, 1)) == 1
