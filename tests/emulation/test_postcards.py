@@ -1,6 +1,7 @@
 """Underlay switches say what they drop, only when asked to, and are as before after a kill -9 in the middle."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,9 +12,12 @@ from vtrace_ovs.cli.settings import read_settings
 from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
+from vtrace_ovs.model.verdict import CauseCode
 
 ARMED = ("armed", "collecting")
 LOST = 3
+WATCHED = ((1, 1), (2, 1))
+"""Both count what passes, and the second copies what it drops."""
 
 
 @pytest.fixture
@@ -36,6 +40,11 @@ def ours_at(lab: Lab, switch: str) -> tuple[int, int]:
     return flows, ovs.ofctl("dump-meters", target).count("meter=")
 
 
+def watched(lab: Lab) -> tuple[tuple[int, int], ...]:
+    """The same of all underlay switches."""
+    return tuple(ours_at(lab, switch) for switch in lab.base.underlay.switches)
+
+
 @pytest.mark.usefixtures("unchanged", "_denied")
 def test_the_flow_of_the_underlay_that_drops_is_named_unless_we_are_to_keep_off(
     lab: Lab, program: Vtrace, whole_network: str
@@ -52,6 +61,17 @@ def test_the_flow_of_the_underlay_that_drops_is_named_unless_we_are_to_keep_off(
     assert ours_at(lab, "pfd2") == (0, 0)
 
 
+@pytest.mark.usefixtures("unchanged")
+def test_where_a_cable_loses_all_it_is_told_how_far_packets_come(lab: Lab, program: Vtrace, whole_network: str) -> None:
+    with lab.faults.injected(Fault(FaultName.UNDERLAY_LOSSY, link="pfd1-pfd2", percent=100)), sending(lab):
+        done = program("run", UDP, "-n", "5", "-o", "json", VTRACE_OVSDB=whole_network)
+    verdict = json.loads(done.stdout)["verdict"]
+    assert verdict["code"] == CauseCode.UNDERLAY_LOSS.value
+    (told,) = (fact["sentence"] for fact in verdict["evidence"] if "later packets" in fact["sentence"])
+    assert re.search(r"from 172\.31\.0\.11 to 172\.31\.0\.21, .*\d+ came to pfd1/pfd1, .*none to pfd2/pfd2", told), told
+    assert watched(lab) == ((0, 0), (0, 0))
+
+
 @pytest.mark.usefixtures("unchanged", "_denied")
 def test_a_search_that_is_killed_leaves_nothing_that_clean_does_not_remove(
     lab: Lab, program: Vtrace, whole_network: str
@@ -61,14 +81,13 @@ def test_a_search_that_is_killed_leaves_nothing_that_clean_does_not_remove(
         # Nothing follows that could end the search early, and no answer is waited for: it lasts two seconds.
         few = TrafficRequest("blue-web1", "blue-db2", TrafficProtocol.UDP, 5000, rate=50, count=LOST)
         number = lab.traffic.start(few)
-        await_that(lambda: ours_at(lab, "pfd2")[0] > 0, lambda: (program.state(), process.poll()))
+        await_that(lambda: watched(lab) == WATCHED, lambda: (watched(lab), program.state(), process.poll()))
         process.kill()
         process.wait()
         lab.traffic.stop(number)
-    assert ours_at(lab, "pfd2") == (1, 1)
-    assert ours_at(lab, "pfd1") == (0, 0)
+    assert watched(lab) == WATCHED
     settings = read_settings({**program.environment, "VTRACE_OVSDB": whole_network})
     cleaned = {str(one.bridge): one for one in clean_bridges(settings, settings.ovsdb)}
     assert not any(one.problem for one in cleaned.values())
-    assert (cleaned["pfd2/pfd2"].flows, cleaned["pfd2/pfd2"].meters) == (1, 1)
+    assert (cleaned["pfd2/pfd2"].flows, cleaned["pfd2/pfd2"].meters) == (2, 1)
     assert program.open_intents() == 0

@@ -80,6 +80,7 @@ UNDERLAY = """
 
 Nothing while a task runs. Once a packet is lost on the wire, here from 198.18.7.1 to 198.18.7.2, underlay bridges get
 twins of their own drops and misses for these two ends, with nothing but a copy to us behind a meter, for two seconds.
+Where no packet between them can miss, one flow more, of priority 65535, counts them and sends them on to all others.
 Of a bridge with these flows:
 """
 

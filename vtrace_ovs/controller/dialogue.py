@@ -11,11 +11,11 @@ from vtrace_ovs.errors import OpenFlowError
 from vtrace_ovs.model.flow import FlowMod, MeterMod
 from vtrace_ovs.model.topology import Bridge, BridgeId
 from vtrace_ovs.session.commands import Program
-from vtrace_ovs.session.events import BridgeRead, BridgeUp, Event, PacketInReceived, Programmed
+from vtrace_ovs.session.events import BridgeRead, BridgeUp, CountersRead, Event, PacketInReceived, Programmed
 
 RECEIVE_SIZE = 1 << 18
 
-Awaited = TypeVar("Awaited", BridgeUp, BridgeRead, Programmed)
+Awaited = TypeVar("Awaited", BridgeUp, BridgeRead, CountersRead, Programmed)
 
 
 def dial(bridge: Bridge, path: str, controller_id: int, timeout: float) -> "Dialogue":
@@ -62,6 +62,11 @@ class Dialogue:
         """Everything that decides a packet's way through the bridge, as it is now."""
         self.link.read()
         return self.wait_for(BridgeRead)
+
+    def read_counters(self) -> CountersRead:
+        """What our own flows, and all meters, have counted so far."""
+        self.link.read_counters()
+        return self.wait_for(CountersRead)
 
     def program(self, mods: tuple[FlowMod | MeterMod, ...]) -> Programmed:
         """Send changes and wait until they have taken effect."""

@@ -28,16 +28,18 @@ from vtrace_ovs.instrumentation.probes import UserData
 from vtrace_ovs.model.actions import OFPP_LOCAL
 from vtrace_ovs.model.flow import PortDescription
 from vtrace_ovs.model.packet import FiveTuple
-from vtrace_ovs.model.postcard import DownPort, Postcard, Segment
+from vtrace_ovs.model.postcard import DownPort, Passage, Postcard, Segment
 from vtrace_ovs.model.task import IntentDraft, IntentKind
 from vtrace_ovs.model.topology import Bridge, ManagementSocket, ServiceController
 from vtrace_ovs.session.boundary import RemoteAttachment, TaskStore
 from vtrace_ovs.session.commands import SearchUnderlay
-from vtrace_ovs.session.events import UnderlaySearched
+from vtrace_ovs.session.events import CountersRead, UnderlaySearched
 
 LISTEN_INTERVAL = 0.1
 LIFETIME_MARGIN = 10
 MOST_PARALLEL = 64
+LONG_ENOUGH = 1.0
+"""Seconds after which counters of flows say something: the revalidators bring them up to date, twice in that time."""
 
 
 @dataclass(slots=True)
@@ -55,13 +57,14 @@ _Tallies = defaultdict[tuple[int, Segment, Probe], Tally]
 class Search:
     """Searches that go on at once, until a moment (monotonic seconds) or until each has a post-card.
 
-    ``found`` are those that have one; ``down`` the ports of the bridges that cannot send.
+    ``found`` are those that have one; ``down`` the ports of the bridges that cannot send, ``passed`` what came to them.
     """
 
     commands: Sequence[SearchUnderlay]
     until: float
     found: set[int] = field(default_factory=set)
     down: list[DownPort] = field(default_factory=list)
+    passed: list[Passage] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -132,7 +135,9 @@ class UnderlaySearcher:
             found = list(pool.map(lambda bridge: self._watch(bridge, search), bridges.values()))
         for number, job in enumerate(jobs):
             cards = (card for each in found for owner, card in each if owner == number)
-            self._post(UnderlaySearched(time(), job.task_id, tuple(cards), tuple(search.down)))
+            ends = {(segment.source, segment.destination) for segment in job.segments}
+            passed = (one for one in search.passed if (one.source, one.destination) in ends)
+            self._post(UnderlaySearched(time(), job.task_id, tuple(cards), tuple(search.down), tuple(passed)))
 
     def _watch(self, bridge: Bridge, search: Search) -> list[tuple[int, Postcard]]:
         """The post-cards of one bridge, each with the place of its search; none of one that cannot be watched."""
@@ -198,8 +203,11 @@ class UnderlaySearcher:
         with self._intended(bridge, search, "", (generation, (IntentKind.METER, str(meter)))):
             try:
                 dialogue.program((plan.meter, *plan.flows))
+                since = monotonic()
                 while not search.over and not self._closing.is_set():
                     _count(dialogue, plan, search, tallies)
+                if monotonic() - since > LONG_ENOUGH:
+                    search.passed += _passed(bridge, plan, dialogue.read_counters())
             finally:
                 dialogue.program((steps.sinks_delete, *steps.meters_delete))
         return tallies
@@ -218,6 +226,13 @@ def _count(dialogue: Dialogue, plan: Watch, search: Search, tallies: _Tallies) -
             tally.packets += 1
             tally.five_tuples.add(inside.headers.five_tuple)
             search.found.add(number)
+
+
+def _passed(bridge: Bridge, plan: Watch, read: CountersRead) -> Iterator[Passage]:
+    for flow in read.flows:
+        ends = plan.passing.get(flow.key)
+        if ends is not None:
+            yield Passage(*ends, bridge.id, flow.n_packets)
 
 
 def _down(bridge: Bridge, ports: Iterable[PortDescription]) -> list[DownPort]:

@@ -9,7 +9,7 @@ from vtrace_ovs.model.datapath import DatapathReading
 from vtrace_ovs.model.flow import FlowKey, MeterEntry
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.places import Places
-from vtrace_ovs.model.postcard import DownPort, Postcard
+from vtrace_ovs.model.postcard import DownPort, Passage, Postcard
 from vtrace_ovs.model.profile import GENERIC_PROFILE, PipelineProfile
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.model.tunnel_reach import TunnelReach
@@ -73,8 +73,8 @@ class Scene:
     ``hop_limit``: the greatest hop index the marks can carry, None when no limit is known.
     ``all_came``: no copy is known to be missing, anywhere.
     ``postcards``: what underlay bridges were seen dropping after packets had been lost on the wire;
-    ``underlay_down``: those of their ports that were down then. ``datapaths``: what servers' datapaths were found to do
-    with packets that were silent.
+    ``underlay_down``: those of their ports that were down then; ``underlay_passed``: what came to these bridges.
+    ``datapaths``: what servers' datapaths were found to do with packets that were silent.
     ``crowded``: the packet_ids of which more equal packets came than are told apart, so that copies were left out.
     """
 
@@ -100,6 +100,7 @@ class Scene:
     watched_since: Mapping[BridgeId, float] | None = None
     postcards: tuple[Postcard, ...] = ()
     underlay_down: frozenset[DownPort] = frozenset()
+    underlay_passed: tuple[Passage, ...] = ()
     datapaths: tuple[DatapathReading, ...] = ()
     places: Places = field(init=False, repr=False, compare=False)
     all_came: bool = field(init=False, repr=False, compare=False)

@@ -1,5 +1,7 @@
 """Turns post-cards from underlay bridges into the finding that one of them drops what was lost on the wire."""
 
+from collections import Counter
+
 from vtrace_ovs.diagnosis.case import Case, Finding, seen
 from vtrace_ovs.diagnosis.naming import counted, place_name
 from vtrace_ovs.diagnosis.wording import Particulars
@@ -9,8 +11,8 @@ from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition, Evidence
 from vtrace_ovs.model.wording import flow_text
 
-MOST_PORTS = 8
-"""So many ports that are down are named; switches may have many that nobody uses."""
+MOST_NAMED = 8
+"""So many ports that are down are named, and bridges; switches may have many that nobody uses."""
 
 
 def dropped_by_underlay(case: Case, onward: Onward, departed: Evidence) -> Finding | None:
@@ -36,10 +38,26 @@ def dropped_by_underlay(case: Case, onward: Onward, departed: Evidence) -> Findi
     )
 
 
+def passed_underlay(case: Case, onward: Onward) -> tuple[Evidence, ...]:
+    """Where later packets between the same endpoints were seen, and where not; nothing if nobody saw any."""
+    tunnel = case.hop.left_by
+    ends = None if tunnel is None else (tunnel.source, onward.destination)
+    counts = Counter(
+        {one.bridge: one.packets for one in case.scene.underlay_passed if (one.source, one.destination) == ends}
+    )
+    came = [f"{packets} came to {bridge}" for bridge, packets in sorted(counts.items()) if packets]
+    if ends is None or not came:
+        return ()
+    none = [f"none to {bridge}" for bridge, packets in sorted(counts.items()) if not packets]
+    told = [*came, *none][:MOST_NAMED]
+    left = f", and so on for {counted(more, 'more bridge')}" if (more := len(counts) - len(told)) else ""
+    return (seen(f"Of later packets from {ends[0]} to {ends[1]}, {', '.join(told)}{left}."),)
+
+
 def ports_down(case: Case) -> tuple[Evidence, ...]:
     """The ports of underlay bridges by which it cannot have gone on; whether it should have, is not known."""
     down = sorted(case.scene.underlay_down, key=lambda port: (port.bridge, port.ofport))
-    told = tuple(_told_down(port) for port in down[:MOST_PORTS])
+    told = tuple(_told_down(port) for port in down[:MOST_NAMED])
     rest = len(down) - len(told)
     return (*told, seen(f"{counted(rest, 'more port')} of underlay bridges cannot send either.")) if rest else told
 

@@ -9,7 +9,7 @@ from vtrace_ovs.diagnosis.datapath import contradicting, datapaths_in_line
 from vtrace_ovs.diagnosis.missing import evidence_missing, logged_before_silence
 from vtrace_ovs.diagnosis.naming import counted, place_name, port_name
 from vtrace_ovs.diagnosis.sizes import USERSPACE, too_large
-from vtrace_ovs.diagnosis.underlay import dropped_by_underlay, ports_down
+from vtrace_ovs.diagnosis.underlay import dropped_by_underlay, passed_underlay, ports_down
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.places import NOWHERE, Onward
 from vtrace_ovs.model.topology import BridgeId, PortKind
@@ -282,7 +282,7 @@ def _lost_between(case: Case, onward: Onward) -> Finding:
         confidence=Confidence.CORROBORATED if sure else Confidence.INFERRED,
         particulars=Particulars(place=_sender(case, onward), towards=towards),
         culprit=Culprit(node=hop.bridge.node, bridge=hop.bridge, next_node=onward.node, next_bridge=next_bridge),
-        evidence=(*evidence, *(() if across_patch else ports_down(case))),
+        evidence=(*evidence, *(() if across_patch else (*passed_underlay(case, onward), *ports_down(case)))),
     )
 
 

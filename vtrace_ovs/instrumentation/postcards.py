@@ -1,16 +1,17 @@
 """Turns the tables of an underlay bridge into the flows that copy what it drops between two tunnel endpoints to us.
 
-Only drops are touched: a flow without actions gets a twin for these endpoints, one priority above, that does nothing
-but send a copy; so does a table without a flow for them. Where that could put the twin before a flow that forwards,
-there is none.
+A flow without actions gets a twin for these endpoints, one priority above, that does nothing but send a copy; so does a
+table without a flow for them. Where that could put the twin before a flow that forwards, there is none. What passes is
+only counted (``passages``).
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from vtrace_ovs.instrumentation.clones import HIGHEST
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
+from vtrace_ovs.instrumentation.passages import counting
 from vtrace_ovs.instrumentation.plan import Probe, Settings
 from vtrace_ovs.instrumentation.probes import ProbeBook
 from vtrace_ovs.instrumentation.reach import exactly, reach
@@ -27,11 +28,15 @@ CARDS_PER_SECOND, CARDS_AT_ONCE = 50, 50
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What to install on an underlay bridge, meter first, and where the copies come from."""
+    """What to install on an underlay bridge, meter first, and where the copies come from.
+
+    ``passing`` are those of the flows that count, and what: packets from one tunnel endpoint to another.
+    """
 
     meter: MeterMod
     flows: tuple[FlowMod, ...]
     probes: tuple[Probe, ...]
+    passing: Mapping[FlowKey, tuple[IPAddress, IPAddress]] = field(default_factory=dict)
 
     def probe(self, probe_id: int) -> Probe | None:
         """The probe with this id."""
@@ -41,22 +46,27 @@ class Watch:
 def watch(
     tables: BridgeTables, ends: Iterable[tuple[IPAddress, IPAddress]], settings: Settings, lifetime: int
 ) -> Watch | None:
-    """The flows that copy drops between these (source, destination) tunnel endpoints; None where there are no drops.
+    """The flows that copy drops between these (source, destination) tunnel endpoints and count; None: nothing to do.
 
     They expire after ``lifetime`` seconds. Raises RefusedError when the bridge has no meter id left.
     """
     meters = spare_meters(tables.meters)
     book = ProbeBook(settings, meters)
     flows: dict[FlowKey, FlowMod] = {}
+    passing: dict[FlowKey, tuple[IPAddress, IPAddress]] = {}
     for source, destination in ends:
-        for place, match, kind, log in _drops(tables, _between(source, destination), book):
+        pair = _between(source, destination)
+        for place, match, kind, log in _drops(tables, pair, book):
             cookie = Cookie(settings.generation, kind).value
             mod = FlowMod(FlowModCommand.ADD, *place, match, cookie, instructions=log, hard_timeout=lifetime)
             flows.setdefault(mod.key, mod)
+        tally = counting(tables, pair, settings, lifetime)
+        if tally is not None:
+            flows[tally.key], passing[tally.key] = tally, (source, destination)
     if not flows:
         return None
     meter = MeterMod(MeterModCommand.ADD, meters.traced, CARDS_PER_SECOND, CARDS_AT_ONCE)
-    return Watch(meter, tuple(flows.values()), book.all())
+    return Watch(meter, tuple(flows.values()), book.all(), passing)
 
 
 def _between(source: IPAddress, destination: IPAddress) -> Match:

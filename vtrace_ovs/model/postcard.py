@@ -1,4 +1,4 @@
-"""What an underlay device says of packets it drops, and between which tunnel endpoints (paper §6.1: post-cards)."""
+"""What an underlay device says of packets it drops or lets pass between two tunnel endpoints (§6.1: post-cards)."""
 
 from dataclasses import dataclass
 
@@ -41,3 +41,13 @@ class Postcard:
     cookie: int | None
     packets: int
     five_tuples: frozenset[FiveTuple] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """So many packets from one tunnel endpoint to another came to an underlay bridge while it was asked."""
+
+    source: IPAddress
+    destination: IPAddress
+    bridge: BridgeId
+    packets: int

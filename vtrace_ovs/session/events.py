@@ -7,7 +7,7 @@ from vtrace_ovs.model.cost import Moment, ServerReading
 from vtrace_ovs.model.datapath import DatapathReading
 from vtrace_ovs.model.flow import BridgeTables, Flow, MeterCounters, PortCounters, RemovedFlow
 from vtrace_ovs.model.packet import Headers
-from vtrace_ovs.model.postcard import DownPort, Postcard
+from vtrace_ovs.model.postcard import DownPort, Passage, Postcard
 from vtrace_ovs.model.profile import NamedFlow
 from vtrace_ovs.model.records import PacketIn
 from vtrace_ovs.model.task import Task
@@ -146,12 +146,13 @@ class FlowsNamed:
 
 @dataclass(frozen=True, slots=True)
 class UnderlaySearched:
-    """A ``SearchUnderlay`` is over: what underlay bridges were seen dropping, and which of their ports are down."""
+    """A ``SearchUnderlay`` is over: what underlay bridges drop, which of their ports are down, and what passed them."""
 
     at: float
     task_id: int
     cards: tuple[Postcard, ...]
     down: tuple[DownPort, ...] = ()
+    passed: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

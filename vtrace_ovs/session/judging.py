@@ -84,6 +84,7 @@ def scene_for(run: TaskRun, fleet: Fleet, profiles: Mapping[BridgeId, PipelinePr
         crowded=run.crowded,
         postcards=run.searches.cards,
         underlay_down=run.searches.down,
+        underlay_passed=run.searches.passed,
         datapaths=run.suspicions.readings,
     )
 

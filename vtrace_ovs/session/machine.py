@@ -133,8 +133,8 @@ class Session:
             with confined(run):
                 self.outcomes.server_observed(run)
         elif run is not None and isinstance(event, UnderlaySearched):
-            run.searches.take(event.cards, event.down)
-            if (event.cards or event.down) and run.instrumented:
+            run.searches.take(event.cards, event.down, event.passed)
+            if (event.cards or event.down or event.passed) and run.instrumented:
                 run.scene = None
                 with confined(run):
                     self.outcomes.reconsider(run)

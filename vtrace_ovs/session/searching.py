@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from vtrace_ovs.instrumentation.plan import ArmedTask
-from vtrace_ovs.model.postcard import DownPort, Postcard, Segment
+from vtrace_ovs.model.postcard import DownPort, Passage, Postcard, Segment
 from vtrace_ovs.model.topology import Bridge, BridgeRole, Topology
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import CauseCode, Verdict
@@ -18,7 +18,7 @@ MOST_BRIDGES = 64
 class Searches:
     """The segments a task's packets were lost in, those that were searched, and what was found there.
 
-    ``cards`` are the post-cards, ``down`` the ports that cannot send.
+    ``cards`` are the post-cards, ``down`` the ports that cannot send, ``passed`` is what came by.
     ``until`` is how long an answer is worth waiting for (Unix seconds).
     """
 
@@ -26,6 +26,7 @@ class Searches:
     asked: set[Segment] = field(default_factory=set)
     cards: tuple[Postcard, ...] = ()
     down: frozenset[DownPort] = frozenset()
+    passed: tuple[Passage, ...] = ()
     pending: int = 0
     until: float = 0.0
 
@@ -50,11 +51,12 @@ class Searches:
         self.until = at + 2 * seconds + 1  # another search may be under way
         return (SearchUnderlay(task_id, segments, traffic.filters, bridges, seconds),)
 
-    def take(self, cards: tuple[Postcard, ...], down: tuple[DownPort, ...]) -> None:
+    def take(self, cards: tuple[Postcard, ...], down: tuple[DownPort, ...], passed: tuple[Passage, ...] = ()) -> None:
         """A search is over."""
         self.pending -= 1
         self.cards += cards
         self.down |= frozenset(down)
+        self.passed += passed
 
     def awaits(self, at: float) -> bool:
         """Whether an answer is still worth waiting for."""

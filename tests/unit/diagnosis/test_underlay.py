@@ -5,7 +5,7 @@ from vtrace_ovs.diagnosis.rules import diagnose
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.match import Match
-from vtrace_ovs.model.postcard import DownPort, Postcard, Segment
+from vtrace_ovs.model.postcard import DownPort, Passage, Postcard, Segment
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import DropShape, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Disposition
@@ -72,3 +72,17 @@ def test_of_many_ports_that_cannot_send_the_number_is_told(sent: Trajectory, sce
     down = frozenset(DownPort(SPINE, number, f"p{number}", switched_off=True) for number in range(20))
     evidence = diagnose(sent, None, replace(scene, underlay_down=down)).evidence
     assert evidence[-1].sentence == "12 more ports of underlay bridges cannot send either."
+
+
+def test_where_later_packets_came_and_where_not_stands_beside_a_loss_on_the_wire(
+    sent: Trajectory, scene: Scene
+) -> None:
+    way = segment_of(sent)
+    ends, back = (way.source, way.destination), (way.destination, way.source)
+    passed = (Passage(*ends, SPINE, 0), Passage(*ends, LEAF, 98), Passage(*back, SPINE, 7))
+    verdict = diagnose(sent, None, replace(scene, underlay_passed=passed))
+    assert verdict.code is CauseCode.UNDERLAY_LOSS
+    told = f"Of later packets from {ends[0]} to {ends[1]}, 98 came to leaf1/leaf1, none to spine1/spine1."
+    assert verdict.evidence[-1].sentence == told
+    nobody = diagnose(sent, None, replace(scene, underlay_passed=passed[:1]))
+    assert not any("later packets" in fact.sentence for fact in nobody.evidence)

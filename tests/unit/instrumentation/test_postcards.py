@@ -30,14 +30,15 @@ def planned(*flows: Flow, meters: tuple[MeterEntry, ...] = ()) -> Watch | None:
 
 def places(*flows: Flow) -> list[tuple[int, int, Match]]:
     plan = planned(*flows)
-    return [] if plan is None else [(mod.table_id, mod.priority, mod.match) for mod in plan.flows]
+    copying = [] if plan is None else [mod for mod in plan.flows if mod.key not in plan.passing]
+    return [(mod.table_id, mod.priority, mod.match) for mod in copying]
 
 
 def test_a_drop_gets_a_twin_for_the_two_ends_that_only_sends_a_copy() -> None:
     drop = Flow(0, 200, Match.of(IP, UDP, exactly(UDP_DST, 4789)), (), cookie=9)
     plan = planned(drop, Flow(0, 100, toward(THERE), FORWARD))
     assert plan is not None
-    (twin,) = plan.flows
+    (twin,) = (mod for mod in plan.flows if mod.key not in plan.passing)
     assert (twin.table_id, twin.priority) == (0, 201)
     assert twin.match == PAIR.with_fields(UDP, exactly(UDP_DST, 4789))
     assert is_ours(twin.cookie)
@@ -53,6 +54,14 @@ def test_a_drop_gets_a_twin_for_the_two_ends_that_only_sends_a_copy() -> None:
     assert (probe.table_id, probe.flow, probe.cookie) == (0, drop.key, 9)
 
 
+def test_what_passes_is_only_counted() -> None:
+    plan = planned(Flow(0, 0, Match(), FORWARD))
+    assert plan is not None
+    (tally,) = plan.flows
+    assert plan.passing == {tally.key: (HERE, THERE)}
+    assert plan.probes == ()
+
+
 def test_where_no_flow_is_for_these_ends_a_miss_is_copied() -> None:
     assert places(Flow(0, 100, toward(ELSEWHERE), FORWARD)) == [(0, 0, PAIR)]
 
@@ -61,7 +70,7 @@ def test_no_miss_is_copied_beside_a_flow_of_the_lowest_priority() -> None:
     assert places(Flow(0, 0, Match.of(exactly(IN_PORT, 3)), FORWARD)) == []
 
 
-def test_a_bridge_that_drops_nothing_of_them_is_left_alone() -> None:
+def test_of_a_bridge_that_drops_nothing_of_them_nothing_is_copied() -> None:
     assert places(Flow(0, 0, Match(), FORWARD)) == []
     assert places(Flow(0, 0, Match(), FORWARD), Flow(0, 9, toward(ELSEWHERE), ())) == []
 

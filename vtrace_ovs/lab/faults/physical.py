@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from vtrace_ovs.errors import UsageError
-from vtrace_ovs.lab.faults.fault import Fault, FaultName
+from vtrace_ovs.lab.faults.fault import ALL, Fault, FaultName
 from vtrace_ovs.lab.faults.kinds import (
     FaultKind,
     NodeDeed,
@@ -68,7 +68,8 @@ def _lossy(lab: "Lab", fault: Fault) -> None:
     """
     (switch, port), _ = _link(lab, fault)
     hook = f"type filter hook egress device {port} priority 0"
-    rule = f"numgen random mod 100 < {fault.percent} fwd to lo"
+    chance = "" if fault.percent == ALL else f"numgen random mod {ALL} < {fault.percent} "
+    rule = f"{chance}fwd to lo"
     switch.run("nft", f"table netdev {_FILTER} {{\nchain out {{\n{hook}\n{rule}\n}}\n}}")
 
 
