@@ -105,14 +105,11 @@ def _short(actions: str) -> str:
     return actions if len(actions) <= _LONGEST else f"{actions[:_LONGEST]}…"
 
 
-def datapaths_in_line(case: Case, next_node: str | None) -> Evidence:
-    """Whether the datapaths were seen to do with such packets what their flow tables say, or it is not known."""
+def unfollowed(case: Case, next_node: str | None) -> str:
+    """The servers of which it is not known that their datapaths did with such packets what their flow tables say."""
     readings = [one for one in case.scene.datapaths if one.in_line and one.tells_of(case.observed.last_seen)]
     in_line = {one.question for one in readings}
     questions = datapaths_of(case.observed, next_node)
-    unknown = [one.node for one in questions if one not in in_line]
-    if unknown or not questions:
-        whose = " and ".join(dict.fromkeys(unknown)) or "the servers"
-        return deduced(f"Whether the datapath of {whose} does with it what the flow tables say is not known.")
-    whose = " and ".join(one.node for one in questions)
-    return seen(f"The datapath of {whose} has no flow for such packets that contradicts the flow tables.")
+    if not questions:
+        return "these servers"
+    return " and ".join(dict.fromkeys(one.node for one in questions if one not in in_line))

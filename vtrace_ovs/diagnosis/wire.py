@@ -5,7 +5,7 @@ from dataclasses import replace
 from vtrace_ovs.diagnosis.arrivals import exited, stopped_at_output
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
-from vtrace_ovs.diagnosis.datapath import contradicting, datapaths_in_line
+from vtrace_ovs.diagnosis.datapath import contradicting, unfollowed
 from vtrace_ovs.diagnosis.missing import evidence_missing, logged_before_silence
 from vtrace_ovs.diagnosis.naming import counted, place_name, port_name
 from vtrace_ovs.diagnosis.sizes import USERSPACE, too_large
@@ -275,29 +275,41 @@ def _lost_between(case: Case, onward: Onward) -> Finding:
         return told
     across_patch = onward.kind is PortKind.PATCH
     towards = _towards(case, onward)
-    evidence, sure = _silence(case, onward, candidates, towards)
+    evidence, all_counted = _silence(case, candidates, towards)
+    unknown = unfollowed(case, onward.node)
     return Finding(
         disposition=Disposition.LOST_IN_VFD if across_patch else Disposition.LOST_ON_WIRE,
         code=CauseCode.PATCH_LOSS if across_patch else CauseCode.UNDERLAY_LOSS,
-        confidence=Confidence.CORROBORATED if sure else Confidence.INFERRED,
-        particulars=Particulars(place=_sender(case, onward), towards=towards),
+        confidence=Confidence.CORROBORATED if all_counted and not unknown else Confidence.INFERRED,
+        particulars=Particulars(
+            place=_sender(case, onward),
+            towards=towards,
+            detail=f", or dropped in the datapath of {unknown}" if unknown else "",
+        ),
         culprit=Culprit(node=hop.bridge.node, bridge=hop.bridge, next_node=onward.node, next_bridge=next_bridge),
-        evidence=(*evidence, *(() if across_patch else (*passed_underlay(case, onward), *ports_down(case)))),
+        evidence=(
+            *evidence,
+            _followed(unknown),
+            *(() if across_patch else (*passed_underlay(case, onward), *ports_down(case))),
+        ),
     )
 
 
-def _silence(
-    case: Case, onward: Onward, candidates: tuple[BridgeId, ...], towards: str
-) -> tuple[tuple[Evidence, ...], bool]:
-    """What is known of the silence beyond, and whether nothing but the way there can be the reason."""
+def _followed(unknown: str) -> Evidence:
+    if unknown:
+        return deduced(f"Whether the datapath of {unknown} does with it what its flow tables say is not known.")
+    return seen("No datapath flow for such packets contradicts the flow tables, at either end.")
+
+
+def _silence(case: Case, candidates: tuple[BridgeId, ...], towards: str) -> tuple[tuple[Evidence, ...], bool]:
+    """What is known of the silence beyond, and whether all copies taken there are known to have come."""
     evidence = [_departed(case), seen(f"{towards} answers, but logged no such packet coming in.")]
     tallies = [case.scene.copies.get(bridge) for bridge in candidates]
     taken = [tally.taken for tally in tallies if tally is not None]
     all_counted = bool(taken) and len(taken) == len(tallies)
     if all_counted:
         evidence.append(seen(f"Of {counted(sum(taken), 'copy', 'copies')} it took, none is missing."))
-    told = datapaths_in_line(case, onward.node)
-    return (*evidence, told), all_counted and told.observed
+    return tuple(evidence), all_counted
 
 
 def _sender(case: Case, onward: Onward) -> str:

@@ -109,6 +109,7 @@ def test_a_loss_on_the_wire_says_whether_the_datapaths_are_known_to_follow(
     verdict = diagnose(gone, None, replace(scene, datapaths=readings))
     assert verdict.code is CauseCode.UNDERLAY_LOSS
     assert verdict.evidence[-1].observed is in_line
+    assert ("or dropped in the datapath of cs1 and cs2" in verdict.operator_sentence) is not in_line
 
 
 @pytest.mark.parametrize(
