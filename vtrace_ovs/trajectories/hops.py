@@ -58,11 +58,12 @@ def hops_of(ways: Iterable[Way]) -> tuple[Hop, ...]:
     for way in ways:
         last, parent = way[-1], None
         for leg in way:
-            key = id(leg)
-            if key not in placed:
-                placed[key] = len(hops)
-                hops.append(_hop(*leg, parent, _ending(way) if leg is last else None))
-            parent = placed[key]
+            index = placed.get(id(leg))
+            if index is None:
+                visit, branch = leg
+                index = placed[id(leg)] = len(hops)
+                hops.append(_hop(visit, branch, parent, _ending(way) if leg is last else None))
+            parent = index
     return tuple(hops)
 
 
