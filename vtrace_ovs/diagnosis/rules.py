@@ -22,7 +22,7 @@ def diagnose(observed: Trajectory, predicted: Trajectory | None, scene: Scene) -
         return verdict_of(Finding(Disposition.INCONCLUSIVE, CauseCode.UNKNOWN, Confidence.UNDECIDED, nothing), None)
     case = Case.of(observed, predicted, scene)
     rule = dropped_aside if case.hop.aside else _rule_for(observed.ending)
-    if case.crowded and rule in _BY_SILENCE:
+    if rule in _BY_SILENCE and case.crowded:
         rule = _lost_in_the_crowd
     finding = rule(case)
     return verdict_of(branch_missing(case, finding) or finding, case)

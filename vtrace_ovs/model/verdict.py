@@ -13,6 +13,8 @@ from vtrace_ovs.model.trajectory import DropShape, NearMiss, Trajectory
 class Disposition(Enum):
     """What became of a packet."""
 
+    __hash__ = object.__hash__  # each member is one object; Enum hashes its name, by running Python code
+
     DELIVERED = "DELIVERED"
     EXITED = "EXITED"
     DROPPED = "DROPPED"
@@ -47,6 +49,8 @@ class CauseCategory(Enum):
 
 class CauseCode(Enum):
     """Every cause this tool can name; ``docs/verdicts.md`` has one section each."""
+
+    __hash__ = object.__hash__  # each member is one object; Enum hashes its name, by running Python code
 
     NONE = "none"
     SECURITY_RULE_DENY = "security-rule-deny"
