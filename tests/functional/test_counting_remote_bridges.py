@@ -49,6 +49,10 @@ def test_what_a_remote_bridge_drops_is_counted_beside_what_it_lets_pass(overlay:
         assert interval["unknown"] is None
         first, last = interval["vfds"]
         assert first["in"] == first["ended"] == last["in"] == last["ended"] == interval["packets"]
-        assert 0 < last["dropped"] == sum(loss["packets"] for loss in interval["losses"]) < interval["packets"] / 2
+        lost = sum(loss["packets"] for loss in interval["losses"])
+        assert last["dropped"] == lost
+        assert abs(interval["packets"] - 4 * lost) <= 4, (
+            interval
+        )  # of four packets one; four may begin or end in between
     assert overlay.fingerprints() == before
     assert overlay.open_intents() == ()

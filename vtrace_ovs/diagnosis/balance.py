@@ -1,13 +1,14 @@
 """Turns what was counted of one interval's packets into what was lost where, and what cannot be told.
 
 Every packet that comes into a VFD is sent on, leaves, or is dropped there; what one server sends, another counts as it
-arrives. Both are compared by counters that are exact. Which flow dropped packets tell the counters of flows, which may
-be off by a few where colors change: they name a place, and never more packets than an exact counter has.
+arrives. Both are compared by counters that are exact, and so is how many a VFD dropped. Which flow dropped them tell
+the counters of flows, which may be off by a few where colors change: they name places, another counter says how many.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypeVar
 
 from vtrace_ovs.diagnosis.case import Finding, deduced, verdict_of
@@ -49,14 +50,17 @@ class Balance:
     doubts: tuple[str, ...]
 
 
-def balance(counts: Counts, meters: Iterable[MeterWindow], scene: CountingScene) -> Balance:
+def balance(
+    counts: Counts, meters: Iterable[MeterWindow], scene: CountingScene, dropping: Counts = MappingProxyType({})
+) -> Balance:
     """The balance of ``counts``, which are of one color, at every VFD that counts.
 
-    ``meters`` tell what production's did in that time, and a little before and after.
+    ``meters`` tell what production's did in that time, and a little before and after; ``dropping`` what flows dropped
+    then, of either color.
     """
     if any(packets < 0 for packets in counts.values()):
         return Balance(0, (), (), ("counters went backwards: somebody replaced flows of ours",))
-    sheet = _Sheet(counts, tuple(meters), scene)
+    sheet = _Sheet(counts, tuple(meters), scene, dropping)
     losses = (*sheet.drops(), *sheet.missing_inside(), *sheet.missing_on_the_way())
     return Balance(sheet.entered(), tuple(sheet.vfds()), losses, tuple(dict.fromkeys((*sheet.doubts, *sheet.beyond()))))
 
@@ -64,10 +68,11 @@ def balance(counts: Counts, meters: Iterable[MeterWindow], scene: CountingScene)
 class _Sheet:
     """The counters of one interval, by bridge and by segment."""
 
-    def __init__(self, counts: Counts, meters: tuple[MeterWindow, ...], scene: CountingScene) -> None:
+    def __init__(self, counts: Counts, meters: tuple[MeterWindow, ...], scene: CountingScene, dropping: Counts) -> None:
         self._counts = counts
         self._meters = meters
         self._scene = scene
+        self._dropping = dropping
         self.doubts: list[str] = []
         self._at: dict[tuple[BridgeId, CountKind], int] = defaultdict(int)
         for place, packets in counts.items():
@@ -80,24 +85,39 @@ class _Sheet:
 
     def vfds(self) -> Iterator[VfdCount]:
         for bridge in self._bridges:
-            came, sent, ended = (self._at[bridge, kind] for kind in (CountKind.CAME, CountKind.SENT, CountKind.ENDED))
+            came, sent, dropped = (
+                self._at[bridge, kind] for kind in (CountKind.CAME, CountKind.SENT, CountKind.DISCARDED)
+            )
+            ended = self._at[bridge, CountKind.ENDED] + dropped
             if came or sent or ended:
-                yield VfdCount(bridge, came, sent, ended, min(ended, self._at[bridge, CountKind.DROPPED]))
+                yield VfdCount(bridge, came, sent, ended, dropped)
 
     def drops(self) -> Iterator[Loss]:
         """What flows dropped. Where packets are multiplied, a copy may be dropped and the packet still arrive."""
         for bridge in self._bridges:
-            ended = self._at[bridge, CountKind.ENDED]
-            dropped = self._of(CountKind.DROPPED, bridge) if ended else {}
+            dropped = self._at[bridge, CountKind.DISCARDED]
             if dropped and self._missing(bridge) < 0:
-                lost = counted(sum(dropped.values()), "packet")
+                lost = counted(dropped, "packet")
                 self.doubts.append(f"{bridge} sends packets out more than once and drops {lost}: copies, maybe")
-                continue
-            for place, packets in dropped.items():
-                lost_here = min(packets, ended)
-                ended -= lost_here
-                if lost_here:
-                    yield self._by_flow(place, lost_here)
+            elif dropped:
+                yield from self._shared_out(bridge, dropped)
+
+    def _shared_out(self, bridge: BridgeId, dropped: int) -> Iterator[Loss]:
+        """Packets a VFD dropped, by flow. What was not told of this color yet is of a flow that dropped any then."""
+        shares: Counter[CountedPlace] = Counter()
+        left = dropped
+        for place, packets in self._of(CountKind.DROPPED, bridge).items():
+            shares[place] = min(packets, left)
+            left -= shares[place]
+        suspects = [place for place in self._dropping if place.bridge == bridge]
+        if len(suspects) == 1:
+            shares[suspects[0]] += left
+            left = 0
+        yield from (self._by_flow(place, packets) for place, packets in shares.items() if packets)
+        if left and suspects:
+            yield self._by_flow(max(suspects, key=self._dropping.__getitem__), left, Confidence.INFERRED)
+        elif left:
+            yield Loss(left, verdict_of(_somewhere(bridge), None))
 
     def missing_inside(self) -> Iterator[Loss]:
         """What came into a VFD, and was neither sent nor ended there."""
@@ -151,7 +171,7 @@ class _Sheet:
 
     def _missing(self, bridge: BridgeId) -> int:
         """How many packets came into a VFD and were not seen to end there; negative where they were multiplied."""
-        ends = self._at[bridge, CountKind.SENT] + self._at[bridge, CountKind.ENDED]
+        ends = sum(self._at[bridge, kind] for kind in (CountKind.SENT, CountKind.ENDED, CountKind.DISCARDED))
         return self._at[bridge, CountKind.CAME] - ends
 
     def _inside(self, bridge: BridgeId, missing: int) -> Finding:
@@ -163,10 +183,7 @@ class _Sheet:
                 culprit = Culprit(bridge.node, bridge, meter_id=window.meter_id)
                 sure = Confidence.CORROBORATED if window.surely >= missing else Confidence.INFERRED
                 return Finding(Disposition.DROPPED, CauseCode.METER_RATE_LIMIT, sure, limit, culprit=culprit)
-        code, place = CauseCode.UNKNOWN, Particulars(str(bridge))
-        return Finding(
-            Disposition.LOST_IN_VFD, code, Confidence.CORROBORATED, place, culprit=Culprit(bridge.node, bridge)
-        )
+        return _somewhere(bridge)
 
     def _on_the_way(self, node: str, missing: int, ways: set[Segment]) -> Iterator[Loss]:
         """The next server is named where there is only one that packets were sent to, or came to."""
@@ -202,7 +219,7 @@ class _Sheet:
         sent = (place for place in self._of(CountKind.MARKED) if place.segment in ways and place.bridge in senders)
         return any((place.bridge, place.port) in came for place in sent)
 
-    def _by_flow(self, place: CountedPlace, packets: int) -> Loss:
+    def _by_flow(self, place: CountedPlace, packets: int, sure: Confidence = Confidence.OBSERVED) -> Loss:
         profile = self._scene.profiles.get(place.bridge, GENERIC_PROFILE)
         role = profile.role(place.table_id, place.cookie)
         owner = None if place.cookie is None else profile.owner(place.cookie)
@@ -213,7 +230,7 @@ class _Sheet:
         finding = Finding(
             Disposition.DROPPED,
             cause_of_drop(shape, role, place.flow, owner),
-            Confidence.OBSERVED,
+            sure,
             Particulars(
                 place_name(place.bridge, place.table_id, name), text if owner is None else f"{text} (owner: {owner})"
             ),
@@ -221,6 +238,11 @@ class _Sheet:
             drop=shape,
         )
         return Loss(packets, verdict_of(finding, None))
+
+
+def _somewhere(bridge: BridgeId) -> Finding:
+    code, place = CauseCode.UNKNOWN, Particulars(str(bridge))
+    return Finding(Disposition.LOST_IN_VFD, code, Confidence.CORROBORATED, place, culprit=Culprit(bridge.node, bridge))
 
 
 def _shape(flow: FlowKey | None) -> DropShape:

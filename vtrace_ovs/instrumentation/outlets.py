@@ -95,7 +95,7 @@ def outlet_flows(site: Site) -> Iterator[FlowMod]:
 
 
 def _tallies(site: Site) -> Iterator[FlowMod]:
-    """Count traced packets of each color that leave without a mark, by port, and those that end without an output.
+    """Count traced packets of each color that leave without a mark, by port where it is known, and those dropped.
 
     Those with a mark are counted by the flows of ``leave``.
     """
@@ -103,6 +103,9 @@ def _tallies(site: Site) -> Iterator[FlowMod]:
     for ofport, color in product(ports, site.colors if site.counting else ()):
         here = Match.of(exactly(IN_PORT, ofport), site.state.traced(color))
         yield site.flow((site.tables.leave, 0), here, CookieKind.TALLY, site.count(Gate.ENDED, color))
+    for color in site.colors if site.counting else ():
+        here = Match.of(exactly(IN_PORT, NOWHERE), site.state.traced(color))
+        yield site.flow((site.tables.turn, 2), here, CookieKind.TALLY, site.count(Gate.DISCARDED, color))
 
 
 def _destinations(site: Site, port: Port) -> tuple[tuple[MaskedField, ...], ...]:

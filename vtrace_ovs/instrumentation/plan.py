@@ -159,11 +159,15 @@ class Probe:
 
 
 class Gate(Enum):
-    """Where a VFD's counting meters stand: where packets come in, are sent through a tunnel, or end for this VFD."""
+    """Where a VFD's counting meters stand.
+
+    Where packets come in, are sent through a tunnel, leave in any other way, or are dropped by a flow or a miss.
+    """
 
     CAME = 0
     SENT = 1
     ENDED = 2
+    DISCARDED = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,16 @@ from vtrace_ovs.instrumentation.inlets import (
     tally_flows,
 )
 from vtrace_ovs.instrumentation.outlets import outlet_flows, told_apart
-from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Gate, PrivateMeters, Scene, Settings
+from vtrace_ovs.instrumentation.plan import (
+    ArmedTask,
+    BridgePlan,
+    Gate,
+    PrivateMeters,
+    PrivateTables,
+    ProbeKind,
+    Scene,
+    Settings,
+)
 from vtrace_ovs.instrumentation.probes import ProbeBook
 from vtrace_ovs.instrumentation.reach import Reach, all_rewrites, reach, rewrites
 from vtrace_ovs.instrumentation.sharing import may_be_mistaken
@@ -27,7 +36,7 @@ from vtrace_ovs.instrumentation.site import NOWHERE, Lifetimes, Site
 from vtrace_ovs.instrumentation.spare import spare_field, spare_meters, spare_tables
 from vtrace_ovs.instrumentation.splice import Splicer
 from vtrace_ovs.instrumentation.walk import nested
-from vtrace_ovs.model.actions import Resubmit
+from vtrace_ovs.model.actions import Action, Resubmit
 from vtrace_ovs.model.flow import BridgeTables, Flow, FlowMod, GroupEntry, MeterMod, MeterModCommand
 from vtrace_ovs.model.oxm import IP_DSCP, IPV6_LABEL
 from vtrace_ovs.model.packet import IpFamily
@@ -69,7 +78,7 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         settings=settings,
         state=state,
         tables=privates,
-        book=ProbeBook(settings, meters, Resubmit(NOWHERE, privates.leave) if counting else None),
+        book=ProbeBook(settings, meters, _ends(privates) if counting else None),
         lifetimes=_lifetimes(tasks, settings, now),
         entrance=entrance(production, state),
         destinations=tunnel_destinations(reached, groups),
@@ -101,6 +110,12 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         unlogged=cloned.unlogged,
         sink_deadline=max(task.deadline for task in tasks) + settings.sink_margin,
     )
+
+
+def _ends(tables: PrivateTables) -> dict[ProbeKind, Action]:
+    """Where packets are counted that end for this VFD: by an output nobody knows, or by none."""
+    out, none = Resubmit(NOWHERE, tables.leave), Resubmit(NOWHERE, tables.turn)
+    return {ProbeKind.OUT: out, ProbeKind.ERROR: none, ProbeKind.MISS: none}
 
 
 def _lifetimes(tasks: tuple[ArmedTask, ...], settings: Settings, now: float) -> Lifetimes:

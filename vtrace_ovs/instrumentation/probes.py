@@ -1,6 +1,6 @@
 """Turns a place in the tables into a probe with a stable id, and the probe into the action that logs there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2s
@@ -32,7 +32,6 @@ LOCATIONS = {
     ProbeKind.ASIDE: Loc.ERROR,
 }
 _KINDS = {kind.value: kind for kind in ProbeKind}
-ENDS = frozenset({ProbeKind.OUT, ProbeKind.ERROR, ProbeKind.MISS})
 APART = frozenset({ProbeKind.UNCOLORED, ProbeKind.FOREIGN, ProbeKind.ASKED, ProbeKind.FRAGMENT})
 
 
@@ -74,12 +73,12 @@ class Egress:
 class ProbeBook:
     """Collects the probes of one bridge while it is planned, and makes their log actions.
 
-    Where packets are counted there is no copy: ``ended`` is what is done instead where a packet ends for this VFD.
+    Where packets are counted there is no copy: ``ends`` are what is done instead where a packet ends for this VFD.
     """
 
     settings: Settings
     meters: PrivateMeters
-    ended: Action | None = None
+    ends: Mapping[ProbeKind, Action] | None = None
     _probes: dict[int, Probe] = field(default_factory=dict)
 
     def arrival(self, kind: ProbeKind, table_id: int, in_port: int | None) -> Log:
@@ -124,8 +123,8 @@ class ProbeBook:
             if self._probes.setdefault(probe.id, probe) == probe:
                 break
             again += 1
-        if self.ended is not None:
-            return (self.ended,) if probe.kind in ENDS else ()
+        if self.ends is not None:
+            return (self.ends[probe.kind],) if probe.kind in self.ends else ()
         meter_id = self.meters.apart if probe.kind in APART else self.meters.traced
         copy = Controller(
             self.settings.controller_id,

@@ -77,7 +77,7 @@ class Site:
 
 
 NOWHERE = 0
-"""No port has this number: what enters table ``leave`` by it ends for this VFD without an output we know."""
+"""No port has this number: what enters table ``leave`` by it leaves by an output we do not know, ``turn``: by none."""
 
 
 def apply(*actions: Action) -> tuple[Instruction, ...]:

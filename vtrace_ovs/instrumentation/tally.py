@@ -26,7 +26,12 @@ from vtrace_ovs.model.topology import Bridge, Port, PortKind, Topology
 Places = Mapping[FlowKey, tuple[CountedPlace, ...]]
 """What each of our flows on a bridge counts."""
 
-_BY_GATE = {Gate.CAME: CountKind.CAME, Gate.SENT: CountKind.SENT, Gate.ENDED: CountKind.ENDED}
+_BY_GATE = {
+    Gate.CAME: CountKind.CAME,
+    Gate.SENT: CountKind.SENT,
+    Gate.ENDED: CountKind.ENDED,
+    Gate.DISCARDED: CountKind.DISCARDED,
+}
 _BY_PROBE = {
     ProbeKind.ERROR: CountKind.DROPPED,
     ProbeKind.MISS: CountKind.DROPPED,

@@ -22,18 +22,19 @@ class CountKind(Enum):
     """Where on its way through a VFD a packet is counted.
 
     By meters, to the packet: CAME: it comes in. SENT: it leaves through a tunnel for another VFD that will count it.
-    ENDED: it does anything else that ends its way in this VFD.
+    ENDED: it leaves in any other way. DISCARDED: a flow or a miss drops it.
 
     By flows; on the server that colors, these may take some packets of one color for the other's: ENTERED: it is
     colored. ARRIVED: it comes from another VFD. MARKED: it leaves for another VFD. LEFT: it leaves by a port for a VM
-    or for anyone who will not count it. UNNAMED: it leaves by a group, NORMAL, a register or LOCAL. DROPPED: by a flow
-    or a miss. ASIDE: a flow drops it in a table that other tables still follow. METERED: it passes a flow with a meter
-    of production's. OTHER_DSCP: it is of the traffic, but has a DSCP that is not counted.
+    or for anyone who will not count it. UNNAMED: it leaves by a group, NORMAL, a register or LOCAL. DROPPED: this flow
+    or a miss drops it. ASIDE: a flow drops it in a table that other tables still follow. METERED: it passes a flow with
+    a meter of production's. OTHER_DSCP: it is of the traffic, but has a DSCP that is not counted.
     """
 
     CAME = "came"
     SENT = "sent"
     ENDED = "ended"
+    DISCARDED = "discarded"
     ENTERED = "entered"
     ARRIVED = "arrived"
     MARKED = "marked"

@@ -5,6 +5,7 @@ counters stand still and are read twice, soon after the change of color and just
 when both readings agree; what they differ by was still on its way.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import count
@@ -14,7 +15,7 @@ from vtrace_ovs.diagnosis.balance import CountingScene, balance
 from vtrace_ovs.diagnosis.counted import count_report
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.tally import Places, counted_places, counts, sources_in
-from vtrace_ovs.model.counting import Counted, CountedPlace, CountReport, Interval, MeterWindow
+from vtrace_ovs.model.counting import Counted, CountedPlace, CountKind, CountReport, Counts, Interval, MeterWindow
 from vtrace_ovs.model.flow import FlowMod, MeterCounters
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.task import TaskState
@@ -250,7 +251,7 @@ class Alternator:
             if port.link_down or port.admin_down
         )
         scene = CountingScene(self._fleet.topology, profiles, blind, down)
-        found = balance(changed, self._windows(run), scene)
+        found = balance(changed, self._windows(run), scene, self._dropping(run, idle.color))
         doubts = found.doubts if unknown is None else (unknown,)
         losses = found.losses if unknown is None else ()
         interval = Interval(idle.began_at, idle.ended_at, found.entered, found.vfds, losses, "; ".join(doubts) or None)
@@ -272,6 +273,15 @@ class Alternator:
             dropped = now.packets_dropped - then.packets_dropped
             found.append(MeterWindow(bridge, meter_id, passed, max(0, passed - ours), dropped))
         return tuple(found)
+
+    def _dropping(self, run: Alternation, color: int) -> Counts:
+        """What flows dropped in the time of ``_windows``, of either color, as if it were of this one."""
+        found: Counter[CountedPlace] = Counter()
+        for sign, reading in zip((-1, 1), (run.turns[0], run.turns[-1]), strict=True) if run.turns else ():
+            for place, packets in reading.counts.items():
+                if place.kind is CountKind.DROPPED:
+                    found[replace(place, color=color)] += sign * packets
+        return +found
 
     def _spoiled(self, run: Alternation, closed: Closed) -> Interval:
         """The interval, unless something about the bridges was not as it should have been from its begin to its end."""

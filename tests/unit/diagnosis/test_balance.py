@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from vtrace_ovs.diagnosis.balance import Balance, CountingScene, balance
-from vtrace_ovs.model.counting import CountedPlace, CountKind, MeterWindow, Segment, VfdCount
+from vtrace_ovs.model.counting import CountedPlace, CountKind, Counts, MeterWindow, Segment, VfdCount
 from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.profile import PipelineProfile, Stage, TableRole
@@ -31,6 +31,7 @@ CAME_B, ENDED_B = CountedPlace(B, CountKind.CAME, 0), CountedPlace(B, CountKind.
 ARRIVED = CountedPlace(B, CountKind.ARRIVED, 0, 2, WAY)
 LEFT = CountedPlace(B, CountKind.LEFT, 0, 1)
 DROPPED = CountedPlace(B, CountKind.DROPPED, 0, table_id=10, flow=DENY, cookie=0)
+DISCARDED_B = CountedPlace(B, CountKind.DISCARDED, 0)
 
 HEALTHY = Counter(
     {
@@ -41,8 +42,13 @@ HEALTHY = Counter(
 )
 
 
-def found(*changes: tuple[CountedPlace, int], meters: tuple[MeterWindow, ...] = ()) -> Balance:
-    return balance({**HEALTHY, **{place: HEALTHY[place] + by for place, by in changes}}, meters, SCENE)
+DISCARDS_7 = ((DISCARDED_B, 7), (ENDED_B, -7), (LEFT, -7))
+
+
+def found(
+    *changes: tuple[CountedPlace, int], meters: tuple[MeterWindow, ...] = (), dropping: Counts | None = None
+) -> Balance:
+    return balance({**HEALTHY, **{place: HEALTHY[place] + by for place, by in changes}}, meters, SCENE, dropping or {})
 
 
 def losses(result: Balance) -> list[tuple[int, CauseCode, str]]:
@@ -83,13 +89,28 @@ def test_where_packets_go_to_several_servers_the_one_is_not_named() -> None:
 
 
 def test_what_a_flow_drops_is_blamed_on_it_with_the_cause_its_table_stands_for() -> None:
-    assert losses(found((DROPPED, 7), (LEFT, -7))) == [(7, CauseCode.SECURITY_DEFAULT_DENY, str(B))]
+    assert losses(found((DROPPED, 7), *DISCARDS_7)) == [(7, CauseCode.SECURITY_DEFAULT_DENY, str(B))]
 
 
-def test_no_more_is_blamed_on_a_flow_than_ended_in_its_vfd() -> None:
-    """Where colors change, the counters of flows may have some of the other color's."""
+def test_neither_more_nor_less_is_blamed_on_flows_than_their_vfd_dropped() -> None:
+    """Where colors change, the counters of flows may have some of the other color's, or lack some."""
     quiet = dict.fromkeys(HEALTHY, 0)
     assert balance({**quiet, DROPPED: 3}, (), SCENE).losses == ()
+    assert losses(found((DROPPED, 9), *DISCARDS_7)) == [(7, CauseCode.SECURITY_DEFAULT_DENY, str(B))]
+    (loss,) = found((DROPPED, 5), *DISCARDS_7, dropping={DROPPED: 11}).losses
+    assert (loss.packets, loss.verdict.confidence) == (7, Confidence.OBSERVED)
+
+
+def test_what_flows_tell_late_is_of_the_one_that_drops_most_and_of_none_it_is_only_lost_there() -> None:
+    other = replace(DROPPED, flow=FlowKey(10, 6, Match()))
+    two = found((DROPPED, 5), *DISCARDS_7, dropping={DROPPED: 5, other: 6}).losses
+    assert [(loss.packets, loss.verdict.confidence) for loss in two] == [
+        (5, Confidence.OBSERVED),
+        (2, Confidence.INFERRED),
+    ]
+    assert two[1].verdict.culprit is not None
+    assert two[1].verdict.culprit.flow == other.flow
+    assert losses(found(*DISCARDS_7)) == [(7, CauseCode.UNKNOWN, str(B))]
 
 
 def test_what_is_missing_inside_a_vfd_is_lost_there() -> None:
@@ -130,7 +151,7 @@ def test_a_drop_aside_counts_only_where_packets_are_missing() -> None:
     ("changes", "doubt"),
     [
         (((ARRIVED, 5),), "5 packets more came from s1"),
-        (((ENDED_B, 500), (DROPPED, 5)), "sends packets out more than once"),
+        (((ENDED_B, 500), (DISCARDED_B, 5)), "sends packets out more than once"),
         (((replace(LEFT, port=2), 5),), "for where nobody counts them"),
         (((replace(DROPPED, kind=CountKind.UNNAMED), 5),), "by a port its flows do not name"),
         (((replace(ARRIVED, segment=None), 5), (CAME_B, 5), (ENDED_B, 5)), "from a server that is not known"),

@@ -78,7 +78,7 @@ def test_where_packets_are_counted_nothing_is_copied_and_our_meters_let_everythi
     every = (*planned.sinks, *planned.sources, *planned.recolored)
     steps = (action for mod in every for action in every_action(mod.instructions))
     assert not any(isinstance(action, Controller) for action in steps)
-    assert [(mod.meter_id, mod.rate) for mod in planned.meters] == [(number, 0xFFFFFFFF) for number in range(4, 10)]
+    assert [(mod.meter_id, mod.rate) for mod in planned.meters] == [(number, 0xFFFFFFFF) for number in range(4, 12)]
     assert {mod.key for mod in planned.sources} == {mod.key for mod in planned.recolored}
     assert all(mod not in planned.sources for mod in planned.recolored if Cookie.of(mod.cookie) == COLORING)
 

@@ -33,11 +33,11 @@ def test_logs_go_to_our_controller_through_our_meter(settings: Settings) -> None
 
 
 def test_where_packets_are_counted_their_ends_are_counted_and_nothing_is_copied(settings: Settings) -> None:
-    ended, flow = Resubmit(0, 252), Flow(3, 10, Match(), ())
-    counting = ProbeBook(settings, PrivateMeters(4, 5), ended)
-    assert (
-        counting.miss(7) == counting.dead_end(flow, conclusive=True) == counting.outlet(flow, 0, Egress()) == (ended,)
-    )
+    out, none, flow = Resubmit(0, 252), Resubmit(0, 251), Flow(3, 10, Match(), ())
+    ends = {ProbeKind.OUT: out, ProbeKind.ERROR: none, ProbeKind.MISS: none}
+    counting = ProbeBook(settings, PrivateMeters(4, 5), ends)
+    assert counting.outlet(flow, 0, Egress()) == (out,)
+    assert counting.miss(7) == counting.dead_end(flow, conclusive=True) == (none,)
     assert counting.dead_end(flow, conclusive=False) == counting.arrival(ProbeKind.COLORED, 0, 1) == ()
     kinds = {ProbeKind.MISS, ProbeKind.ERROR, ProbeKind.OUT, ProbeKind.ASIDE, ProbeKind.COLORED}
     assert {probe.kind for probe in counting.all()} == kinds

@@ -88,8 +88,8 @@ def test_counters_of_flows_that_count_the_same_are_added(plan: BridgePlan, place
 
 def test_our_meters_count_by_gate_and_color_and_others_are_left_alone(plan: BridgePlan) -> None:
     meters = [MeterCounters(plan.meter_ids.counting(gate, color), 10 + color, 0) for gate in Gate for color in (0, 1)]
-    found = counts(plan, {}, (), (*meters, MeterCounters(7, 99, 9)))
-    kinds = (CountKind.CAME, CountKind.SENT, CountKind.ENDED)
+    found = counts(plan, {}, (), (*meters, MeterCounters(99, 7, 9)))
+    kinds = (CountKind.CAME, CountKind.SENT, CountKind.ENDED, CountKind.DISCARDED)
     assert found == {CountedPlace(HERE, kind, color): 10 + color for kind in kinds for color in (0, 1)}
 
 
@@ -105,6 +105,8 @@ def test_a_counted_packet_passes_one_gate_coming_in_and_one_going_out(plan: Brid
     }
     everywhere = {(port, Gate.ENDED) for port in (0, 1, 2, 3, 4, 5, 6)}
     assert by_port == everywhere | {(3, Gate.SENT), (4, Gate.SENT)}
+    dropped = (step for mod in plan.sinks if mod.table_id == plan.tables.turn for step in mod.instructions)
+    assert {gates.get(step.meter_id) for step in dropped if isinstance(step, Meter)} == {Gate.DISCARDED, None}
     came = [step for mod in plan.sinks if mod.table_id == plan.tables.classify for step in mod.instructions]
     assert {gates.get(step.meter_id) for step in came if isinstance(step, Meter)} == {Gate.CAME, None}
 
