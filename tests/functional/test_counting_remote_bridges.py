@@ -1,11 +1,9 @@
 """Remote bridges count too: what passes and what is dropped, in intervals as long as not asking the datapath takes."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from remote_overlay import DEADLINE, Overlay, rows
 
 from vtrace_ovs.lab.daemons import OvsInstance
@@ -17,19 +15,8 @@ COUNT = ("stats", "udp,nw_src=10.0.0.1,tp_dst=53", "-t", "6", "-o", "json", "--l
 Json = dict[str, Any]
 
 
-@pytest.fixture
-def overlay(tmp_path: Path) -> Overlay:
-    return Overlay(tmp_path)
-
-
-@pytest.fixture
-def ovs(overlay: Overlay) -> Iterator[OvsInstance]:
-    with overlay.up() as instance:
-        yield instance
-
-
-def test_what_a_remote_bridge_drops_is_counted_beside_what_it_lets_pass(overlay: Overlay, ovs: OvsInstance) -> None:
-    before = overlay.fingerprints()
+def counted(overlay: Overlay, ovs: OvsInstance) -> Json:
+    """What is told when of four packets one goes where it is dropped, all the time."""
     with overlay.background(*COUNT) as process:
         overlay.wait_for(TaskState.ARMED, process)
         assert rows(ovs) == ["service,out-of-band"] * 2
@@ -37,9 +24,18 @@ def test_what_a_remote_bridge_drops_is_counted_beside_what_it_lets_pass(overlay:
             overlay.send(ovs, "10.0.0.2", 3)
             overlay.send(ovs, "10.0.0.9", 1)
         out, errors = process.communicate(timeout=DEADLINE)
-    assert out, errors
+    assert process.returncode == 1, errors
     told: Json = json.loads(out)
-    assert process.returncode == 1
+    return told
+
+
+def test_what_a_remote_bridge_drops_is_counted_beside_what_it_lets_pass(tmp_path: Path) -> None:
+    overlay = Overlay(tmp_path)
+    with overlay.up() as ovs:
+        before = overlay.fingerprints()
+        told = counted(overlay, ovs)
+        assert overlay.fingerprints() == before
+    assert overlay.open_intents() == ()
     (place,) = told["places"]
     assert place["verdict"]["code"] == CauseCode.EXPLICIT_DROP.value
     assert place["verdict"]["culprit"]["bridge"].endswith("/sw2")
@@ -51,8 +47,5 @@ def test_what_a_remote_bridge_drops_is_counted_beside_what_it_lets_pass(overlay:
         assert first["in"] == first["ended"] == last["in"] == last["ended"] == interval["packets"]
         lost = sum(loss["packets"] for loss in interval["losses"])
         assert last["dropped"] == lost
-        assert abs(interval["packets"] - 4 * lost) <= 4, (
-            interval
-        )  # of four packets one; four may begin or end in between
-    assert overlay.fingerprints() == before
-    assert overlay.open_intents() == ()
+        # The other color may come a moment later to packets that are dropped than to those that pass.
+        assert abs(interval["packets"] - 4 * lost) <= interval["packets"] / 20, interval
