@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from session_world import CS1, TUNNEL_PORT, VNI, World, headers, tcp_to_db
 
-from vtrace_ovs.instrumentation.probes import ProbeKind
+from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.model.cost import FullZone, Moment, ServerReading
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket
