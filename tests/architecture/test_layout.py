@@ -42,7 +42,7 @@ TESTED_ELSEWHERE = {
     "model/datapath.py": "tests/unit/diagnosis/test_datapath.py",
     "lab/daemons.py": "tests/functional/test_ovs_sandbox.py",
     "lab/faults/datapaths.py": "tests/emulation/test_fault_verdicts.py",
-    "lab/faults/devices.py": "tests/emulation/test_lab_faults.py",
+    "lab/faults/devices.py": "tests/emulation/test_fault_verdicts.py",
     "lab/faults/unsupported.py": "tests/emulation/test_fault_verdicts.py",
     "lab/faults/ports.py": "tests/emulation/test_fault_verdicts.py",
     "lab/faults/spoofing.py": "tests/emulation/test_fault_verdicts.py",

@@ -1,7 +1,7 @@
 """Turns a fault of the catalogue into real traffic on a lab that has it, traced, and into what was said of it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
@@ -12,7 +12,7 @@ from vtrace_ovs.lab.faults.catalogue import CATALOGUE
 from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.faults.kinds import Symptom
 from vtrace_ovs.lab.network import Lab, at_once
-from vtrace_ovs.lab.traffic import DEFAULT_SIZE, TrafficProtocol, TrafficRequest
+from vtrace_ovs.lab.traffic import DEFAULT_SIZE, TrafficProtocol, TrafficReport, TrafficRequest
 from vtrace_ovs.model.packet import IpFamily, family_of
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.verdict import CauseCode, Disposition, Verdict
@@ -26,6 +26,7 @@ WORDS = {
 }
 PACKETS = 5
 TRACE_TIME = 5
+DEFAULT_TOPOLOGY = "vpc"
 SLOWEST = 0.7
 DISCARD = 9
 UNDECIDED = frozenset({CauseCode.UNKNOWN, CauseCode.EVIDENCE_LOST, CauseCode.UNSUPPORTED})
@@ -103,11 +104,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A case and what was said of it."""
+    """A case and what was said of it. ``report`` is what both ends of its traffic counted; None where none was sent."""
 
     case: Case
     verdict: Verdict
     reply: Verdict | None = None
+    report: TrafficReport | None = None
 
     @property
     def place(self) -> str | None:
@@ -172,38 +174,55 @@ def trials(topology: str) -> list[list[Case]]:
     return [*faulty, *(healthy_cases(symptom) for symptom in HEALTHY if symptom.topology == topology)]
 
 
+def leads(together: Sequence[Case]) -> bool:
+    """Whether these are the first to meet their fault on the default topology."""
+    first = together[0]
+    if first.fault is None:
+        return False
+    symptom = next((one for one in CATALOGUE[first.fault].symptoms if one.topology == DEFAULT_TOPOLOGY), None)
+    return symptom is not None and first == Case(first.fault, symptom, symptom.protocols[0], symptom.families[0])
+
+
 def outcomes(lab: Lab, tracer: Tracer, together: Sequence[Case], seed: int) -> list[Outcome]:
     """Trace cases at once; those of a fault on the lab that has it, which is healed afterwards."""
+    with broken(lab, together):
+        return traced(lab, tracer, together, seed)
+
+
+def broken(lab: Lab, together: Sequence[Case]) -> AbstractContextManager[object]:
+    """The lab with the fault of these cases, if they have one, for the length of the block."""
     first = together[0]
-    if first.symptom.underlay:
+    return nullcontext() if first.fault is None else lab.faults.injected(first.fault_there(first.fault))
+
+
+def traced(lab: Lab, tracer: Tracer, together: Sequence[Case], seed: int) -> list[Outcome]:
+    """Send the traffic of these cases and trace it, all at once, on the lab as it is."""
+    if together[0].symptom.underlay:
         tracer = replace(tracer, ovsdb=(*tracer.ovsdb, *lab.state().underlay_remotes))
-    if first.fault is None:
-        return _traced(lab, tracer, together, seed)
-    with lab.faults.injected(first.fault_there(first.fault)):
-        return _traced(lab, tracer, together, seed)
+    with _sending(lab, together, Random(seed)) as reports:  # noqa: S311 - paces, no secrets
+        found = _judged(tracer, lab, together)
+    return [replace(outcome, report=reports.get(outcome.case)) for outcome in found]
 
 
-def _traced(lab: Lab, tracer: Tracer, together: Sequence[Case], seed: int) -> list[Outcome]:
-    with _sending(lab, together, Random(seed)):  # noqa: S311 - paces, no secrets
-        if together[0].symptom.both:
-            (case,) = together
-            found = tracer.trace_both(
-                case.filter_text(lab),
-                packet_count=case.packets,
-                trace_time=TRACE_TIME,
-                source_vm=case.symptom.source,
-            )
-            return [Outcome(case, found.verdict, None if found.reply is None else found.reply.verdict)]
-        results = tracer.trace_all([case.request(lab) for case in together])
+def _judged(tracer: Tracer, lab: Lab, together: Sequence[Case]) -> list[Outcome]:
+    if together[0].symptom.both:
+        (case,) = together
+        exchange = tracer.trace_both(
+            case.filter_text(lab), packet_count=case.packets, trace_time=TRACE_TIME, source_vm=case.symptom.source
+        )
+        return [Outcome(case, exchange.verdict, None if exchange.reply is None else exchange.reply.verdict)]
+    results = tracer.trace_all([case.request(lab) for case in together])
     return [Outcome(case, result.verdict) for case, result in zip(together, results, strict=True)]
 
 
 @contextmanager
-def _sending(lab: Lab, together: Sequence[Case], random: Random) -> Iterator[None]:
-    """Started and stopped at once: what gets no answer takes its time to end."""
-    requests = [case.traffic(random) for case in together if case.symptom.rate]
-    numbers = at_once([partial(lab.traffic.start, request) for request in requests])
+def _sending(lab: Lab, together: Sequence[Case], random: Random) -> Iterator[dict[Case, TrafficReport]]:
+    """Started and stopped at once: what gets no answer takes its time to end. The reports are there at the end."""
+    senders = [case for case in together if case.symptom.rate]
+    numbers = at_once([partial(lab.traffic.start, case.traffic(random)) for case in senders])
+    reports: dict[Case, TrafficReport] = {}
     try:
-        yield
+        yield reports
     finally:
-        at_once([partial(lab.traffic.stop, number) for number in numbers])
+        found = at_once([partial(lab.traffic.stop, number) for number in numbers])
+        reports.update(zip(senders, found, strict=True))

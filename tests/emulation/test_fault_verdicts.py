@@ -1,20 +1,27 @@
-"""Every fault of the catalogue, injected for real, gets the verdict that the catalogue says, and is healed exactly."""
+"""Every fault of the catalogue, injected for real, breaks its traffic only, gets its verdict, and is healed exactly."""
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fault_cases import Case, Judgement, outcomes, topologies, trials
+from fault_cases import Case, Judgement, broken, leads, topologies, traced, trials
 from tenant_words import given_away
 from vtrace_program import await_that, differences, fingerprints, surroundings
 
+from vtrace_ovs.lab.faults.fault import FaultName
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.topologies import load_topology
+from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Disposition
 from vtrace_ovs.pytest_plugin import Tracer
 
 SEED = 1
 NUMBERS = re.compile(r"limit \d+ \S+/s, burst .*Meter \d+ dropped (\d+) of (\d+) packets? while the task ran")
+HTTPS = TrafficRequest("blue-web1", "blue-db2", TrafficProtocol.TCP, 443, rate=100, count=5)
+OTHER_TENANT = TrafficRequest("red-web1", "red-db1", TrafficProtocol.TCP, 443, rate=100, count=5)
+SHARED = {FaultName.UNDERLAY_LINK_DOWN, FaultName.UNDERLAY_LOSSY}
+"""These are about a cable that both tenants use."""
 TRIED = [
     pytest.param(
         topology, together, id=f"{together[0]}{'' if len(together) == 1 else f' and {len(together) - 1} more'}"
@@ -24,9 +31,9 @@ TRIED = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """The lab of the topology that a trial is about."""
+    """A lab of the topology that a trial is about, of its own: TCP repeats for long what was lost in another."""
     with Lab(load_topology(request.param), tmp_path_factory.mktemp("lab") / request.param) as running:
         yield running
 
@@ -36,7 +43,9 @@ def test_traffic_gets_the_verdict_it_deserves_and_the_lab_is_as_before(
     lab: Lab, vtrace: Tracer, together: list[Case]
 ) -> None:
     before, around = fingerprints(lab), surroundings(lab)
-    found = outcomes(lab, vtrace, together, SEED)
+    with broken(lab, together), ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(lab.traffic.run, OTHER_TENANT) if leads(together) else None
+        found = traced(lab, vtrace, together, SEED)
     wrong = [
         f"{outcome.case}: {outcome.verdict.disposition.value} {outcome.verdict.code.value} at {outcome.place} "
         f"table {outcome.table}: {outcome.verdict.operator_sentence}"
@@ -51,5 +60,10 @@ def test_traffic_gets_the_verdict_it_deserves_and_the_lab_is_as_before(
             dropped, passed = map(int, NUMBERS.findall(outcome.verdict.operator_sentence)[0])
             assert 0 < dropped <= passed
         assert given_away(lab, outcome.verdict.tenant_sentence) == []
+        if outcome.report is not None and outcome.case.symptom.code is not CauseCode.NONE:
+            assert outcome.report.replies < outcome.report.sent, f"{outcome.case} is not broken"
     assert differences(before, fingerprints(lab)) == []
     await_that(lambda: surroundings(lab) == around, lambda: surroundings(lab))
+    if beside is not None:
+        assert (beside.result().replies < OTHER_TENANT.count) == (together[0].fault in SHARED)
+        assert lab.traffic.run(HTTPS).replies == HTTPS.count
