@@ -1,6 +1,6 @@
 """Turns a fault of the catalogue into real traffic on a lab that has it, traced, and into what was said of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -13,7 +13,7 @@ from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.faults.kinds import Symptom
 from vtrace_ovs.lab.network import Lab, at_once
 from vtrace_ovs.lab.traffic import DEFAULT_SIZE, TrafficProtocol, TrafficReport, TrafficRequest
-from vtrace_ovs.model.packet import IpFamily, family_of
+from vtrace_ovs.model.packet import IPAddress, IpFamily, family_of
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.verdict import CauseCode, Disposition, Verdict
 from vtrace_ovs.pytest_plugin import Tracer
@@ -67,9 +67,8 @@ class Case:
     def filter_text(self, lab: Lab) -> str:
         """What an operator would type."""
         words, prefix = WORDS[self.family]
-        used = (address for address in self.symptom.sent_from if family_of(address) is self.family)
-        source = next(used, None) or lab.address(self.symptom.source, self.family)
-        destination = self.symptom.address or lab.address(self.symptom.destination, self.family)
+        source = self._of_family(self.symptom.sent_from) or lab.address(self.symptom.source, self.family)
+        destination = self._of_family(self.symptom.addresses) or lab.address(self.symptom.destination, self.family)
         # A sender that was ended may still repeat what was not acknowledged: what is never sent has its own port.
         number = PORTS[self.protocol] if self.symptom.rate else DISCARD
         port = f",tp_dst={number}" if self.protocol in FILTERED_BY_PORT else ""
@@ -85,10 +84,13 @@ class Case:
             rate=self.symptom.rate * random.uniform(SLOWEST, 1),
             count=0,
             listen=self.symptom.listen,
-            address=self.symptom.address,
+            address=self._of_family(self.symptom.addresses),
             family=self.family,
             size=self.symptom.size or DEFAULT_SIZE,
         )
+
+    def _of_family(self, addresses: Iterable[IPAddress]) -> IPAddress | None:
+        return next((address for address in addresses if family_of(address) is self.family), None)
 
     def fault_there(self, name: FaultName) -> Fault:
         """The fault where this traffic meets it."""
@@ -143,7 +145,7 @@ def cases(name: FaultName, symptom: Symptom) -> list[list[Case]]:
 FINE = Symptom(CauseCode.NONE, Disposition.DELIVERED, None)
 HEALTHY = (
     FINE,
-    replace(FINE, topology="nat", source="web1", destination="db1", families=(IpFamily.IPV4,)),
+    replace(FINE, topology="nat", source="web1", destination="db1"),
     replace(FINE, topology="leaf-spine"),
     replace(FINE, topology="leaf-spine", destination="blue-web2", packets=20),
     replace(FINE, topology="gateways", source="web1", destination="db1"),

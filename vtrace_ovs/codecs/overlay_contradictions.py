@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from vtrace_ovs.model.overlay import NatKind, Overlay, OverlayVm, ServerRole, Tenant, UnderlayRouting
+from vtrace_ovs.model.overlay import NatKind, Overlay, OverlaySubnet, OverlayVm, ServerRole, Tenant, UnderlayRouting
+from vtrace_ovs.model.packet import IPAddress
 
 MAX_INTERFACE_NAME = 15
 
@@ -89,16 +90,20 @@ def _gateways(tenant: Tenant, gateways: list[str]) -> Iterator[str]:
 
 def _nat(tenant: Tenant) -> Iterator[str]:
     where = f"tenant {tenant.name}: NAT rule"
-    vms = {vm.address for vm in tenant.vms}
+    vms = {address for vm in tenant.vms for address in vm.addresses}
     asked = (filter(None, (str(rule.outside), rule.protocol, rule.port)) for rule in tenant.nat)
     yield from _repeated(f"{where} for", (" ".join(map(str, words)) for words in asked))
     for rule in tenant.nat:
-        within = next((subnet for subnet in tenant.subnets if rule.outside in subnet.prefix), None)
+        within = next((subnet for subnet in tenant.subnets if _within(rule.outside, subnet)), None)
         if within is not None:
             yield f"{where} {rule.number}: {rule.outside} is in subnet {within.name}, so no router is asked for it"
         for prefix in () if rule.kind is NatKind.SNAT else rule.inside:
             if prefix.network_address not in vms:
                 yield f"{where} {rule.number}: no VM has {prefix.network_address}"
+
+
+def _within(address: IPAddress, subnet: OverlaySubnet) -> bool:
+    return address in subnet.prefix or address in (subnet.prefix6 or ())
 
 
 def _vm(vm: OverlayVm, tenant: Tenant, overlay: Overlay) -> Iterator[str]:

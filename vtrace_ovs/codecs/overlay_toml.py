@@ -114,16 +114,18 @@ def _nat(number: int, place: Place) -> NatRule:
     rule = NatRule(
         number=number,
         kind=place.require("kind").member(NatKind),
-        outside=place.require("outside").address(),
-        inside=tuple(entry.network() for entry in place.require("inside").array()),
+        outside=place.require("outside").any_address(),
+        inside=tuple(entry.any_network() for entry in place.require("inside").array()),
         protocol=_protocol(place, port),
         port=port.integer(1, MAX_PORT) if port else None,
-        toward=toward.network() if toward else None,
+        toward=toward.any_network() if toward else None,
     )
     if not rule.inside or (rule.kind is NatKind.STATELESS and len(rule.inside) > 1):
         place.fail("inside names one address or prefix; several only for snat, and for dnat to balance")
     if rule.kind is not NatKind.SNAT and any(prefix.prefixlen < prefix.max_prefixlen for prefix in rule.inside):
         place.fail("dnat and stateless rules lead to addresses of VMs")
+    if any(prefix.version != rule.outside.version for prefix in (*rule.inside, rule.toward or rule.outside)):
+        place.fail("outside, inside and toward are of one family")
     if rule.toward is not None and rule.kind is not NatKind.SNAT:
         place.fail("only snat is narrowed by where packets go to")
     return rule

@@ -12,16 +12,15 @@ from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.lab.nat_pipeline import BACK, DESTINATION, nat_flows, nat_groups
 from vtrace_ovs.lab.numbering import TUNNEL_OFPORT, CookieKind, cookie, patch_ofport
-from vtrace_ovs.lab.program import BridgeProgram, FlowLine
+from vtrace_ovs.lab.program import FAMILY_WORDS, BridgeProgram, FlowLine
 from vtrace_ovs.lab.vswitch_pipeline import tunnel_actions
 from vtrace_ovs.model.filter import IPNetwork
 from vtrace_ovs.model.overlay import Overlay, OverlayRoute, OverlaySubnet, Tenant
-from vtrace_ovs.model.packet import ADDRESS_FIELDS, IPAddress, IpFamily, family_of
+from vtrace_ovs.model.packet import ADDRESS_FIELDS, IPAddress, family_of
 
 CLASSIFY, FORWARDING = 0, 30
 ROUTING, NEIGHBOUR, OUTPUT = 10, 20, 30
 PRIORITY = 100
-FAMILY_WORDS = {IpFamily.IPV4: "ip", IpFamily.IPV6: "ipv6"}
 
 
 def toward(destination: IPAddress | IPNetwork) -> str:

@@ -10,11 +10,13 @@ reply in 5, both in another.
 from collections.abc import Iterator
 
 from vtrace_ovs.lab.numbering import CookieKind, cookie
-from vtrace_ovs.lab.program import FlowLine, GroupLine
+from vtrace_ovs.lab.program import FAMILY_WORDS, FlowLine, GroupLine
 from vtrace_ovs.model.overlay import NatKind, NatRule, Overlay, Tenant
+from vtrace_ovs.model.packet import ADDRESS_FIELDS, IpFamily
 
 DESTINATION, BACK, SOURCE = 5, 25, 27
 PRIORITY = 100
+_SUFFIX = {IpFamily.IPV4: "", IpFamily.IPV6: "6"}
 SOURCE_ZONE = 1
 """The zone of source NAT, counted from that of destination NAT."""
 
@@ -49,32 +51,36 @@ def _rule(rule: NatRule, zone: int, onward: tuple[int, int]) -> Iterator[FlowLin
     routing, output = onward
     owner = cookie(CookieKind.NAT, rule.number)
     asked = _asked(rule)
+    word, (from_field, to_field) = FAMILY_WORDS[rule.family], ADDRESS_FIELDS[rule.family]
     match rule.kind:
         case NatKind.SNAT:
             yield FlowLine(DESTINATION, PRIORITY, asked, f"ct(table={routing},zone={zone + SOURCE_ZONE},nat)", owner)
-            toward = "" if rule.toward is None else f",nw_dst={rule.toward}"
+            toward = "" if rule.toward is None else f",{to_field}={rule.toward}"
             translate = f"ct(commit,table={output},zone={zone + SOURCE_ZONE},nat(src={rule.outside}))"
             for number, prefix in enumerate(rule.inside):
                 # Replies have their source already back; every priority once, so that no two flows tie.
                 priority = PRIORITY + len(rule.inside) * rule.number + number
-                yield FlowLine(SOURCE, priority, f"ip,ct_state=-rpl,nw_src={prefix}{toward}", translate, owner)
+                begun = f"{word},ct_state=-rpl,{from_field}={prefix}{toward}"
+                yield FlowLine(SOURCE, priority, begun, translate, owner)
         case NatKind.DNAT:
             first = _inside(rule)[0]
             to_one = f"ct(commit,table={routing},zone={zone},nat(dst={first}))"
             yield FlowLine(DESTINATION, PRIORITY, asked, f"group:{rule.number}" if rule.balances else to_one, owner)
             for vm in _inside(rule):
-                yield FlowLine(BACK, PRIORITY, f"ip,nw_src={vm}", f"ct(table={SOURCE},zone={zone},nat)", owner)
+                undone = f"ct(table={SOURCE},zone={zone},nat)"
+                yield FlowLine(BACK, PRIORITY, f"{word},{from_field}={vm}", undone, owner)
         case NatKind.STATELESS:
             (vm,) = _inside(rule)
-            yield FlowLine(DESTINATION, PRIORITY, asked, f"set_field:{vm}->ip_dst,goto_table:{routing}", owner)
-            back = f"set_field:{rule.outside}->ip_src,goto_table:{SOURCE}"
-            yield FlowLine(BACK, PRIORITY, f"ip,nw_src={vm}", back, owner)
+            yield FlowLine(DESTINATION, PRIORITY, asked, f"set_field:{vm}->{word}_dst,goto_table:{routing}", owner)
+            back = f"set_field:{rule.outside}->{word}_src,goto_table:{SOURCE}"
+            yield FlowLine(BACK, PRIORITY, f"{word},{from_field}={vm}", back, owner)
 
 
 def _asked(rule: NatRule) -> str:
     """The traffic that comes from outside."""
     port = "" if rule.port is None else f",tp_dst={rule.port}"
-    return f"{rule.protocol or 'ip'},nw_dst={rule.outside}{port}"
+    protocol = rule.protocol and rule.protocol + _SUFFIX[rule.family]
+    return f"{protocol or FAMILY_WORDS[rule.family]},{ADDRESS_FIELDS[rule.family][1]}={rule.outside}{port}"
 
 
 def _inside(rule: NatRule) -> tuple[str, ...]:

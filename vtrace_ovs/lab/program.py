@@ -3,6 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vtrace_ovs.model.packet import IpFamily
+
+FAMILY_WORDS = {IpFamily.IPV4: "ip", IpFamily.IPV6: "ipv6"}
+"""What ovs-ofctl calls all traffic of a family."""
+
 
 @dataclass(frozen=True, slots=True)
 class FlowLine:

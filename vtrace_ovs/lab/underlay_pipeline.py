@@ -9,9 +9,9 @@ Switches that learn have no flows of ours.
 from collections.abc import Iterator, Mapping
 from typing import assert_never
 
-from vtrace_ovs.lab.gateway_pipeline import FAMILY_WORDS, toward
+from vtrace_ovs.lab.gateway_pipeline import toward
 from vtrace_ovs.lab.numbering import CookieKind, cookie
-from vtrace_ovs.lab.program import BridgeProgram, FlowLine
+from vtrace_ovs.lab.program import FAMILY_WORDS, BridgeProgram, FlowLine
 from vtrace_ovs.lab.wiring import switch_ports
 from vtrace_ovs.model.overlay import Encapsulation, Overlay, OverlayServer, Underlay, UnderlayRouting
 from vtrace_ovs.model.packet import ADDRESS_FIELDS, IPAddress, IpFamily, family_of

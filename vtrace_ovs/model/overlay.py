@@ -177,16 +177,21 @@ class NatRule:
 
     ``inside`` are the senders (``snat``), else the addresses of VMs; with several of them ``dnat`` balances. A rule for
     one ``protocol`` and ``port`` leaves other traffic to ``outside`` alone. ``toward`` narrows ``snat`` to some
-    destinations; None means all.
+    destinations; None means all. All are of one family.
     """
 
     number: int
     kind: NatKind
-    outside: IPv4Address
-    inside: tuple[IPv4Network, ...]
+    outside: IPAddress
+    inside: tuple[IPNetwork, ...]
     protocol: str | None = None
     port: int | None = None
-    toward: IPv4Network | None = None
+    toward: IPNetwork | None = None
+
+    @property
+    def family(self) -> IpFamily:
+        """The family of what it translates."""
+        return family_of(self.outside)
 
     @property
     def balances(self) -> bool:

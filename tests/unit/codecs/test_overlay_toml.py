@@ -150,6 +150,7 @@ def test_groups_are_numbered_over_all_tenants() -> None:
         ('inside = ["10.0.1.11"]', "inside = []", r"nat\[0\]: inside names one address"),
         ('inside = ["10.0.1.11"]', 'inside = ["10.0.1.0/24"]', "lead to addresses of VMs"),
         ("port = 80,", 'port = 80, toward = "10.0.0.0/8",', "only snat is narrowed"),
+        ('inside = ["10.0.1.11"]', 'inside = ["fd00::11"]', "are of one family"),
         ("[rate_limits]", "[limits]", "document: unknown key 'limits'"),
         ("switches = ", "switch = ", "underlay: unknown key 'switch'"),
     ],

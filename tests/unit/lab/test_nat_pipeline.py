@@ -39,7 +39,7 @@ def test_stateless_nat_sets_fields(router: BridgeProgram) -> None:
 def test_a_load_balancer_is_a_select_group(router: BridgeProgram) -> None:
     buckets = (f"bucket=ct(commit,table=10,zone=1,nat(dst=10.1.2.{vm}))" for vm in (21, 23))
     assert actions(router, 5)["tcp,nw_dst=203.0.113.99,tp_dst=443"] == "group:6"
-    assert router.groups == (GroupLine(6, f"type=select,{','.join(buckets)}"),)
+    assert router.groups[0] == GroupLine(6, f"type=select,{','.join(buckets)}")
 
 
 def test_what_goes_back_by_its_port_says_so(router: BridgeProgram) -> None:
@@ -49,3 +49,11 @@ def test_what_goes_back_by_its_port_says_so(router: BridgeProgram) -> None:
 def test_a_tenant_without_nat_has_no_such_tables() -> None:
     blue = vrouter_program(load_topology("vpc"), "blue")
     assert {flow.table_id for flow in blue.flows} == {0, 10, 20, 30}
+
+
+def test_the_same_is_done_over_ipv6(router: BridgeProgram) -> None:
+    request = "ipv6,ct_state=-rpl,ipv6_src=fd00:0:1:1::/64,ipv6_dst=2001:db8:51::/64"
+    assert actions(router, 27)[request] == "ct(commit,table=30,zone=2,nat(src=2001:db8:c0::1))"
+    assert actions(router, 5)["ipv6,ipv6_dst=2001:db8:c0::21"] == "ct(commit,table=10,zone=1,nat(dst=fd00:0:1:2::21))"
+    assert actions(router, 25)["ipv6,ipv6_src=fd00:0:1:2::21"] == "ct(table=27,zone=1,nat)"
+    assert actions(router, 5)["tcp6,ipv6_dst=2001:db8:c0::99,tp_dst=443"] == "group:9"

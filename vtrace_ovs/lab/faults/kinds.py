@@ -74,8 +74,8 @@ class Symptom:
     """Traffic that suffers from a fault, in every protocol and family it is about, and the verdict it must get.
 
     ``place`` is the culprit's bridge (``cs3/br-int``) and ``table`` its table, None where none is blamed. ``vm`` and
-    ``server`` are where the fault strikes if not at the default. ``address`` is what to send to where it is not the
-    destination's own, ``sent_from`` what the sender sends from where that is not its own (one per family); ``both``
+    ``server`` are where the fault strikes if not at the default. ``addresses`` are what to send to where it is not
+    the destination's own, ``sent_from`` what the sender sends from where that is not its own (one per family); ``both``
     says that the replies are traced too, ``reply_code`` what the reply's own verdict must say. ``rate`` is in
     packets/s, ``size`` in bytes of payload; ``packets`` is how many are traced where the usual number is too few to
     tell. ``underlay`` says that the underlay switches are in the inventory.
@@ -92,7 +92,7 @@ class Symptom:
     families: tuple[IpFamily, ...] = EVERY_FAMILY
     vm: str | None = None
     server: str | None = None
-    address: IPAddress | None = None
+    addresses: tuple[IPAddress, ...] = ()
     sent_from: tuple[IPAddress, ...] = ()
     both: bool = False
     reply_code: CauseCode | None = None

@@ -11,7 +11,7 @@ from vtrace_ovs.lab import gateway_pipeline
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
 from vtrace_ovs.lab.faults.kinds import FaultKind, ProgramEdit, Programmed, Symptom, reworded, with_flows
 from vtrace_ovs.lab.numbering import INTEGRATION_BRIDGE, CookieKind, cookie, kind_of, patch_ofport, vrouter, vtep_mac
-from vtrace_ovs.lab.program import BridgeProgram, FlowLine
+from vtrace_ovs.lab.program import FAMILY_WORDS, BridgeProgram, FlowLine
 from vtrace_ovs.lab.vswitch_pipeline import tunnel_actions
 from vtrace_ovs.model.overlay import Overlay, OverlayServer, OverlaySubnet
 from vtrace_ovs.model.verdict import CauseCode, Disposition
@@ -55,7 +55,7 @@ def _router(what: Programmed, there: OverlaySubnet, by: OverlaySubnet, peer: Ove
             f"goto_table:{gateway_pipeline.ROUTING}",
             cookie(CookieKind.CLASSIFY),
         )
-        for word in gateway_pipeline.FAMILY_WORDS.values()
+        for word in FAMILY_WORDS.values()
     )
     return with_flows(sent, *taken)
 

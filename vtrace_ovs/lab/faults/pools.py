@@ -1,5 +1,6 @@
 """Turns what a controller installs for source NAT into a pool of one address and one port, which somebody has taken."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vtrace_ovs.errors import UsageError
@@ -8,10 +9,10 @@ from vtrace_ovs.lab.faults.kinds import FaultKind, NodeDeed, ProgramEdit, Progra
 from vtrace_ovs.lab.gateway_pipeline import OUTPUT
 from vtrace_ovs.lab.nat_pipeline import SOURCE, SOURCE_ZONE, zone_of
 from vtrace_ovs.lab.numbering import CookieKind, cookie, kind_of, patch_ofport, vrouter
-from vtrace_ovs.lab.program import BridgeProgram, FlowLine
+from vtrace_ovs.lab.program import FAMILY_WORDS, BridgeProgram, FlowLine
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
 from vtrace_ovs.model.overlay import NatKind, OverlayVm
-from vtrace_ovs.model.packet import IpFamily
+from vtrace_ovs.model.packet import ADDRESS_FIELDS, IpFamily
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
 if TYPE_CHECKING:
@@ -32,9 +33,14 @@ def _one_port(what: Programmed, fault: Fault) -> BridgeProgram:
         raise UsageError(f"{fault.name.value}: tenant {vm.tenant} has no source NAT")
     program = what.program
     for rule in rules:
-        program = reworded(program, _translates, f"nat(src={rule.outside})", f"nat(src={rule.outside}:{ONLY_PORT})")
+        pool = f"{rule.outside}:{ONLY_PORT}" if rule.family is IpFamily.IPV4 else f"[{rule.outside}]:{ONLY_PORT}"
+        program = reworded(program, _translates, f"nat(src={rule.outside})", f"nat(src={pool})")
     out = patch_ofport(what.overlay, what.overlay.subnet_of(what.overlay.vm(OUTSIDE_VM)))
-    untranslated = (f"ip,ct_state=+new+trk,nw_src={prefix},reg2={out:#x}" for rule in rules for prefix in rule.inside)
+    untranslated = (
+        f"{FAMILY_WORDS[rule.family]},ct_state=+new+trk,{ADDRESS_FIELDS[rule.family][0]}={prefix},reg2={out:#x}"
+        for rule in rules
+        for prefix in rule.inside
+    )
     owner = cookie(CookieKind.NAT)
     return with_flows(program, *(FlowLine(OUTPUT, ABOVE_OUTPUT, match, "drop", owner) for match in untranslated))
 
@@ -48,7 +54,8 @@ def _take(lab: "Lab", fault: Fault) -> None:
     vm = victim(lab.base, fault)
     protocol = TrafficProtocol(fault.protocol)
     other = next(one.name for one in _neighbours(lab, vm))
-    lab.traffic.run(TrafficRequest(other, OUTSIDE_VM, protocol, fault.port, count=1, timeout=0.3, listen=False))
+    request = TrafficRequest(other, OUTSIDE_VM, protocol, fault.port, count=1, timeout=0.3, listen=False)
+    lab.traffic.run(replace(request, family=fault.family))
 
 
 def _neighbours(lab: "Lab", vm: OverlayVm) -> list[OverlayVm]:
@@ -69,7 +76,7 @@ FAULTS = {
     FaultName.SNAT_EXHAUSTED: FaultKind(
         "the sender's source NAT has one address and port, which another machine has taken",
         ProgramEdit(_one_port, NodeDeed(_take, _give_back)),
-        # Echo requests have no ports: two of different identifiers share an address. Source NAT of the lab is of IPv4.
+        # Echo requests have no ports: two of different identifiers share an address.
         (
             Symptom(
                 *(CauseCode.NAT_EXHAUSTED, Disposition.DROPPED, "gw1/vr-green"),
@@ -78,7 +85,6 @@ FAULTS = {
                 destination=OUTSIDE_VM,
                 topology="nat",
                 protocols=(TrafficProtocol.TCP, TrafficProtocol.UDP),
-                families=(IpFamily.IPV4,),
             ),
         ),
         of_sender=True,

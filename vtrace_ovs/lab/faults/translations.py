@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
@@ -19,8 +19,7 @@ from vtrace_ovs.lab.faults.kinds import (
 from vtrace_ovs.lab.numbering import CookieKind, kind_of, vrouter
 from vtrace_ovs.lab.program import BridgeProgram, FlowLine, GroupLine
 from vtrace_ovs.lab.traffic import TrafficProtocol
-from vtrace_ovs.model.overlay import NatKind, Overlay, OverlayVm, with_tenant
-from vtrace_ovs.model.packet import IpFamily
+from vtrace_ovs.model.overlay import NatKind, NatRule, Overlay, OverlayVm, with_tenant
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
 NO_PORT = 999
@@ -30,12 +29,14 @@ def _unbound(overlay: Overlay, fault: Fault) -> Overlay:
     """Without the rules that lead to the VM alone."""
     vm = victim(overlay, fault)
     tenant = overlay.tenant(vm.tenant)
-    kept = tuple(
-        rule for rule in tenant.nat if rule.kind is NatKind.SNAT or rule.balances or vm.address not in rule.inside[0]
-    )
+    kept = tuple(rule for rule in tenant.nat if rule.kind is NatKind.SNAT or rule.balances or not _of(vm, rule))
     if kept == tenant.nat:
         raise UsageError(f"{fault.name.value}: no NAT rule of tenant {tenant.name} leads to {vm.name}")
     return with_tenant(overlay, replace(tenant, nat=kept))
+
+
+def _of(vm: OverlayVm, rule: NatRule) -> bool:
+    return any(address in rule.inside[0] for address in vm.addresses)
 
 
 def _uncommitted(what: Programmed, fault: Fault) -> BridgeProgram:
@@ -44,11 +45,15 @@ def _uncommitted(what: Programmed, fault: Fault) -> BridgeProgram:
     if what.bridge != vrouter(vm.tenant):
         return what.program
 
-    def begins(flow: FlowLine) -> bool:
-        return kind_of(flow.cookie) is CookieKind.NAT and f"nat(dst={vm.address})" in flow.actions
+    program = what.program
+    for address in vm.addresses:
+        begins = _begun_by(f"nat(dst={address})")
+        program = reworded(reworded(program, begins, "ct(commit,", "ct("), begins, f"nat(dst={address})", "nat")
+    return program
 
-    looked_up = reworded(what.program, begins, "ct(commit,", "ct(")
-    return reworded(looked_up, begins, f"nat(dst={vm.address})", "nat")
+
+def _begun_by(action: str) -> Callable[[FlowLine], bool]:
+    return lambda flow: kind_of(flow.cookie) is CookieKind.NAT and action in flow.actions
 
 
 def _without_buckets(what: Programmed, fault: Fault) -> BridgeProgram:
@@ -93,8 +98,7 @@ _BALANCED = Symptom(
     destination="db1",
     topology="nat",
     protocols=(TrafficProtocol.TCP,),
-    families=(IpFamily.IPV4,),
-    address=IPv4Address("203.0.113.99"),
+    addresses=(IPv4Address("203.0.113.99"), IPv6Address("2001:db8:c0::99")),
 )
 
 _ONE_OF_TWO = replace(_BALANCED, vm="db1", packets=60)
@@ -108,9 +112,8 @@ _UNTRANSLATED = Symptom(
     source="web1",
     destination="db1",
     topology="nat",
-    families=(IpFamily.IPV4,),
     vm="db1",
-    address=IPv4Address("203.0.113.21"),
+    addresses=(IPv4Address("203.0.113.21"), IPv6Address("2001:db8:c0::21")),
 )
 
 FAULTS = {

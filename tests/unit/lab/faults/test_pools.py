@@ -26,10 +26,12 @@ def test_every_pool_has_one_port_and_nothing_leaves_untranslated() -> None:
     assert {flow.actions for flow in new} == {
         "ct(commit,table=30,zone=2,nat(src=203.0.113.1:1024))",
         "ct(commit,table=30,zone=2,nat(src=203.0.113.2:1024))",
+        "ct(commit,table=30,zone=2,nat(src=[2001:db8:c0::1]:1024))",
         "drop",
     }
     assert {flow.match for flow in new if flow.actions == "drop"} == {
-        "ip,ct_state=+new+trk,nw_src=10.1.1.0/24,reg2=0x66"
+        "ip,ct_state=+new+trk,nw_src=10.1.1.0/24,reg2=0x66",
+        "ipv6,ct_state=+new+trk,ipv6_src=fd00:0:1:1::/64,reg2=0x66",
     }
     assert _edited(NAT, "br-int") == programs(NAT, NAT.gateway())["br-int"]
 
