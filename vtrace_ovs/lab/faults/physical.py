@@ -197,6 +197,7 @@ FAULTS = {
     FaultName.ECMP_MEMBER: FaultKind(
         "one of two switches between the leaves forwards nothing, so some connections are cut off",
         ProgramEdit(_member_lost),
+        # All packets of one five-tuple take one way: only traffic of many connections meets both.
         (
             Symptom(
                 *_WIRE,

@@ -11,7 +11,7 @@ from vtrace_ovs.lab.nat_pipeline import SOURCE, SOURCE_ZONE, zone_of
 from vtrace_ovs.lab.numbering import CookieKind, cookie, kind_of, patch_ofport, vrouter
 from vtrace_ovs.lab.program import FAMILY_WORDS, BridgeProgram, FlowLine
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
-from vtrace_ovs.model.overlay import NatKind, OverlayVm
+from vtrace_ovs.model.overlay import NatKind, Overlay, OverlayVm
 from vtrace_ovs.model.packet import ADDRESS_FIELDS, IpFamily
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 
@@ -35,7 +35,10 @@ def _one_port(what: Programmed, fault: Fault) -> BridgeProgram:
     for rule in rules:
         pool = f"{rule.outside}:{ONLY_PORT}" if rule.family is IpFamily.IPV4 else f"[{rule.outside}]:{ONLY_PORT}"
         program = reworded(program, _translates, f"nat(src={rule.outside})", f"nat(src={pool})")
-    out = patch_ofport(what.overlay, what.overlay.subnet_of(what.overlay.vm(OUTSIDE_VM)))
+    outside = next((one for one in what.overlay.vms() if one.name == OUTSIDE_VM), None)
+    if outside is None or _neighbour(what.overlay, vm) is None:
+        raise UsageError(f"{fault.name.value}: {vm.name} needs a neighbour, and {OUTSIDE_VM} to send to")
+    out = patch_ofport(what.overlay, what.overlay.subnet_of(outside))
     untranslated = (
         f"{FAMILY_WORDS[rule.family]},ct_state=+new+trk,{ADDRESS_FIELDS[rule.family][0]}={prefix},reg2={out:#x}"
         for rule in rules
@@ -53,16 +56,16 @@ def _take(lab: "Lab", fault: Fault) -> None:
     """Another machine of the subnet is the first to ask."""
     vm = victim(lab.base, fault)
     protocol = TrafficProtocol(fault.protocol)
-    other = next(one.name for one in _neighbours(lab, vm))
-    request = TrafficRequest(other, OUTSIDE_VM, protocol, fault.port, count=1, timeout=0.3, listen=False)
+    other = _neighbour(lab.base, vm)
+    if other is None:
+        raise UsageError(f"{fault.name.value}: {vm.name} is the only VM of its subnet")
+    request = TrafficRequest(other.name, OUTSIDE_VM, protocol, fault.port, count=1, timeout=0.3, listen=False)
     lab.traffic.run(replace(request, family=fault.family))
 
 
-def _neighbours(lab: "Lab", vm: OverlayVm) -> list[OverlayVm]:
-    others = [one for one in lab.base.tenant(vm.tenant).vms if one.subnet == vm.subnet and one.name != vm.name]
-    if not others or all(one.name != OUTSIDE_VM for one in lab.base.vms()):
-        raise UsageError(f"{vm.name} needs a neighbour, and {OUTSIDE_VM} to send to: vtrace lab up nat")
-    return others
+def _neighbour(overlay: Overlay, vm: OverlayVm) -> OverlayVm | None:
+    others = (one for one in overlay.tenant(vm.tenant).vms if one.subnet == vm.subnet and one.name != vm.name)
+    return next(others, None)
 
 
 def _give_back(lab: "Lab", fault: Fault) -> None:

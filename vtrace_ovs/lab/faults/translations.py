@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
 
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.lab.faults.fault import Fault, FaultName, victim
 from vtrace_ovs.lab.faults.guests import HALTED
 from vtrace_ovs.lab.faults.kinds import (
     FaultKind,
+    NodeDeed,
     OverlayEdit,
     ProgramEdit,
     Programmed,
@@ -21,6 +23,9 @@ from vtrace_ovs.lab.program import BridgeProgram, FlowLine, GroupLine
 from vtrace_ovs.lab.traffic import TrafficProtocol
 from vtrace_ovs.model.overlay import NatKind, NatRule, Overlay, OverlayVm, with_tenant
 from vtrace_ovs.model.verdict import CauseCode, Disposition
+
+if TYPE_CHECKING:
+    from vtrace_ovs.lab.network import Lab
 
 NO_PORT = 999
 
@@ -75,9 +80,25 @@ def _groups(what: Programmed, fault: Fault, edited: Callable[[GroupLine], str]) 
     return replace(what.program, groups=tuple(groups))
 
 
+def _backend(overlay: Overlay, fault: Fault) -> OverlayVm:
+    """The victim, which must be one that a load balancer gives connections to."""
+    vm = victim(overlay, fault)
+    rules = [rule for rule in overlay.tenant(vm.tenant).nat if rule.balances]
+    behind = {address for rule in rules for prefix in rule.inside for address in prefix}
+    if behind.isdisjoint(vm.addresses):
+        names = [one.name for one in overlay.tenant(vm.tenant).vms if not behind.isdisjoint(one.addresses)]
+        raise UsageError(f"{fault.name.value}: {vm.name} is behind no load balancer; there are: {', '.join(names)}")
+    return vm
+
+
+def _backend_halted(lab: "Lab", fault: Fault) -> None:
+    _backend(lab.base, fault)
+    HALTED.inject(lab, fault)
+
+
 def _forgotten(what: Programmed, fault: Fault) -> BridgeProgram:
     """The gateways know the VM no more: the load balancer alone was not told that it is gone."""
-    vm = victim(what.overlay, fault)
+    vm = _backend(what.overlay, fault)
     if not what.of_gateway:
         return what.program
     return without_flows(what.program, lambda flow: _leads_to(flow, vm))
@@ -139,7 +160,7 @@ FAULTS = {
     ),
     FaultName.LB_BACKEND_DOWN: FaultKind(
         "a machine behind the load balancer is halted, and is given connections all the same",
-        HALTED,
+        NodeDeed(_backend_halted, HALTED.heal),
         (replace(_ONE_OF_TWO, code=CauseCode.PORT_DOWN, place="cs2/br-int"),),
     ),
     FaultName.LB_BACKEND_GONE: FaultKind(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from vtrace_ovs.errors import UsageError
@@ -7,7 +9,7 @@ from vtrace_ovs.lab.faults.kinds import ProgramEdit, Programmed
 from vtrace_ovs.lab.program import BridgeProgram
 from vtrace_ovs.lab.server import programs
 from vtrace_ovs.lab.topologies import load_topology
-from vtrace_ovs.model.overlay import Overlay
+from vtrace_ovs.model.overlay import Overlay, with_tenant
 
 NAT = load_topology("nat")
 
@@ -39,3 +41,9 @@ def test_every_pool_has_one_port_and_nothing_leaves_untranslated() -> None:
 def test_without_source_nat_there_is_no_pool(overlay: Overlay) -> None:
     with pytest.raises(UsageError, match="tenant blue has no source NAT"):
         _edited(overlay, "vr-blue")
+
+
+def test_somebody_else_must_be_there_to_take_the_port() -> None:
+    lonely = replace(NAT.tenant("green"), vms=tuple(vm for vm in NAT.tenant("green").vms if vm.name != "web2"))
+    with pytest.raises(UsageError, match="web1 needs a neighbour, and ext1 to send to"):
+        _edited(with_tenant(NAT, lonely), "vr-green")

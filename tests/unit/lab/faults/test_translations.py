@@ -81,3 +81,8 @@ def test_gateways_forget_a_machine_that_the_load_balancer_still_knows() -> None:
     assert address in program["vr-green"].groups[0].body
     compute = programs(NAT, NAT.server("cs1"))["br-int"]
     assert way.edit(Programmed(NAT, "cs1", "br-int", compute), fault) == compute
+
+
+def test_only_a_machine_behind_a_load_balancer_can_be_missed_there() -> None:
+    with pytest.raises(UsageError, match="ext1 is behind no load balancer; there are: db1, db3"):
+        _edited(FaultName.LB_BACKEND_GONE, NAT, "vr-green")
