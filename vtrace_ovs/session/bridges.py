@@ -26,7 +26,8 @@ class BridgeState:
 
     ``planned_with`` is what ``carried`` was made from; ``tables_version`` counts changes of production's tables.
     ``tables`` are without flows of this tool; ``read_at`` and ``asked_at`` are when they last came and were
-    asked for (``ask_again``: once more since; ``owes``: that answer is still to come), ``up_at`` when it last came up.
+    asked for (``ask_again``: once more since; ``owes``: that answer is still to come; ``answered_in``: how long the
+    last took), ``up_at`` when it last came up.
     ``stranger`` is set when another run of this tool has flows there.
     ``copies`` counts those of traced packets; ``scarce_since`` is when half of our meter's burst was spent.
     ``left`` are plans of ours of which something may still be there though nothing is counted on, ``owed`` the tasks
@@ -54,6 +55,7 @@ class BridgeState:
     asked_at: float = 0.0
     ask_again: bool = False
     owes: bool = False
+    answered_in: float = 0.0
     left: tuple[BridgePlan, ...] = ()
     owed: set[int] = field(default_factory=set)
     peeked_at: float = 0.0
@@ -103,6 +105,8 @@ class BridgeState:
             known = () if self.tables is None else self.tables.flows
             removed = frozenset(flow.key for flow in known) - {flow.key for flow in tables.flows}
             self.tables = tables
+        if self.owes:
+            self.answered_in = at - self.asked_at
         self.read_at, self.owes = at, False
         self.counts = counts_of(self.tables, tables, ports)
         self.meters = {counters.meter_id: counters for counters in meters}

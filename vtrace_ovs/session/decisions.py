@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
+from vtrace_ovs.model.verdict import Disposition
 from vtrace_ovs.session.bridges import Fleet
 from vtrace_ovs.session.collecting import PacketGroup
 from vtrace_ovs.session.commands import Command
@@ -21,6 +22,13 @@ LOOK_INTERVAL, LONGEST_INTERVAL = 0.05, 0.5
 """So many records of packets that look the same are joined anew at most this often (seconds), not at every copy.
 
 Of more records less often, in proportion."""
+
+QUICK = 0.1
+"""A bridge that answers a reading within this time (seconds) takes packets in time, too."""
+
+_NOTHING = frozenset[Disposition]()
+_COPIES_MAY_COME = frozenset({Disposition.INCONCLUSIVE})
+_MORE_MAY_COME = frozenset({Disposition.INCONCLUSIVE, Disposition.LOST_ON_WIRE})
 
 
 class Decisions:
@@ -81,20 +89,21 @@ class Decisions:
     def _decide_late(self, run: TaskRun, group: PacketGroup, at: float) -> tuple[Command, ...]:
         """No final record came in time: look at the bridges concerned once more, then say what happened.
 
-        What may still be on its way, between bridges or to us, is waited for longer, and looked for again.
+        What may still be on its way is waited for longer, and looked for again: copies to us and, where a bridge is
+        slow to answer, as on a busy machine, packets to it.
         """
         since = group.last_at + self._settings.short_buffer + (self._settings.long_buffer if group.weighed else 0)
         if at < since:
             return ()
         witnesses = (bridge for observed in group.waiting for bridge in self._witnesses(observed))
-        bridges = run.armed_on.keys() & witnesses
-        unread = [b for b in bridges if (state := self._fleet.states.get(b)) and state.up and state.read_at < since]
+        bridges = [bridge for bridge in run.armed_on.keys() & witnesses if bridge in self._fleet.states]
+        unread = [b for b in bridges if (state := self._fleet.states[b]).up and state.read_at < since]
         if unread:
             return self._fleet.ask((bridge for bridge in unread if self._fleet.states[bridge].asked_at < since), at)
-        only_if_sure, group.weighed = not group.weighed, True
-        group.waiting = tuple(
-            way for way in group.waiting if not self._outcomes.settle(run, group, way, only_if_sure=only_if_sure)
-        )
+        slow = any(self._fleet.states[bridge].answered_in > QUICK for bridge in bridges)
+        but = _NOTHING if group.weighed else _MORE_MAY_COME if slow else _COPIES_MAY_COME
+        group.weighed = True
+        group.waiting = tuple(way for way in group.waiting if not self._outcomes.settle(run, group, way, but=but))
         return ()
 
     def _witnesses(self, way: Trajectory) -> Iterator[BridgeId]:

@@ -20,9 +20,6 @@ from vtrace_ovs.session.notes import notes_of
 from vtrace_ovs.session.planning import Planning
 from vtrace_ovs.session.runs import TaskRun
 
-_OPEN = frozenset({Disposition.INCONCLUSIVE, Disposition.LOST_ON_WIRE})
-"""More may still come: copies, or the packet itself, as a network under load may take its time."""
-
 
 class Outcomes:
     """What became of packets, as far as is known; judged anew when more is."""
@@ -35,8 +32,10 @@ class Outcomes:
         self._profile_named = profile_named
         self.naming = naming
 
-    def settle(self, run: TaskRun, group: PacketGroup, observed: Trajectory, *, only_if_sure: bool = False) -> bool:
-        """Judge a packet; whether that decided it."""
+    def settle(
+        self, run: TaskRun, group: PacketGroup, observed: Trajectory, *, but: frozenset[Disposition] = frozenset()
+    ) -> bool:
+        """Judge a packet; whether that decided it. It does not if it comes out as one of ``but``."""
         scene = self._scene(run)
         if not self._fleet.copies_scarce(group.first_at):
             scene = run.calm_scene or scene
@@ -47,7 +46,7 @@ class Outcomes:
         self.naming.notice(packet.verdict, scene.profiles)
         run.suspicions.notice(observed, packet.verdict)
         run.searches.notice(observed, packet.verdict)
-        if only_if_sure and packet.verdict.disposition in _OPEN:
+        if packet.verdict.disposition in but:
             return False
         group.decisions[observed.occurrence] = packet
         run.dirty, run.concluded = True, False

@@ -27,7 +27,7 @@ def test_a_way_that_goes_on_after_its_first_output_is_judged_again(armed: World)
     to_self = armed.probe(CS1, ProbeKind.OUT, VM_PORT)
     armed.feed(armed.copy(CS1, to_self, armed.state(1), packet, in_port=9))
     armed.feed(armed.leaving(packet))
-    armed.wait(SessionSettings().short_buffer + SessionSettings().long_buffer + 0.2)
+    armed.wait(SessionSettings().short_buffer + 0.2)
     assert armed.result.verdict.disposition is Disposition.LOST_ON_WIRE
 
 
