@@ -28,6 +28,8 @@ PACKETS = 5
 TRACE_TIME = 5
 DEFAULT_TOPOLOGY = "vpc"
 SLOWEST = 0.7
+ANSWERED_WITHIN = 0.5
+"""Seconds: so long every sender without answers takes to end."""
 DISCARD = 9
 UNDECIDED = frozenset({CauseCode.UNKNOWN, CauseCode.EVIDENCE_LOST, CauseCode.UNSUPPORTED})
 
@@ -83,6 +85,7 @@ class Case:
             PORTS[self.protocol],
             rate=self.symptom.rate * random.uniform(SLOWEST, 1),
             count=0,
+            timeout=ANSWERED_WITHIN,
             listen=self.symptom.listen,
             address=self._of_family(self.symptom.addresses),
             family=self.family,
