@@ -24,6 +24,8 @@ PROTOCOL_NUMBERS = {"icmp": socket.IPPROTO_ICMP, "tcp": socket.IPPROTO_TCP, "tcp
 ECHO_REQUEST, ECHO_REPLY = {4: 8, 6: 128}, {4: 0, 6: 129}
 ICMP_NUMBERS = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+AT_ONCE, USUALLY = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
+"""How a connection is closed: ``struct linger`` of socket(7)."""
 ANY = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - the namespace is the fence
 MESSAGE = b"vtrace lab probe"
 
@@ -219,16 +221,20 @@ class Sender:
     async def _connection(self) -> None:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(TimeoutError, OSError), self._socket(socket.SOCK_STREAM) as end:
+            # Given up without an answer, it is reset: the kernel would send what was lost again for minutes.
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             async with asyncio.timeout(self._timeout):
                 await loop.sock_connect(end, (self._destination, self._port))
                 await loop.sock_sendall(end, self._message)
                 answer = await loop.sock_recv(end, 2048)
                 self.counts.replies += answer == self._message
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, USUALLY)
 
     async def tcp_stream(self, ticks: AsyncIterator[int]) -> None:
         """All messages on one connection; each waits for its answer."""
         loop = asyncio.get_running_loop()
         with contextlib.suppress(TimeoutError, OSError), self._socket(socket.SOCK_STREAM) as end:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             async with asyncio.timeout(self._timeout):
                 await loop.sock_connect(end, (self._destination, self._port))
             async for _ in ticks:
@@ -237,6 +243,7 @@ class Sender:
                     await loop.sock_sendall(end, self._message)
                     answer = await loop.sock_recv(end, 2048)
                     self.counts.replies += answer == self._message
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, USUALLY)
 
     def _answered(self) -> None:
         self.counts.replies += 1
