@@ -41,6 +41,13 @@ def test_a_first_fragment_with_the_filters_ports_has_fragments_colored(world: Wo
     assert world.clean
 
 
+def test_a_task_that_rests_hears_of_its_fragments(world: World) -> None:
+    world.claim(tcp_to_db())
+    world.session.runs[1].resting = True
+    world.feed(reported(world, fragment(Fragment.FIRST)))
+    assert "this traffic has fragments" in " ".join(world.session.runs[1].notes)
+
+
 def test_other_fragments_change_nothing(world: World) -> None:
     world.claim(tcp_to_db())
     world.feed(reported(world, fragment(Fragment.FIRST, port=80)))

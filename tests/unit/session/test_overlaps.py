@@ -56,6 +56,14 @@ def test_a_packet_both_filters_match_is_evidence_for_both_whatever_name_it_trave
     assert world.clean
 
 
+def test_a_packet_that_another_task_colors_is_a_resting_ones_too(wide_and_narrow: World) -> None:
+    world = wide_and_narrow
+    world.session.runs[2].resting = True
+    world.feed_all(world.whole_way(headers(1), 0))
+    world.wait(1.0)
+    assert outcome(world.results(2)[-1]) == (Disposition.DELIVERED, 1)
+
+
 def test_a_drop_in_the_intersection_is_both_tasks_and_one_beside_it_is_not(wide_and_narrow: World) -> None:
     world = wide_and_narrow
     world.feed_all((world.entering(headers(1, port=80)), world.dropped(headers(1, port=80))))
