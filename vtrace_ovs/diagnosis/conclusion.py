@@ -159,7 +159,7 @@ def unseen(request: TraceRequest, scene: Scene) -> Verdict:
     dark = {bridge: scene.unreachable[bridge] for bridge in sources if bridge in scene.unreachable}
     unwatched = {bridge: scene.unobserved[bridge] for bridge in sources if bridge in scene.unobserved}
     if scene.undecided:
-        finding = _inconclusive(f"{counted(scene.undecided, 'packet')} came, and more of the way may still be told")
+        finding = _inconclusive(f"{counted(scene.undecided, 'packet')} came, and none was followed to its end yet")
     elif scene.total_copies_lost:
         finding = _inconclusive(lost_copies(scene))
     elif dark and len(dark) == len(sources):
