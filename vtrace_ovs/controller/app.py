@@ -11,14 +11,12 @@ from time import monotonic, time
 from typing import Any, assert_never
 
 from vtrace_ovs.codecs.profiles import load_profile
-from vtrace_ovs.controller.datapaths import Datapaths
 from vtrace_ovs.controller.events import EventInbox
+from vtrace_ovs.controller.inquirer import Inquirer
 from vtrace_ovs.controller.inventory import InventoryWatch
 from vtrace_ovs.controller.ledger import Ledger
 from vtrace_ovs.controller.links import Links
 from vtrace_ovs.controller.mailbox import Mailbox
-from vtrace_ovs.controller.namer import Namer
-from vtrace_ovs.controller.observer import Observer
 from vtrace_ovs.controller.seam import App, hub, set_ev_cls
 from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.controller.underlay import UnderlaySearcher
@@ -78,9 +76,9 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         self._links = Links(settings, surroundings, self.report, self._fail)
         self._mailbox: Mailbox[Event] = Mailbox(self.report)
         self._ledger = Ledger(surroundings.store, self._mailbox.post, self._fail)
-        self._observer = Observer(surroundings.observe, self._mailbox.post)
-        self._namer = Namer(surroundings.name_flows, self._mailbox.post)
-        self._datapaths = Datapaths(surroundings.read_datapath, self._mailbox.post)
+        self._inquirer = Inquirer(
+            surroundings.name_flows, surroundings.observe, surroundings.read_datapath, self._mailbox.post
+        )
         self._underlay = UnderlaySearcher(settings, surroundings.store, surroundings.remote, self._mailbox.post)
         self._inventory = InventoryWatch(
             surroundings.inventory, settings.inventory_interval, self._inventory_read, self._fail
@@ -170,12 +168,8 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
                 self._links.watch(command)
             case ReportFault(task_id, error):
                 self.logger.error("task %d: an error of vtrace itself", task_id, exc_info=error)
-            case ObserveServers():
-                self._observer.carry_out(command)
-            case NameFlows():
-                self._namer.carry_out(command)
-            case ReadDatapaths():
-                self._datapaths.carry_out(command)
+            case NameFlows() | ObserveServers() | ReadDatapaths():
+                self._inquirer.carry_out(command)
             case SearchUnderlay():
                 self._underlay.carry_out(command)
             case (
