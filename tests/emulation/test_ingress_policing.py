@@ -5,6 +5,8 @@ Its packet socket takes them before the ingress queueing discipline, where ``ing
 
 import re
 
+from vtrace_ovs.lab.faults.fault import Fault, FaultName
+from vtrace_ovs.lab.faults.limits import POLICING
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
 
@@ -27,14 +29,19 @@ def test_what_is_stolen_at_the_ingress_of_a_port_is_forwarded_all_the_same(lab: 
     assert report.replies == PROBES
 
 
-def test_a_port_with_ingress_policing_lets_everything_in(lab: Lab) -> None:
-    ovs = lab.ovs("cs1")
-    columns = ("ingress_policing_rate", "ingress_policing_burst", "ingress_policing_kpkts_rate")
-    ovs.vsctl("set", "Interface", "blue-web1", *(f"{column}=1" for column in columns))
-    try:
+def test_a_port_with_ingress_policing_lets_everything_in_and_is_healed(lab: Lab) -> None:
+    before = policing(lab)
+    with lab.faults.injected(Fault(FaultName.INGRESS_POLICING)):
+        assert "qdisc ingress" in policing(lab)
         request = TrafficRequest(
             "blue-web1", "blue-db2", TrafficProtocol.UDP, 5000, rate=100, count=2 * PROBES, size=1000
         )
         assert lab.traffic.run(request).replies == 2 * PROBES
-    finally:
-        ovs.vsctl("set", "Interface", "blue-web1", *(f"{column}=0" for column in columns))
+    assert policing(lab) == before
+
+
+def policing(lab: Lab) -> str:
+    """What the row of the sender's port and the kernel say of it."""
+    server = lab.servers["cs1"]
+    row = server.ovs.vsctl("get", "Interface", "blue-web1", *POLICING)
+    return row + server.namespace.run("tc", "qdisc", "show", "dev", "blue-web1")

@@ -51,6 +51,7 @@ class FaultName(Enum):
     TABLE_MISS = "table-miss"
     DESTINATION_RATE_LIMIT = "destination-rate-limit"
     BANDWIDTH_LIMIT = "bandwidth-limit"
+    INGRESS_POLICING = "ingress-policing"
     EGRESS_QUEUE = "egress-queue"
     CONNTRACK_LIMIT = "conntrack-limit"
     PORT_DOWN = "port-down"

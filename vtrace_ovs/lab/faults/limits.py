@@ -1,5 +1,6 @@
 """Turns a lab into one that lets less traffic through than is sent."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ ADDED_METER = 200
 """Above every meter of the pipelines, which are numbered like the VMs' ports."""
 EXPERIMENTAL = bytes.fromhex("88b5")
 """An EtherType that nobody listens to (IEEE 802)."""
+POLICING = tuple(f"ingress_policing_{limit}" for limit in ("rate", "burst", "kpkts_rate", "kpkts_burst"))
+"""Columns of an Interface (ovs-vswitchd.conf.db(5)): kbit/s, kbit, 1,000 packets/s, 1,000 packets; 0 is no limit."""
+LARGER_THAN_BURST = 1000
 
 
 def _limited(overlay: Overlay, fault: Fault) -> Overlay:
@@ -51,6 +55,16 @@ def _metered(programmed: Programmed, server: str, flow: FlowLine, meter: MeterLi
         return programmed.program
     program = with_flows(programmed.program, flow)
     return replace(program, meters=(*program.meters, meter))
+
+
+def _policed(columns: int) -> Callable[["Lab", Fault], None]:
+    """All of them at once: at 1, no packet of more than 125 bytes would ever pass."""
+
+    def police(lab: "Lab", fault: Fault) -> None:
+        vm = victim(lab.base, fault)
+        lab.servers[vm.server].ovs.vsctl("set", "Interface", vm.name, *(f"{name}={columns}" for name in POLICING))
+
+    return police
 
 
 def _queued(lab: "Lab", fault: Fault) -> None:
@@ -91,6 +105,12 @@ FAULTS = {
         "a meter of the sender's server lets a kilobit a second through",
         ProgramEdit(_limited_in_kilobits),
         (Symptom(CauseCode.METER_RATE_LIMIT, Disposition.DROPPED, "cs1/br-int", table=15),),
+        of_sender=True,
+    ),
+    FaultName.INGRESS_POLICING: FaultKind(
+        "the sender's port lets a kilobit a second in, where its datapath polices: Open vSwitch's own does not",
+        NodeDeed(_policed(1), _policed(0)),
+        (Symptom(CauseCode.NONE, Disposition.DELIVERED, None, size=LARGER_THAN_BURST),),
         of_sender=True,
     ),
     FaultName.EGRESS_QUEUE: FaultKind(
