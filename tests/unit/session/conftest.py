@@ -1,7 +1,8 @@
 """Worlds around a session: two bridges that carry the traced traffic, and one beside them."""
 
 import pytest
-from session_world import CS1, CS2, GW, World, tcp_to_db
+from session_network import CS1, CS2, GW, tcp_to_db
+from session_world import World
 
 
 @pytest.fixture

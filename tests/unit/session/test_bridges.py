@@ -1,7 +1,8 @@
 from dataclasses import replace
 from math import inf
 
-from session_world import CS1, CS2, DB, GW, START, World, flow, topology, toward
+from session_network import CS1, CS2, DB, GW, flow, topology, toward
+from session_world import START, World
 
 from vtrace_ovs.model.actions import Output
 from vtrace_ovs.model.flow import BridgeTables, PortDescription

@@ -1,6 +1,7 @@
 """Whatever a task is doing when it is cancelled, it ends clean."""
 
-from session_world import CS1, CS2, GW, World, headers, tcp_to_db
+from session_network import CS1, CS2, GW, headers, tcp_to_db
+from session_world import World
 
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.verdict import Disposition

@@ -1,7 +1,8 @@
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
-from session_world import CS1, CS2, DB, START, TUNNEL_PORT, VM_PORT, VNI, VTEPS, WEB, World, headers
+from session_network import CS1, CS2, DB, TUNNEL_PORT, VM_PORT, VNI, VTEPS, WEB, headers
+from session_world import START, World
 
 from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.instrumentation.reading import read_log

@@ -1,6 +1,7 @@
 from math import inf
 
-from session_world import CS1, World, headers, tcp_to_db
+from session_network import CS1, headers, tcp_to_db
+from session_world import World
 
 from vtrace_ovs.diagnosis.scene import CopyTally
 from vtrace_ovs.model.flow import MeterCounters

@@ -2,7 +2,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from session_world import CS1, CS2, DB, VM_PORT, World, flow, headers, tcp_to_db, toward
+from session_network import CS1, CS2, DB, VM_PORT, flow, headers, tcp_to_db, toward
+from session_world import World
 
 from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.model.actions import Output

@@ -1,4 +1,5 @@
-from session_world import CS1, CS2, DB, GW, START, World, flow, tcp_to_db, toward
+from session_network import CS1, CS2, DB, GW, flow, tcp_to_db, toward
+from session_world import START, World
 
 from vtrace_ovs.model.actions import Output
 from vtrace_ovs.model.task import IntentKind, Task, TaskState

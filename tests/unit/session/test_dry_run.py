@@ -1,7 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from session_world import CS1, CS2, DB, GW, SETTINGS, START, World, exactly, flow, set_field, tcp_to_db, toward
+from session_network import CS1, CS2, DB, GW, exactly, flow, set_field, tcp_to_db, toward
+from session_world import SETTINGS, START, World
 
 from vtrace_ovs.errors import RefusedError, UsageError
 from vtrace_ovs.filters import reversed_filter

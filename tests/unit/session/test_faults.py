@@ -1,7 +1,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
-from session_world import CS1, CS2, World, headers, tcp_to_db
+from session_network import CS1, CS2, headers, tcp_to_db
+from session_world import World
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.diagnosis.scene import Scene

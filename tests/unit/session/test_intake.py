@@ -1,12 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from session_world import (
-    CS1,
-    World,
-    headers,
-    tcp_to_db,
-)
+from session_network import CS1, headers, tcp_to_db
+from session_world import World
 
 from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.instrumentation.state import State

@@ -4,7 +4,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from session_world import CS1, CS2, DB, VM_PORT, World, flow, headers, ssh, tcp_to_db, through_the_tunnel, toward
+from session_network import CS1, CS2, DB, VM_PORT, flow, headers, ssh, tcp_to_db, through_the_tunnel, toward
+from session_world import World
 
 from vtrace_ovs.diagnosis.scene import FlowLife
 from vtrace_ovs.model.flow import BridgeTables, Flow

@@ -1,7 +1,8 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from session_world import CS1, CS2, DB, GW, START, World, flow, headers, tcp_to_db, toward
+from session_network import CS1, CS2, DB, GW, flow, headers, tcp_to_db, toward
+from session_world import START, World
 
 from vtrace_ovs.diagnosis.scene import MeterReading
 from vtrace_ovs.instrumentation.cookies import is_ours

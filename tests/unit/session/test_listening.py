@@ -2,7 +2,8 @@
 
 from ipaddress import IPv4Address
 
-from session_world import CS1, VM_PORT, WEB, World, headers, tcp_to_db
+from session_network import CS1, VM_PORT, WEB, headers, tcp_to_db
+from session_world import World
 
 from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.instrumentation.state import State

@@ -1,6 +1,7 @@
 """Transcripts: what happens, and what the session does about it, in order."""
 
-from session_world import CS1, CS2, DB, GW, World, flow, headers, set_field, tcp_to_db, toward
+from session_network import CS1, CS2, DB, GW, flow, headers, set_field, tcp_to_db, toward
+from session_world import World
 
 from vtrace_ovs.model.actions import Clone, Output
 from vtrace_ovs.model.oxm import IP_DSCP

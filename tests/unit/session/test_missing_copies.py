@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from session_world import CS1, CS2, GW, VM_PORT, World, headers, ssh, tcp_to_db
+from session_network import CS1, CS2, GW, VM_PORT, headers, ssh, tcp_to_db
+from session_world import World
 
 from vtrace_ovs.model.flow import MeterCounters
 from vtrace_ovs.model.packet import Headers

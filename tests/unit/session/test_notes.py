@@ -1,6 +1,7 @@
 from dataclasses import replace
 
-from session_world import CS1, CS2, World
+from session_network import CS1, CS2
+from session_world import World
 
 from vtrace_ovs.diagnosis.scene import CopyTally, Scene
 from vtrace_ovs.session.notes import notes_of

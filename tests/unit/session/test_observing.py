@@ -3,7 +3,8 @@
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
-from session_world import CS1, TUNNEL_PORT, VNI, World, headers, tcp_to_db
+from session_network import CS1, TUNNEL_PORT, VNI, headers, tcp_to_db
+from session_world import World
 
 from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.model.cost import FullZone, Moment, ServerReading

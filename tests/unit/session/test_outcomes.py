@@ -1,14 +1,7 @@
 from dataclasses import replace
 
-from session_world import (
-    CS1,
-    DB,
-    World,
-    flow,
-    headers,
-    tcp_to_db,
-    toward,
-)
+from session_network import CS1, DB, flow, headers, tcp_to_db, toward
+from session_world import World
 
 from vtrace_ovs.model.actions import Meter
 from vtrace_ovs.model.flow import MeterCounters, MeterEntry

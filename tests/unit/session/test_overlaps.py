@@ -2,7 +2,8 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 import pytest
-from session_world import CS1, CS2, DB, VM_PORT, World, headers, tcp_to_db
+from session_network import CS1, CS2, DB, VM_PORT, headers, tcp_to_db
+from session_world import World
 
 from vtrace_ovs.instrumentation.plan import ArmedTask, SourcePorts
 from vtrace_ovs.model.filter import Filter

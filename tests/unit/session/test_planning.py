@@ -1,19 +1,8 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from session_world import (
-    CS1,
-    CS2,
-    DB,
-    GW,
-    WEB,
-    World,
-    exactly,
-    flow,
-    set_field,
-    tcp_to_db,
-    toward,
-)
+from session_network import CS1, CS2, DB, GW, WEB, exactly, flow, set_field, tcp_to_db, toward
+from session_world import World
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.model.actions import Output

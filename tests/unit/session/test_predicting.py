@@ -1,7 +1,8 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from session_world import CS1, CS2, DB, TUNNEL_PORT, VM_PORT, WEB, World, flow, headers, tcp_to_db, toward
+from session_network import CS1, CS2, DB, TUNNEL_PORT, VM_PORT, WEB, flow, headers, tcp_to_db, toward
+from session_world import World
 
 from vtrace_ovs.diagnosis.compare import first_divergence
 from vtrace_ovs.model.actions import Conntrack, Nat, Output

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from session_world import CS1, CS2, GW, VTEPS, World, exactly, headers, tcp_to_db
+from session_network import CS1, CS2, GW, VTEPS, exactly, headers, tcp_to_db
+from session_world import World
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.model.flow import FlowMod

@@ -6,7 +6,8 @@
 from dataclasses import replace
 
 import pytest
-from session_world import CS1, CS2, DB, GW, VTEPS, World, exactly, flow, headers, tcp_to_db, through_the_tunnel, toward
+from session_network import CS1, CS2, DB, GW, VTEPS, exactly, flow, headers, tcp_to_db, through_the_tunnel, toward
+from session_world import World
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.model.actions import Output

@@ -1,5 +1,6 @@
 import pytest
-from session_world import CS1, CS2, DB, World, flow, tcp_to_db, toward
+from session_network import CS1, CS2, DB, flow, tcp_to_db, toward
+from session_world import World
 
 from vtrace_ovs.model.actions import Output
 from vtrace_ovs.session.commands import SaveSamples, SaveSnapshot

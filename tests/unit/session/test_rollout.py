@@ -1,5 +1,6 @@
+from session_network import CS1, CS2
 from session_words import is_removal, is_source
-from session_world import CS1, CS2, World
+from session_world import World
 
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import FlowMod, FlowModCommand, MeterMod

@@ -1,5 +1,6 @@
 import pytest
-from session_world import START, tcp_to_db
+from session_network import tcp_to_db
+from session_world import START
 
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.model.packet import Headers

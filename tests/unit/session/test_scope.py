@@ -2,7 +2,8 @@ from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Address
 
 import pytest
-from session_world import CS1, CS2, DB, VNI, World, tcp_to_db, topology
+from session_network import CS1, CS2, DB, VNI, tcp_to_db, topology
+from session_world import World
 
 from vtrace_ovs.errors import RefusedError, UsageError
 from vtrace_ovs.model.filter import Filter, Scope

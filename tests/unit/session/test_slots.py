@@ -1,5 +1,6 @@
 import pytest
-from session_world import World, tcp_to_db
+from session_network import tcp_to_db
+from session_world import World
 
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.model.task import Task, TaskState

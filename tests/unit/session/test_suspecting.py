@@ -2,7 +2,8 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
-from session_world import CS1, CS2, GW, START, World, headers, tcp_to_db
+from session_network import CS1, CS2, GW, headers, tcp_to_db
+from session_world import START, World
 
 from vtrace_ovs.model.datapath import Contradiction, DatapathQuestion, DatapathReading
 from vtrace_ovs.model.packet import FiveTuple

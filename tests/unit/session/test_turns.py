@@ -1,6 +1,7 @@
 from dataclasses import replace
 
-from session_world import CS1, CS2, SETTINGS, World, headers, tcp_to_db
+from session_network import CS1, CS2, headers, tcp_to_db
+from session_world import SETTINGS, World
 
 from vtrace_ovs.instrumentation.cookies import Cookie
 from vtrace_ovs.model.task import TaskState

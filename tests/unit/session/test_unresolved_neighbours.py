@@ -3,7 +3,8 @@
 from ipaddress import IPv4Address
 
 import pytest
-from session_world import CS1, VM_PORT, WEB, World, tcp_to_db
+from session_network import CS1, VM_PORT, WEB, tcp_to_db
+from session_world import World
 
 from vtrace_ovs.instrumentation.plan import ProbeKind
 from vtrace_ovs.instrumentation.state import State

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from session_world import World, tcp_to_db
+from session_network import tcp_to_db
+from session_world import World
 
 from vtrace_ovs.filters import reversed_filter
 from vtrace_ovs.model.filter import Scope

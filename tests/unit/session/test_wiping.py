@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from session_network import CS1, CS2, GW, headers, tcp_to_db
 from session_watches import watches_on, wipe
-from session_world import CS1, CS2, GW, World, headers, tcp_to_db
+from session_world import World
 
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import Flow, FlowMod, RemovedFlow
