@@ -14,7 +14,15 @@ import pytest
 from vtrace_ovs.errors import OvsdbError
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.actions import OFPP_LOCAL
-from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, PortKind, ServiceController
+from vtrace_ovs.model.topology import (
+    Bridge,
+    BridgeId,
+    BridgeRole,
+    ManagementSocket,
+    Policing,
+    PortKind,
+    ServiceController,
+)
 from vtrace_ovs.ovsdb.client import TlsFiles
 from vtrace_ovs.ovsdb.inventory import read_inventory
 
@@ -78,6 +86,7 @@ def build_server(ovs: OvsInstance, hostname: str, vtep: str) -> None:
         *("protocols=OpenFlow13,OpenFlow15", "other_config:datapath-id=00000000000000a1"),
         *("external_ids:vtrace-profile=lab", "--"),
         *("add-port", "br-int", "tap1", "--", "set", "interface", "tap1", "type=dummy", "ofport_request=5"),
+        "ingress_policing_rate=64",
         *("external_ids:iface-id=vm-a", 'external_ids:attached-mac="00:00:00:00:00:0a"', "external_ids:ip=10.0.0.1"),
         *("external_ids:tenant=red", "external_ids:vni=100", "--"),
         *(
@@ -154,6 +163,7 @@ def test_a_bridge_is_read_as_vswitchd_configured_it(ovs: OvsInstance) -> None:
     assert (vm.bridge, vm.port.ofport, vm.port.mac, vm.port.tenant, vm.port.vni, vm.port.addresses) == (
         *(bridge.id, 5, "00:00:00:00:00:0a", "red", 100, (ip_address("10.0.0.1"),)),
     )
+    assert vm.port.policing == Policing(64, in_force=False)
     patch, local = bridge.port_named("to-rtr"), bridge.port_named("br-int")
     assert patch is not None
     assert local is not None

@@ -20,7 +20,10 @@ SELECTED_COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("protocols", "fail_mode", "external_ids"),
     ),
     "Port": ("_uuid", "name", "interfaces"),
-    "Interface": ("_uuid", "name", "type", "options", "external_ids", "ofport", "error", "mtu"),
+    "Interface": (
+        *("_uuid", "name", "type", "options", "external_ids", "ofport", "error", "mtu"),
+        "ingress_policing_rate",
+    ),
     "Controller": ("_uuid", "target", "external_ids", "is_connected", "role", "status"),
 }
 
@@ -29,7 +32,7 @@ SELECTED_COLUMNS: Mapping[str, tuple[str, ...]] = {
 class InterfaceRow:
     """An Interface row. ``ofport`` is empty before vswitchd has assigned it, and -1 when it could not be added.
 
-    ``mtu`` is in bytes, and empty for tunnel and patch ports.
+    ``mtu`` is in bytes, and empty for tunnel and patch ports. ``ingress_policing_rate`` is in kbit/s; 0 is no limit.
     """
 
     uuid: str
@@ -40,6 +43,7 @@ class InterfaceRow:
     ofport: int | None
     error: str | None
     mtu: int | None = None
+    ingress_policing_rate: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +214,7 @@ def _interface(row: Row) -> InterfaceRow:
         ofport=_optional_integer(row["ofport"]),
         error=_optional(row["error"]),
         mtu=_optional_integer(row["mtu"]),
+        ingress_policing_rate=_optional_integer(row["ingress_policing_rate"]) or 0,
     )
 
 

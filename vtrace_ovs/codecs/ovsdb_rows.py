@@ -28,6 +28,7 @@ from vtrace_ovs.model.topology import (
     BridgeRole,
     ManagementSocket,
     Node,
+    Policing,
     Port,
     PortKind,
     ServiceController,
@@ -38,6 +39,10 @@ from vtrace_ovs.model.topology import (
 TUNNEL_TYPES = frozenset({"vxlan", "geneve", "gre", "ip6gre", "erspan", "ip6erspan", "lisp", "stt", "gtpu", "bareudp"})
 UDP_PORTS = {"vxlan": 4789, "geneve": 6081, "lisp": 4341, "stt": 7471, "gtpu": 2152}
 """Unless ``options:dst_port`` says otherwise (ovs-vswitchd.conf.db(5))."""
+KERNEL = frozenset({"", "system"})
+"""What ``datapath_type`` says of a bridge whose packets the kernel forwards."""
+DPDK = "dpdk"
+"""How the types of interfaces begin that DPDK runs."""
 OUR_OWNER = "vtrace"
 # Names hypervisors give to a VM's interface: libvirt, Neutron, vhost-user; anything else may be an uplink.
 VM_INTERFACE_NAME = re.compile(r"(vm|tap|vnet|vhu|qvo)")
@@ -106,7 +111,7 @@ def _bridge(node: str, rows: ServerRows, row: BridgeRow, oddities: list[str]) ->
         id=bridge_id,
         dpid=int(row.datapath_id, 16) if row.datapath_id else None,
         role=_role(bridge_id, row, oddities),
-        ports=tuple(port_of(row.name, interface) for interface in row.interfaces),
+        ports=tuple(port_of(row, interface) for interface in row.interfaces),
         attachment=attachment_of(rows.ovsdb, row.name),
         datapath_type=row.datapath_type,
         protocols=row.protocols,
@@ -192,9 +197,9 @@ def _somebody_programs(row: BridgeRow) -> bool:
     return production or overlay or row.fail_mode == "secure"
 
 
-def port_of(bridge: str, row: InterfaceRow) -> Port:
+def port_of(bridge: BridgeRow, row: InterfaceRow) -> Port:
     """One port. ``error`` says why there is no usable port number; ``ofport`` is then -1, as OVSDB has it."""
-    kind = _kind(bridge, row)
+    kind = _kind(bridge.name, row)
     ids = row.external_ids
     vni = ids.get("vni", ids.get("vtrace-vni"))
     return Port(
@@ -212,7 +217,19 @@ def port_of(bridge: str, row: InterfaceRow) -> Port:
         error=_port_error(row),
         end=_tunnel_end(row) if kind is PortKind.TUNNEL else None,
         mtu=row.mtu,
+        policing=_policing(bridge, row),
     )
+
+
+def _policing(bridge: BridgeRow, row: InterfaceRow) -> Policing | None:
+    """The kernel polices what its own datapath gets, and DPDK's ports do so themselves.
+
+    Other ports of the userspace datapath are read by packet sockets, which come before the kernel's traffic control.
+    """
+    if not row.ingress_policing_rate:
+        return None
+    in_force = bridge.datapath_type in KERNEL or row.type.startswith(DPDK)
+    return Policing(row.ingress_policing_rate, in_force)
 
 
 def _tunnel_end(row: InterfaceRow) -> TunnelEnd:

@@ -10,14 +10,15 @@ from vtrace_ovs.diagnosis.grouping import kind_of
 from vtrace_ovs.diagnosis.history import with_history
 from vtrace_ovs.diagnosis.naming import counted
 from vtrace_ovs.diagnosis.ownership import with_owners
+from vtrace_ovs.diagnosis.policing import policed_entrances, policing_notes
 from vtrace_ovs.diagnosis.queues import behind_a_queue
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.wording import Particulars
-from vtrace_ovs.model.entrances import may_enter
+from vtrace_ovs.model.entrances import entrances
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.task import TraceRequest
-from vtrace_ovs.model.topology import BridgeId, PortKind
+from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.verdict import (
     CauseCode,
@@ -77,7 +78,7 @@ def conclude(
         groups,
         total,
         scene.total_copies_lost,
-        (*others, *notes),
+        (*others, *notes, *policing_notes((group.example for group in groups), scene)),
         losses=losses,
     )
 
@@ -155,7 +156,7 @@ def lowered(sentence: str) -> str:
 
 def unseen(request: TraceRequest, scene: Scene) -> Verdict:
     """Why no packet of the filter was judged, as far as it is known: mostly none was seen at any inlet."""
-    sources = _sources(request, scene)
+    sources = tuple(dict.fromkeys(bridge for bridge, _ in entrances(scene.topology, request)))
     dark = {bridge: scene.unreachable[bridge] for bridge in sources if bridge in scene.unreachable}
     unwatched = {bridge: scene.unobserved[bridge] for bridge in sources if bridge in scene.unobserved}
     if scene.undecided:
@@ -173,23 +174,9 @@ def unseen(request: TraceRequest, scene: Scene) -> Verdict:
     elif scene.unanswered:
         finding = _unresolved(request.filter, scene.unanswered)
     else:
-        finding = _not_sent(sources, corroborated=bool(sources) and all(_took_none(scene, one) for one in sources))
+        corroborated = bool(sources) and all(_took_none(scene, one) for one in sources)
+        finding = _not_sent(sources, policed_entrances(request, scene), corroborated=corroborated)
     return verdict_of(finding, None)
-
-
-def _sources(request: TraceRequest, scene: Scene) -> tuple[BridgeId, ...]:
-    """The VFDs where traffic of the request may enter: the source VM's, or all with an edge port in scope."""
-    scope = request.scope
-    if scope.source_vm is not None:
-        vm = scene.topology.vm(scope.source_vm)
-        if vm is not None:
-            return (vm.bridge,)
-    enters = may_enter(scene.topology, request)
-    return tuple(
-        bridge.id
-        for bridge in scene.topology.vfds()
-        if any(port.kind is PortKind.EDGE and enters(port) for port in bridge.ports)
-    )
 
 
 def lost_copies(scene: Scene) -> str:
@@ -258,16 +245,19 @@ def _unresolved(traffic: Filter, unanswered: Mapping[IPAddress, int]) -> Finding
     )
 
 
-def _not_sent(sources: tuple[BridgeId, ...], *, corroborated: bool) -> Finding:
+def _not_sent(sources: tuple[BridgeId, ...], policed: str | None, *, corroborated: bool) -> Finding:
+    """What a port's policing drops comes no further: then it stays open whether anything was sent."""
     watched: tuple[Evidence, ...] = (
         deduced(f"Every VFD where it could have entered was watched: {', '.join(map(str, sources)) or 'none'}."),
     )
     if corroborated:
         watched = (*watched, seen("None of them took a copy of anything, by their own count."))
+    if policed is not None:
+        watched = (*watched, seen(f"Ingress policing drops what exceeds it before any flow: {policed}."))
     return Finding(
         disposition=Disposition.UNSEEN,
         code=CauseCode.NOT_SENT,
-        confidence=Confidence.OBSERVED if corroborated else Confidence.INFERRED,
-        particulars=Particulars(),
+        confidence=Confidence.OBSERVED if corroborated and policed is None else Confidence.INFERRED,
+        particulars=Particulars(detail="" if policed is None else f"; ingress policing may have dropped it: {policed}"),
         evidence=watched,
     )

@@ -242,8 +242,9 @@ WORDINGS = {
     ),
     CauseCode.NOT_SENT: Wording(
         "No packet of this traffic entered any traced device{detail}.",
-        "During the test your machine sent nothing of this traffic into the network; check the sender.",
-        "Send the traffic while the trace runs; check the sender's routes and firewall, and the filter's spelling.",
+        "During the test nothing of this traffic came from your machine into the network; check the sender.",
+        "Send the traffic while the trace runs; check the sender's routes and firewall, the rate limit of its port "
+        "(ingress_policing_rate), and the filter's spelling.",
     ),
     CauseCode.REPLY_LOST: Wording(
         "The request arrived, but its reply was lost.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vtrace_ovs.model.filter import IPNetwork
 from vtrace_ovs.model.task import TraceRequest
-from vtrace_ovs.model.topology import Port, PortKind, Topology
+from vtrace_ovs.model.topology import BridgeId, Port, PortKind, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,16 @@ def tenant_vnis(topology: Topology, request: TraceRequest) -> frozenset[int] | N
         vm = topology.vm(named)
         vni = vm.port.vni if vm is not None else None
     return None if vni is None else topology.vnis_of(vni)
+
+
+def entrances(topology: Topology, request: TraceRequest) -> tuple[tuple[BridgeId, Port], ...]:
+    """The ports where the request's packets may enter: the source VM's, or every edge port they ``may_enter`` by."""
+    vm = None if request.scope.source_vm is None else topology.vm(request.scope.source_vm)
+    if vm is not None:
+        return ((vm.bridge, vm.port),)
+    enters = may_enter(topology, request)
+    edges = ((bridge.id, port) for bridge in topology.vfds() for port in bridge.ports if port.kind is PortKind.EDGE)
+    return tuple((bridge, port) for bridge, port in edges if enters(port))
 
 
 def may_enter(topology: Topology, request: TraceRequest) -> Callable[[Port], bool]:

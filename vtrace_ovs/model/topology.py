@@ -52,6 +52,14 @@ class TunnelEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Policing:
+    """What may come in by a port before its bridge looks at it, in kbit/s, and whether its datapath keeps to that."""
+
+    rate: int
+    in_force: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Port:
     """A bridge port. ``vm``, ``tenant`` and ``vni`` come from the interface's ``external_ids`` and may be unknown.
 
@@ -74,6 +82,7 @@ class Port:
     error: str | None = None
     end: TunnelEnd | None = None
     mtu: int | None = None
+    policing: Policing | None = None
 
     def address_of(self, family: IpFamily) -> IPAddress | None:
         """The first known address of a family."""

@@ -14,6 +14,7 @@ def uuid(name: str) -> Json:
 def answer() -> dict[str, list[Json]]:
     """What ovsdb-server says about one bridge with a bond of two interfaces."""
     member = {"type": "", "options": EMPTY_MAP, "external_ids": EMPTY_MAP, "error": EMPTY_SET, "mtu": EMPTY_SET}
+    member |= {"ingress_policing_rate": 64}
     return {
         "Open_vSwitch": [
             {
@@ -70,6 +71,7 @@ def test_references_are_followed_and_interfaces_sorted_by_name() -> None:
     (bridge,) = rows.bridges
     assert (rows.ovs_version, rows.external_ids) == ("3.1.0", {"hostname": "n"})
     assert [(interface.name, interface.ofport) for interface in bridge.interfaces] == [("eth1", 1), ("eth2", None)]
+    assert [interface.ingress_policing_rate for interface in bridge.interfaces] == [64, 64]
     assert bridge.protocols == ("OpenFlow13", "OpenFlow15")
     assert bridge.fail_mode is None
     (controller,) = bridge.controllers

@@ -18,6 +18,7 @@ from vtrace_ovs.model.topology import (
     BridgeRole,
     ManagementSocket,
     Node,
+    Policing,
     PortKind,
     ServiceController,
     TunnelEnd,
@@ -188,11 +189,11 @@ def test_a_bridge_vswitchd_never_saw_has_no_dpid() -> None:
     ],
 )
 def test_the_kind_of_a_port_follows_its_type(name: str, kind: str, expected: PortKind) -> None:
-    assert port_of("br0", interface(name, kind)).kind is expected
+    assert port_of(bridge_row("br0"), interface(name, kind)).kind is expected
 
 
 def test_the_local_port_has_the_openflow_13_number() -> None:
-    assert port_of("br0", interface("br0", "internal", 65534)).ofport == OFPP_LOCAL
+    assert port_of(bridge_row("br0"), interface("br0", "internal", 65534)).ofport == OFPP_LOCAL
 
 
 @pytest.mark.parametrize(
@@ -205,12 +206,12 @@ def test_the_local_port_has_the_openflow_13_number() -> None:
     ],
 )
 def test_tunnel_options_set_by_the_flow_are_unknown(options: dict[str, str], remote: object, key: int | None) -> None:
-    port = port_of("br0", replace(interface("vx0", "vxlan"), options=options))
+    port = port_of(bridge_row("br0"), replace(interface("vx0", "vxlan"), options=options))
     assert (port.remote, port.key) == (remote, key)
 
 
 def test_a_patch_port_names_its_peer() -> None:
-    assert port_of("br0", replace(interface("p0", "patch"), options={"peer": "p1"})).peer == "p1"
+    assert port_of(bridge_row("br0"), replace(interface("p0", "patch"), options={"peer": "p1"})).peer == "p1"
 
 
 @pytest.mark.parametrize(
@@ -229,24 +230,35 @@ def test_a_patch_port_names_its_peer() -> None:
 def test_a_vm_is_named_by_its_ids_or_a_hypervisors_interface_name(
     name: str, external_ids: dict[str, str], vm: str | None
 ) -> None:
-    assert port_of("br0", replace(interface(name), external_ids=external_ids)).vm == vm
+    assert port_of(bridge_row("br0"), replace(interface(name), external_ids=external_ids)).vm == vm
+
+
+@pytest.mark.parametrize(
+    ("datapath", "kind", "in_force"),
+    [("netdev", "", False), ("netdev", "dpdkvhostuserclient", True), ("system", "", True), ("", "", True)],
+)
+def test_the_kernel_and_dpdk_keep_to_ingress_policing(datapath: str, kind: str, in_force: bool) -> None:
+    bridge = replace(bridge_row("br0"), datapath_type=datapath)
+    assert port_of(bridge, interface("tap1", kind)).policing is None
+    policed = replace(interface("tap1", kind), ingress_policing_rate=64)
+    assert port_of(bridge, policed).policing == Policing(64, in_force)
 
 
 def test_only_edge_ports_have_a_vm() -> None:
     row = replace(interface("p0", "patch"), external_ids={"iface-id": "lsp"})
-    assert port_of("br0", row).vm is None
+    assert port_of(bridge_row("br0"), row).vm is None
 
 
 def test_addresses_tenant_and_vni_come_from_external_ids() -> None:
     ids = {"ip": "10.0.0.1", "attached-mac": "00:00:00:00:00:01", "tenant": "red", "vni": "100"}
-    port = port_of("br0", replace(interface("tap1"), external_ids=ids))
+    port = port_of(bridge_row("br0"), replace(interface("tap1"), external_ids=ids))
     assert (port.addresses, port.mac, port.tenant, port.vni) == (
         *((ip_address("10.0.0.1"),), "00:00:00:00:00:01", "red", 100),
     )
 
 
 def test_unreadable_addresses_and_numbers_are_unknown() -> None:
-    port = port_of("br0", replace(interface("tap1"), external_ids={"ip": "dhcp", "vni": "red"}))
+    port = port_of(bridge_row("br0"), replace(interface("tap1"), external_ids={"ip": "dhcp", "vni": "red"}))
     assert (port.addresses, port.vni) == ((), None)
 
 
@@ -259,14 +271,14 @@ def test_unreadable_addresses_and_numbers_are_unknown() -> None:
     ],
 )
 def test_a_port_without_a_number_says_why(ofport: int | None, error: str | None, expected: str) -> None:
-    port = port_of("br0", replace(interface("tap1", ofport=ofport), error=error))
+    port = port_of(bridge_row("br0"), replace(interface("tap1", ofport=ofport), error=error))
     assert port.ofport == -1
     assert port.error is not None
     assert expected in port.error
 
 
 def test_a_working_port_has_no_error() -> None:
-    assert port_of("br0", interface("tap1")).error is None
+    assert port_of(bridge_row("br0"), interface("tap1")).error is None
 
 
 def test_local_bridges_are_dialled_and_remote_ones_dial_us() -> None:
@@ -337,8 +349,8 @@ def test_the_bridge_ovn_controller_programs_has_ovns_profile(
     ],
 )
 def test_what_a_tunnel_port_takes(kind: str, options: dict[str, str], expected: TunnelEnd | None) -> None:
-    assert port_of("br0", replace(interface("p0", kind), options=options)).end == expected
+    assert port_of(bridge_row("br0"), replace(interface("p0", kind), options=options)).end == expected
 
 
 def test_a_port_has_the_mtu_that_its_row_says() -> None:
-    assert port_of("br0", replace(interface("eth0"), mtu=1500)).mtu == 1500
+    assert port_of(bridge_row("br0"), replace(interface("eth0"), mtu=1500)).mtu == 1500

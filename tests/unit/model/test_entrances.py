@@ -2,7 +2,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from vtrace_ovs.model.entrances import may_enter, tenant_vnis
+from vtrace_ovs.model.entrances import entrances, may_enter, tenant_vnis
 from vtrace_ovs.model.filter import Filter, Scope
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
@@ -30,6 +30,16 @@ def test_replies_may_enter_by_any_subnet_of_the_tenant_and_by_nobodys(scope: Sco
     for answers, ports in ((None, there), (1, back)):
         enters = may_enter(INVENTORY, TraceRequest(Filter("ip"), scope, answers=answers))
         assert [port.name for port in PORTS if enters(port)] == ports.split()
+
+
+def test_packets_enter_by_the_source_vms_port_or_by_every_edge_port_in_scope() -> None:
+    for scope, ports in (
+        (Scope(source_vm="db"), "db"),
+        (Scope(vni=6001), "other"),
+        (Scope(source_vm="gone"), "web db other uplink"),
+    ):
+        found = entrances(INVENTORY, TraceRequest(Filter("ip"), scope))
+        assert found == tuple((BRIDGE.id, port) for port in PORTS if port.name in ports.split())
 
 
 def test_the_tenant_is_known_by_vni_or_by_who_sends() -> None:
