@@ -4,7 +4,7 @@ import json
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from time import time
 from typing import Any
 
@@ -165,6 +165,16 @@ def test_a_moment_of_loss_in_the_underlay_has_its_segment_its_packets_and_its_ti
         overlaps = interval["began_at"] <= until and interval["ended_at"] >= since - 0.1
         assert overlaps or not interval["losses"], (interval, since, until)
     assert any(not interval["losses"] for interval in told["intervals"])
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_datapath_that_drops_what_its_tables_send_on_is_named_and_not_the_underlay(lab: Lab, program: Vtrace) -> None:
+    stale = Fault(FaultName.STALE_MEGAFLOW, vm="blue-db2", server="gw1")
+    with sending(lab, rate=RATE), ExitStack() as until_the_end, counting(lab, program, 4) as (_, told):
+        until_the_end.enter_context(lab.faults.injected(stale))
+    assert told["code"] == 1
+    places = {(place["verdict"]["code"], place["verdict"]["culprit"]["bridge"]) for place in told["places"]}
+    assert places == {(CauseCode.STALE_MEGAFLOW.value, "gw1/br-int")}, told["verdict"]
 
 
 @pytest.mark.usefixtures("unchanged")

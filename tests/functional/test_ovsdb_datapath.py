@@ -8,6 +8,7 @@ import pytest
 
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.datapath import DatapathQuestion
+from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.packet import FiveTuple, IpProtocol
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, ServiceController
 from vtrace_ovs.ovsdb.datapath import DatapathAudit
@@ -25,7 +26,7 @@ MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
 
 
 def question(port: int = 1000, macs: tuple[str, str] | None = None) -> DatapathQuestion:
-    return DatapathQuestion("s1", FiveTuple(IpProtocol.UDP, SOURCE, DESTINATION, port, 53), None, macs)
+    return DatapathQuestion("s1", Filter.of(FiveTuple(IpProtocol.UDP, SOURCE, DESTINATION, port, 53)), macs=macs)
 
 
 @pytest.fixture

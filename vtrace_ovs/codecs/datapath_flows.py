@@ -6,9 +6,11 @@ The text is that of dpctl(8) with ``-m --no-names``: matches are written whole, 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 
-from vtrace_ovs.model.datapath import DatapathQuestion
-from vtrace_ovs.model.packet import FiveTuple, IPAddress, IpFamily, IpProtocol, Tunnel, family_of
+from vtrace_ovs.model.datapath import DatapathQuestion, TunnelEnds
+from vtrace_ovs.model.filter import Filter, IPNetwork
+from vtrace_ovs.model.packet import IpFamily, IpProtocol, family_of
 
 _FLOW = re.compile(
     r"ufid:(?P<ufid>[0-9a-f-]+), (?P<key>.*?), packets:\d+, bytes:\d+, used:(?P<used>\S+?),.* actions:(?P<rest>.*)"
@@ -23,6 +25,8 @@ _PORT = re.compile(r"(?<![^,(])\d+(?![^,)])")
 _IGNORED = re.compile(r"(?:(?<=\()|(?<=,))[\w-]+=[^,()]*/(?:0|0x0|0\.0\.0\.0|::|00:00:00:00:00:00)(?:,|(?=\)))")
 _EMPTY = re.compile(r"(?:^|,)\w+\((?:[^()/]*/0(?:x0)?)?\)")
 _PORTS: dict[int, str] = {IpProtocol.TCP: "tcp", IpProtocol.UDP: "udp", 132: "sctp"}
+_IP_HEADER = re.compile(r"(?<!\w)ipv[46]\(([^()]*)\)")
+_DSCP_BITS = 0xFC
 _TYPES = {IpFamily.IPV4: ("0x0800", "nw", "tun"), IpFamily.IPV6: ("0x86dd", "ipv6", "tun_ipv6")}
 
 
@@ -50,23 +54,24 @@ class DatapathFlow:
 
 
 def inner_filter(question: DatapathQuestion) -> str:
-    """Flows that a packet of the five-tuple may meet, in the tunnel if there is one."""
-    five_tuple = question.five_tuple
-    return ",".join((*_tunnel(question.tunnel), *_macs(question.macs), *_addresses(five_tuple), *_ports(five_tuple)))
+    """Flows that packets in question may meet, in the tunnel if there is one; some others too (``may_meet``)."""
+    traffic = question.traffic
+    return ",".join((*_tunnel(question), *_macs(question.macs), *_addresses(traffic), *_ports(traffic)))
 
 
-def outer_filter(tunnel: Tunnel) -> str | None:
+def outer_filter(tunnel: TunnelEnds) -> str | None:
     """Flows that packets between the tunnel's ends may meet; None where an end is not known."""
-    if tunnel.source is None or tunnel.destination is None:
+    source, destination = tunnel
+    if source is None or destination is None:
         return None
-    return ",".join(_between(tunnel.source, tunnel.destination))
+    eth_type, prefix, _ = _TYPES[family_of(source)]
+    return f"dl_type={eth_type},{prefix}_src={source},{prefix}_dst={destination}"
 
 
-def _tunnel(tunnel: Tunnel | None) -> Iterator[str]:
-    if tunnel is None:
-        return
-    yield f"tun_id={tunnel.vni:#x}"
-    for side, address in (("src", tunnel.source), ("dst", tunnel.destination)):
+def _tunnel(question: DatapathQuestion) -> Iterator[str]:
+    if question.vni is not None:
+        yield f"tun_id={question.vni:#x}"
+    for side, address in zip(("src", "dst"), question.tunnel or (), strict=False):
         if address is not None:
             yield f"{_TYPES[family_of(address)][2]}_{side}={address}"
 
@@ -76,25 +81,49 @@ def _macs(macs: tuple[str, str] | None) -> Iterator[str]:
         yield from (f"dl_src={macs[0]}", f"dl_dst={macs[1]}")
 
 
-def _addresses(five_tuple: FiveTuple) -> Iterator[str]:
-    yield from _between(five_tuple.source, five_tuple.destination)
-    yield f"nw_proto={five_tuple.protocol}"
-
-
-def _between(source: IPAddress, destination: IPAddress) -> Iterator[str]:
-    eth_type, prefix, _ = _TYPES[family_of(source)]
+def _addresses(traffic: Filter) -> Iterator[str]:
+    """``dpctl`` takes whole addresses only."""
+    eth_type, prefix, _ = _TYPES[traffic.family]
     yield f"dl_type={eth_type}"
-    yield f"{prefix}_src={source}"
-    yield f"{prefix}_dst={destination}"
+    for side, network in (("src", traffic.source), ("dst", traffic.destination)):
+        if network is not None and network.num_addresses == 1:
+            yield f"{prefix}_{side}={network.network_address}"
+    if traffic.protocol is not None:
+        yield f"nw_proto={traffic.protocol}"
 
 
-def _ports(five_tuple: FiveTuple) -> Iterator[str]:
+def _ports(traffic: Filter) -> Iterator[str]:
     """None of later fragments, which have none."""
-    layer = _PORTS.get(five_tuple.protocol)
-    if layer is not None and five_tuple.source_port is not None:
-        yield f"{layer}_src={five_tuple.source_port}"
-    if layer is not None and five_tuple.destination_port is not None:
-        yield f"{layer}_dst={five_tuple.destination_port}"
+    layer = None if traffic.protocol is None else _PORTS.get(traffic.protocol)
+    for side, port in (("src", traffic.source_port), ("dst", traffic.destination_port)):
+        if layer is not None and port is not None:
+            yield f"{layer}_{side}={port}"
+
+
+def may_meet(flow: DatapathFlow, question: DatapathQuestion) -> bool:
+    """Whether packets in question may meet a flow, as to what ``dpctl`` cannot be asked for: networks and DSCPs."""
+    header = _IP_HEADER.search(flow.key)
+    looked_at = {} if header is None else dict(field.split("=", 1) for field in header[1].split(","))
+    dscp = looked_at.get("tos", looked_at.get("tclass"))
+    return (
+        _within(looked_at.get("src"), question.traffic.source)
+        and _within(looked_at.get("dst"), question.traffic.destination)
+        and (dscp is None or not question.dscps or any(_marked(dscp, one) for one in question.dscps))
+    )
+
+
+def _within(told: str | None, wanted: IPNetwork | None) -> bool:
+    """``told`` is an address, with a mask where the flow looks at a part of it."""
+    if told is None or wanted is None:
+        return True
+    value, _, mask = told.partition("/")
+    looked_at = int(wanted.netmask) & (int(ip_address(mask)) if mask else -1)
+    return not (int(ip_address(value)) ^ int(wanted.network_address)) & looked_at
+
+
+def _marked(told: str, dscp: int) -> bool:
+    value, _, mask = told.partition("/")
+    return not (int(value, 0) ^ dscp << 2) & _DSCP_BITS & (int(mask, 0) if mask else -1)
 
 
 def datapath_flows(dump: str) -> tuple[DatapathFlow, ...]:

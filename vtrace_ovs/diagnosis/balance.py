@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
 
-from vtrace_ovs.diagnosis.case import Finding, deduced, verdict_of
+from vtrace_ovs.diagnosis.case import Finding, verdict_of
 from vtrace_ovs.diagnosis.causes import cause_of_drop
+from vtrace_ovs.diagnosis.counted_datapath import lost_between
 from vtrace_ovs.diagnosis.naming import counted, place_name
 from vtrace_ovs.diagnosis.wording import Particulars
 from vtrace_ovs.model.counting import CountedPlace, CountKind, Counts, Loss, MeterWindow, Segment, VfdCount
@@ -23,8 +24,6 @@ from vtrace_ovs.model.topology import BridgeId, PortKind, Topology
 from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition
 from vtrace_ovs.model.wording import flow_text
-
-_FOLLOWS = "does with them what its flow tables say (ovs-appctl dpctl/dump-flows)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,17 +200,8 @@ class _Sheet:
             lost = counted(missing, "packet")
             self.doubts.append(f"{lost} did not arrive from {node}, which may not send out of the port they came by")
             return
-        here = str(culprit.bridge or node)
         towards = str(culprit.next_bridge or next_node or f"one of {', '.join(sorted(active))}")
-        finding = Finding(
-            Disposition.LOST_ON_WIRE,
-            CauseCode.UNDERLAY_LOSS,
-            Confidence.INFERRED,
-            Particulars(here, towards=towards),
-            culprit=culprit,
-            evidence=(deduced(f"Whether the datapath of {next_node or 'the next server'} {_FOLLOWS} is not known."),),
-        )
-        yield Loss(missing, verdict_of(finding, None))
+        yield Loss(missing, lost_between(culprit, towards, Confidence.INFERRED))
 
     def _may_be_suppressed(self, senders: set[BridgeId], ways: set[Segment]) -> bool:
         """Whether packets come in by a port they are also sent out of: Open vSwitch sends none back by its own port."""

@@ -52,7 +52,7 @@ def contradicting(case: Case, next_node: str | None, next_bridge: BridgeId | Non
     for question in datapaths_of(case.observed, next_node):
         for one in _contradictions(case, question):
             there = next_bridge if question.node == next_node else case.hop.bridge
-            return _finding(one, question.node, there, fact)
+            return stale(one, question.node, there, fact, "this one was seen")
     return None
 
 
@@ -64,7 +64,8 @@ def _contradictions(case: Case, question: DatapathQuestion) -> Iterator[Contradi
             yield from (one for one in reading.contradictions if one.used_at >= since and (same or one.outer))
 
 
-def _finding(one: Contradiction, node: str, bridge: BridgeId | None, fact: Evidence) -> Finding:
+def stale(one: Contradiction, node: str, bridge: BridgeId | None, fact: Evidence, since: str) -> Finding:
+    """It is blamed; ``since`` says when the packets it is blamed for were there, behind "since"."""
     does, told = _short(one.actions), _short(one.told)
     around = "the tunnel packets they come in" if one.outer else "such packets"
     return Finding(
@@ -79,7 +80,7 @@ def _finding(one: Contradiction, node: str, bridge: BridgeId | None, fact: Evide
             fact,
             seen(f"The datapath of {node} has a flow for {around}, {one.megaflow}, whose actions are {does}."),
             deduced(f"The flow tables of {node} would have it do {told}; this was so again after two revalidations."),
-            seen("It has met packets since this one was seen."),
+            seen(f"It has met packets since {since}."),
         ),
     )
 

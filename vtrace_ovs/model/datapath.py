@@ -2,34 +2,43 @@
 
 from dataclasses import dataclass
 
-from vtrace_ovs.model.packet import FiveTuple, Headers, IPAddress, Tunnel
+from vtrace_ovs.model.filter import Filter
+from vtrace_ovs.model.packet import Headers, IPAddress, Tunnel
+
+TunnelEnds = tuple[IPAddress | None, IPAddress | None]
+"""Source and destination of the packets around others; None is any."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatapathQuestion:
-    """Which datapath flows of a server to look at: those that packets of this five-tuple meet there.
+    """Which datapath flows of a server to look at: those that packets of this filter may meet there.
 
-    ``tunnel`` is the one they come in; those of the packets around them, between its ends, are looked at too. Without
-    one, ``macs`` (source and destination) tell them from another tenant's.
+    ``tunnel`` are the ends of the one they come in; flows of the packets around them, between these ends, are looked at
+    too. ``vni`` tells them from another tenant's, None being any; without a tunnel ``macs`` (source and destination)
+    do. ``dscps`` are those they have; none is any.
     """
 
     node: str
-    five_tuple: FiveTuple
-    tunnel: Tunnel | None
+    traffic: Filter
+    tunnel: TunnelEnds | None = None
+    vni: int | None = None
     macs: tuple[str, str] | None = None
+    dscps: frozenset[int] = frozenset()
 
     @staticmethod
     def about(node: str, headers: Headers | None, tunnel: Tunnel | None) -> "DatapathQuestion | None":
         """The question about packets that come into a server with these headers; None where there is no five-tuple."""
         if headers is None or headers.five_tuple is None:
             return None
-        macs = None if tunnel is not None else (headers.eth_src, headers.eth_dst)
-        return DatapathQuestion(node, headers.five_tuple, tunnel, macs)
+        traffic = Filter.of(headers.five_tuple)
+        if tunnel is None:
+            return DatapathQuestion(node, traffic, macs=(headers.eth_src, headers.eth_dst))
+        return DatapathQuestion(node, traffic, (tunnel.source, tunnel.destination), tunnel.vni)
 
     @property
     def outer(self) -> tuple[str, IPAddress | None, IPAddress | None] | None:
         """What all questions about packets between the same two tunnel ends share; None without a tunnel."""
-        return None if self.tunnel is None else (self.node, self.tunnel.source, self.tunnel.destination)
+        return None if self.tunnel is None else (self.node, *self.tunnel)
 
 
 @dataclass(frozen=True, slots=True)

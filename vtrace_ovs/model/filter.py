@@ -1,9 +1,9 @@
 """Which traffic a task is about: the five-tuple with any part left open, and where to look for it."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from vtrace_ovs.model.packet import IpFamily
+from vtrace_ovs.model.packet import FiveTuple, IpFamily
 
 IPNetwork = IPv4Network | IPv6Network
 _ECHO_ANSWERS = {8: 0, 0: 8, 128: 129, 129: 128}
@@ -27,6 +27,19 @@ class Filter:
     icmp_type: int | None = None
     icmp_code: int | None = None
     family: IpFamily = IpFamily.IPV4
+
+    @staticmethod
+    def of(five_tuple: FiveTuple) -> "Filter":
+        """The filter of this one connection, under the text the five-tuple has; ICMP of any type."""
+        return Filter(
+            str(five_tuple),
+            protocol=five_tuple.protocol,
+            source=ip_network(five_tuple.source),
+            destination=ip_network(five_tuple.destination),
+            source_port=five_tuple.source_port,
+            destination_port=five_tuple.destination_port,
+            family=five_tuple.family,
+        )
 
     def reversed(self, text: str) -> "Filter":
         """The filter of what answers this traffic, under that text. Only an echo's answer is known by its ICMP type."""

@@ -14,6 +14,7 @@ from vtrace_ovs.codecs.datapath_flows import (
     datapath_flows,
     inner_filter,
     left_out,
+    may_meet,
     outer_filter,
     traced_actions,
 )
@@ -128,7 +129,7 @@ def _compare(rundir: Path, question: DatapathQuestion, timeout: float) -> tuple[
 def _flows(control: ControlSocket, question: DatapathQuestion) -> Iterator[tuple[DatapathFlow, bool]]:
     """The flows in question, each with whether it is of the packets around those asked for."""
     for flow in _dump(control, inner_filter(question)):
-        if flow.tunnelled == (question.tunnel is not None):
+        if flow.tunnelled == (question.tunnel is not None) and may_meet(flow, question):
             yield flow, False
     around = None if question.tunnel is None else outer_filter(question.tunnel)
     for flow in () if around is None else _dump(control, around):

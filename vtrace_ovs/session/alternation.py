@@ -89,6 +89,8 @@ class Alternation:
     ``current`` is the interval whose color packets get, ``idle`` the one before it until it is closed. ``bases`` hold
     the counters of each color as its last interval left them, ``turns`` all counters after each of the last changes of
     color. ``members`` are the bridges that count, ``gone`` those that did. ``ending``: coloring may end now.
+    ``audited`` closed intervals are judged by what datapaths told, or need not be; datapaths were asked about those up
+    to ``asked_until``, and may be asked again at ``ask_at``.
     """
 
     task_id: int
@@ -104,6 +106,9 @@ class Alternation:
     closed: list[Closed] = field(default_factory=list)
     bases: dict[int, Counts] = field(default_factory=dict)
     turns: list[Reading] = field(default_factory=list)
+    audited: int = 0
+    asked_until: int = 0
+    ask_at: float = 0.0
     gathered: dict[BridgeId, CountersRead] = field(default_factory=dict)
     troubles: list[Trouble] = field(default_factory=list)
     members: set[BridgeId] = field(default_factory=set)

@@ -13,6 +13,7 @@ from math import inf
 
 from vtrace_ovs.diagnosis.balance import CountingScene, balance
 from vtrace_ovs.diagnosis.counted import count_report
+from vtrace_ovs.diagnosis.counted_datapath import CountedTraffic
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.tally import Places, counted_places, counts, sources_in
 from vtrace_ovs.model.counting import Counted, CountedPlace, CountKind, CountReport, Counts, Interval, MeterWindow
@@ -21,6 +22,7 @@ from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.alternation import FIRST_BATCH, Alternation, Closed, Open, Reading, Step, Trouble
+from vtrace_ovs.session.auditing import audit
 from vtrace_ovs.session.bridges import BridgeState, Fleet
 from vtrace_ovs.session.commands import Command, Program, ReadCounters, SaveCounts, SaveTaskState
 from vtrace_ovs.session.deployment import Deployment
@@ -75,23 +77,34 @@ class Alternator:
 
     def collect(self, run: TaskRun, alternation: Alternation, at: float) -> tuple[Command, ...]:
         """The task counts until its time is over, and nothing is half done."""
-        commands = self.progress(alternation, at, over=at >= run.deadline)
+        commands = (*self.progress(alternation, at, over=at >= run.deadline), *self._audit(run, alternation, at))
         if not (alternation.ending or run.cancelled or run.invalidated):
             return commands
         run.stage, run.closed_at, self._deployment.stale = Stage.CLOSING, at, True
         return (*commands, SaveTaskState(run.task.id, TaskState.DRAINING, at))
 
     def finish(self, run: TaskRun, alternation: Alternation, at: float) -> tuple[Command, ...]:
-        """Nothing is colored any more. Every bridge is looked at once more: had somebody changed its tables?"""
+        """Nothing is colored any more. Every bridge is looked at once more: had somebody changed its tables?
+
+        So are datapaths, if they may have dropped what was lost last.
+        """
         if not self._deployment.settled:
             return ()
         if run.stage is Stage.CLOSING:
-            run.stage, run.drained_at = Stage.DRAINING, at + self._settings.drain
+            run.stage, run.drained_at, alternation.ask_at = Stage.DRAINING, at + self._settings.drain, at
             return self._fleet.ask(self._fleet.carrying(), at)
         if at < run.drained_at or (self._fleet.owing and not run.cancelled):
             return ()
+        asked = () if run.cancelled else self._audit(run, alternation, at)
+        if asked or (run.suspicions.awaits(at) and not run.cancelled):
+            return asked
         run.stage, self._deployment.stale = Stage.REMOVING, True
         return (SaveCounts(self.report(alternation, run.notes)),)
+
+    def _audit(self, run: TaskRun, alternation: Alternation, at: float) -> tuple[Command, ...]:
+        codes = frozenset(mark.code for mark in self._deployment.planning.marks.marks())
+        traffic = CountedTraffic(self._fleet.topology, run.traffic.filters, codes)
+        return audit(run, alternation, traffic, at, self._settings.datapath_deadline)
 
     def _programmed(self, run: Alternation, event: Programmed) -> None:
         if event.batch == run.batch and run.step in (Step.TURNING, Step.SETTLING):

@@ -1,15 +1,18 @@
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import pytest
 
 from vtrace_ovs.codecs.datapath_flows import (
+    DatapathFlow,
     datapath_flows,
     inner_filter,
     left_out,
+    may_meet,
     outer_filter,
     traced_actions,
 )
 from vtrace_ovs.model.datapath import DatapathQuestion
+from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.packet import FiveTuple, IPAddress, IpProtocol, Tunnel
 
 HERE, THERE = IPv4Address("172.31.0.21"), IPv4Address("172.31.0.13")
@@ -122,18 +125,56 @@ def test_traffic_is_a_filter_for_the_flows_it_may_meet(
     outside: str,
     inside: str,
 ) -> None:
-    wanted = inner_filter(DatapathQuestion("s1", FiveTuple(protocol, *ends, *ports), tunnel))
+    traffic = Filter.of(FiveTuple(protocol, *ends, *ports))
+    between = None if tunnel is None else (tunnel.source, tunnel.destination)
+    wanted = inner_filter(DatapathQuestion("s1", traffic, between, None if tunnel is None else tunnel.vni))
     assert wanted == ",".join(filter(None, (outside, inside)))
 
 
 def test_where_there_is_no_tunnel_mac_addresses_tell_whose_traffic_it_is() -> None:
-    question = DatapathQuestion(
-        "s1", FiveTuple(IpProtocol.ICMP, HERE, THERE), None, ("02:00:00:00:00:01", "02:00:00:00:00:02")
-    )
+    traffic = Filter.of(FiveTuple(IpProtocol.ICMP, HERE, THERE))
+    question = DatapathQuestion("s1", traffic, macs=("02:00:00:00:00:01", "02:00:00:00:00:02"))
     assert inner_filter(question).startswith("dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02,dl_type=0x0800")
 
 
 def test_the_packets_around_are_those_between_the_ends_of_the_tunnel() -> None:
-    assert outer_filter(Tunnel(1, HERE, THERE)) == "dl_type=0x0800,nw_src=172.31.0.21,nw_dst=172.31.0.13"
-    assert outer_filter(Tunnel(1, *SIX)) == "dl_type=0x86dd,ipv6_src=fd00::1,ipv6_dst=fd00::2"
-    assert outer_filter(Tunnel(1, None, THERE)) is None
+    assert outer_filter((HERE, THERE)) == "dl_type=0x0800,nw_src=172.31.0.21,nw_dst=172.31.0.13"
+    assert outer_filter(SIX) == "dl_type=0x86dd,ipv6_src=fd00::1,ipv6_dst=fd00::2"
+    assert outer_filter((None, THERE)) is None
+
+
+INNER = (
+    "recirc_id(0),tunnel(tun_id=0x65,src=172.31.0.11,dst=172.31.0.13,tos=0/0),in_port(2),eth_type(0x0800),"
+    "ipv4(src=10.0.1.11{mask},dst=10.0.2.22/0.0.0.0,proto=17,tos=0x1c/0xfc,ttl=63,frag=no),udp(src=1/0,dst=2)"
+)
+INNER6 = (
+    "in_port(2),eth_type(0x86dd),ipv6(src=fd00::1:0/ffff:ffff:ffff:ffff::,dst=fd00::2,label=0/0,proto=17,tclass=0x1d)"
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "source", "destination", "dscps", "expected"),
+    [
+        (INNER, "10.0.1.0/24", "192.0.2.1/32", (), True),
+        (INNER, "10.0.2.0/24", None, (), False),
+        (INNER.replace("{mask}", "/255.0.0.0"), "10.0.2.0/24", None, (), True),
+        (INNER, None, None, (3, 7), True),
+        (INNER, None, None, (3, 11), False),
+        (INNER6, "fd00::/112", "fd00::/64", (7,), True),
+        (INNER6, "fd00:0:0:1::/64", None, (7,), False),
+        (INNER6, None, "fd00::1/128", (7,), False),
+        (INNER6, None, None, (0,), False),
+        ("in_port(2),eth_type(0x0806)", "10.0.2.0/24", None, (3,), True),
+    ],
+)
+def test_networks_and_dscps_are_looked_for_in_what_a_flow_matches(
+    key: str, source: str | None, destination: str | None, dscps: tuple[int, ...], *, expected: bool
+) -> None:
+    traffic = Filter(
+        "udp",
+        17,
+        source=None if source is None else ip_network(source),
+        destination=None if destination is None else ip_network(destination),
+    )
+    flow = DatapathFlow("", key.replace("{mask}", ""), "drop", None)
+    assert may_meet(flow, DatapathQuestion("s1", traffic, dscps=frozenset(dscps))) is expected

@@ -1,4 +1,3 @@
-from ipaddress import IPv4Address
 from queue import Queue
 from threading import Event
 
@@ -7,14 +6,14 @@ import pytest
 from vtrace_ovs.controller.inquirer import Answer, Inquirer
 from vtrace_ovs.model.cost import Moment, ServerReading
 from vtrace_ovs.model.datapath import DatapathQuestion, DatapathReading
-from vtrace_ovs.model.packet import FiveTuple
+from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.profile import NamedFlow
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket
 from vtrace_ovs.session.commands import NameFlows, ObserveServers, ReadDatapaths
 from vtrace_ovs.session.events import DatapathsRead, FlowsNamed, ServerObserved
 
 DEADLINE = 60.0
-FIVE_TUPLE = FiveTuple(17, IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2"), 1, 2)
+TRAFFIC = Filter("udp", 17)
 SEVEN = NamedFlow(7, None, "OVN, logical port web1")
 BRIDGES = tuple(Bridge(BridgeId(node, "br"), 1, BridgeRole.VSWITCH, (), ManagementSocket("")) for node in ("s1", "s20"))
 
@@ -73,7 +72,7 @@ def test_every_server_is_answered_for(asked: Asked) -> None:
 
 def test_all_questions_about_datapaths_are_answered_at_once(asked: Asked) -> None:
     asked.let_go.set()
-    questions = tuple((bridge, DatapathQuestion(bridge.id.node, FIVE_TUPLE, None)) for bridge in BRIDGES)
+    questions = tuple((bridge, DatapathQuestion(bridge.id.node, TRAFFIC)) for bridge in BRIDGES)
     asked.inquirer.carry_out(ReadDatapaths(7, questions))
     answer = asked.answers.get(timeout=DEADLINE)
     assert isinstance(answer, DatapathsRead)

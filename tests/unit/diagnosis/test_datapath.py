@@ -7,7 +7,7 @@ from vtrace_ovs.diagnosis.datapath import datapaths_of, followed
 from vtrace_ovs.diagnosis.rules import diagnose
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.model.datapath import Contradiction, DatapathQuestion, DatapathReading
-from vtrace_ovs.model.packet import FiveTuple, Tunnel
+from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Ending, Hop, Trajectory
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culprit, Disposition
@@ -33,7 +33,7 @@ def reading(question: DatapathQuestion, *found: Contradiction, at: float = LATER
 
 def test_the_datapaths_in_question_are_that_left_and_that_to_come_to(gone: Trajectory) -> None:
     here, there = datapaths_of(gone, "cs2")
-    assert (here.node, here.tunnel, there.node, there.tunnel) == ("cs1", None, "cs2", gone.hops[-1].left_by)
+    assert (here.node, here.tunnel, there.node, there.vni) == ("cs1", None, "cs2", 101)
     assert datapaths_of(gone, "cs1") == (here,)
     assert datapaths_of(gone, None) == (here,)
 
@@ -45,7 +45,8 @@ def test_bridges_of_one_server_share_what_the_packet_came_into_it_as(
     second = hop("gw1/br-int", 2, out_port=20, arrived_by=tunnel("cs1", "gw1"))
     third = hop("gw1/vr-blue", 3, out_port=1)
     (question,) = datapaths_of(way(Ending.ON_WIRE, first, second, third), "gw1")
-    assert (question.node, question.tunnel) == ("gw1", tunnel("cs1", "gw1"))
+    arrived = tunnel("cs1", "gw1")
+    assert (question.node, question.tunnel) == ("gw1", (arrived.source, arrived.destination))
 
 
 @pytest.mark.parametrize("found", [DROPS, INSIDE])
@@ -85,10 +86,9 @@ def test_what_was_found_at_another_time_says_nothing_of_this_packet(
 
 def test_outer_packets_of_one_tunnel_share_a_datapath_flow_and_others_do_not(gone: Trajectory, scene: Scene) -> None:
     _, there = datapaths_of(gone, "cs2")
-    five_tuple = there.five_tuple
-    sibling = replace(there, five_tuple=FiveTuple(17, five_tuple.source, five_tuple.destination, 1, 2))
+    sibling = replace(there, traffic=replace(there.traffic, source_port=1, destination_port=2))
     assert there.tunnel is not None
-    backwards = Tunnel(101, there.tunnel.destination, there.tunnel.source)
+    backwards = (there.tunnel[1], there.tunnel[0])
     for question, found, code in (
         (sibling, DROPS, CauseCode.STALE_MEGAFLOW),
         (sibling, INSIDE, CauseCode.UNDERLAY_LOSS),

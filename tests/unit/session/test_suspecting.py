@@ -6,6 +6,7 @@ from session_network import CS1, CS2, GW, headers, tcp_to_db
 from session_world import START, World
 
 from vtrace_ovs.model.datapath import Contradiction, DatapathQuestion, DatapathReading
+from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.packet import FiveTuple
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Topology
@@ -17,7 +18,7 @@ from vtrace_ovs.session.suspecting import MOST_QUESTIONS, QUIET, Suspicions
 PATIENCE = 8.0
 DROPS = Contradiction("in_port(6)", "drop", "tnl_pop(3)", ("tnl_pop(3)",), used_at=START + PATIENCE, outer=True)
 FIVE_TUPLE = FiveTuple(17, IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2"), 1, 2)
-QUESTION = DatapathQuestion("cs1", FIVE_TUPLE, None, ("02:00:00:00:00:01", "02:00:00:00:00:02"))
+QUESTION = DatapathQuestion("cs1", Filter.of(FIVE_TUPLE), macs=("02:00:00:00:00:01", "02:00:00:00:00:02"))
 TOPOLOGY = Topology((), (Bridge(BridgeId("cs1", "br"), 1, BridgeRole.VSWITCH, (), ManagementSocket("/cs1/br.mgmt")),))
 LOST = Verdict(
     *(Disposition.LOST_IN_VFD, CauseCategory.UNKNOWN, CauseCode.UNKNOWN, Confidence.INFERRED, "", ""),
