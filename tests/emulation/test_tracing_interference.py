@@ -1,7 +1,9 @@
 """What others do to the switches while a trace runs: it is noticed, said, and leaves nothing behind."""
 
 import json
+import re
 import signal
+from collections.abc import Callable
 
 import pytest
 from tos_traffic import sending_tos
@@ -13,6 +15,10 @@ from vtrace_ovs.lab.network import Lab
 OUR_COOKIES = "cookie=0x5654000000000000/0xffff000000000000"
 WIPED = ("cs3", "br-int")
 INVALIDATED = "somebody removed "
+CHANGED = "somebody changed flows of ours while "
+MARK_FLOWS = "cookie=0x5654000100000000/0xffff00ff00000000,table=0"
+THEIRS = 0x22
+ON = "actions=load:1->reg15[0],resubmit(,0)"
 MARKS_ASTRAY = 700
 """Of 1,000 a second. A dozen come to the VM on an idle machine; until the next look it would be 1,500 or more."""
 
@@ -21,6 +27,28 @@ def wipe(lab: Lab, server: str, bridge: str) -> None:
     """What a controller does that deletes all flows it does not know."""
     ovs = lab.ovs(server)
     ovs.ofctl("del-flows", str(ovs.management_socket(bridge)), OUR_COOKIES)
+
+
+def write_over(lab: Lab, server: str, bridge: str) -> None:
+    """Put flows of production's in the place of those that take marks off; packets go on as they came."""
+    ovs = lab.ovs(server)
+    socket = str(ovs.management_socket(bridge))
+    shown = ovs.ofctl("--no-stats", "dump-flows", socket, MARK_FLOWS)
+    keys = [re.sub(r"^ *cookie=[^ ]* |hard_timeout=\d+,? ?| actions=.*$", "", line) for line in shown.splitlines()[1:]]
+    assert keys
+    ovs.ofctl("add-flows", socket, "-", stdin="".join(f"cookie={THEIRS},{key},{ON}\n" for key in keys))
+
+
+def take_back(lab: Lab, server: str, bridge: str) -> None:
+    """What production put there is production's to remove."""
+    ovs = lab.ovs(server)
+    ovs.ofctl("del-flows", str(ovs.management_socket(bridge)), f"cookie={THEIRS}/-1")
+
+
+def modify(lab: Lab, server: str, bridge: str) -> None:
+    """Give the same flows other actions where they are."""
+    ovs = lab.ovs(server)
+    ovs.ofctl("mod-flows", str(ovs.management_socket(bridge)), f"{MARK_FLOWS},{ON}")
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -42,17 +70,24 @@ def test_a_controller_that_clears_tables_invalidates_the_trace_and_nothing_is_ca
     assert program.open_intents() == 0
 
 
+@pytest.mark.parametrize(
+    ("done", "said"),
+    [(wipe, INVALIDATED), (write_over, "somebody changed flows of ours (with cookie 0x22) "), (modify, CHANGED)],
+)
 @pytest.mark.usefixtures("unchanged")
-def test_marks_that_nobody_takes_off_any_more_end_at_once_and_not_with_the_next_look(lab: Lab, program: Vtrace) -> None:
+def test_marks_that_nobody_takes_off_any_more_end_at_once_and_not_with_the_next_look(
+    lab: Lab, program: Vtrace, done: Callable[[Lab, str, str], None], said: str
+) -> None:
     """Counting colors every packet for as long as it lasts. A look is due two seconds after arming."""
     with (
         program.started("stats", UDP, "--from", "blue-web1", "-t", "60", "-o", "json") as process,
         sending_tos(lab, 0, rate=1000, everywhere=True) as traffic,
     ):
         await_that(lambda: program.state() == "armed")
-        wipe(lab, *WIPED)
+        done(lab, *WIPED)
         out, error = process.communicate(timeout=DEADLINE)
-    assert any(INVALIDATED in note for note in json.loads(out)["notes"]), error
+    take_back(lab, *WIPED)
+    assert any(said in note for note in json.loads(out)["notes"]), error
     assert traffic.marks
     astray = sum(packets for tos, packets in traffic.received.items() if tos)
     assert astray < MARKS_ASTRAY, "coloring went on after the bridge had told that nobody takes marks off"

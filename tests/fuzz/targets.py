@@ -101,7 +101,7 @@ def _take(message: Message) -> None:
         case MessageType.GET_CONFIG_REPLY:
             openflow.get_config_reply(message)
         case MessageType.MULTIPART_REPLY if openflow.is_flow_update(message):
-            openflow.removed_flows(message)
+            openflow.changed_flows(message)
         case MessageType.MULTIPART_REPLY:
             _multipart(message)
         case MessageType.EXPERIMENTER:

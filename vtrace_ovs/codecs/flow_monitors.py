@@ -1,4 +1,4 @@
-"""Turns flows to be watched into OpenFlow 1.3 flow monitors, and what a bridge says of them into removed flows.
+"""Turns flows to be watched into OpenFlow 1.3 flow monitors, and what a bridge says of them into changed flows.
 
 ONF extension 187, which Open vSwitch speaks on OpenFlow 1.3 since 3.0 (``lib/ofp-monitor.c``); before, it refuses. A
 monitor belongs to one connection and ends with it. A bridge says of changes made over that same connection only that
@@ -12,24 +12,24 @@ from vtrace_ovs.codecs.framing import Message, MessageType, message
 from vtrace_ovs.codecs.matching import decode_match, encode_match
 from vtrace_ovs.errors import CodecError
 from vtrace_ovs.model.actions import OFPP_ANY
-from vtrace_ovs.model.flow import FlowKey, RemovedFlow, Watch
+from vtrace_ovs.model.flow import ChangedFlow, FlowChange, FlowKey, Watch
 from vtrace_ovs.model.oxm import ONF
 
 _FLOW_MONITOR, _PAUSED, _RESUMED = 1870, 1871, 1872
 _EXPERIMENTER_MULTIPART = 0xFFFF
-_DELETE = 1 << 2
-_DELETED = 1
+_FLAGS = {FlowChange.ADDED: 1 << 1, FlowChange.REMOVED: 1 << 2, FlowChange.MODIFIED: 1 << 3}
+_EVENTS = {0: FlowChange.ADDED, 1: FlowChange.REMOVED, 2: FlowChange.MODIFIED}
 _IDLE_TIMEOUT, _HARD_TIMEOUT = 0, 1
 _EXPERIMENTER = struct.Struct("!II")
 _MULTIPART = struct.Struct("!HH4xII")
 _REQUEST = struct.Struct("!IHHIB3x")
 _UPDATE = struct.Struct("!HH")
-_REMOVAL = struct.Struct("!HHHHHHHBxQ")
+_FULL_UPDATE = struct.Struct("!HHHHHHHBxQ")
 _MATCH_HEADER = 4
 
 
 def flow_monitor_request(watches: Mapping[int, Watch], xid: int) -> bytes:
-    """Ask to be told of deletions of these flows from now on; the keys are the monitors' numbers on this connection."""
+    """Ask to be told of these flows from now on. The keys are the monitors' numbers on this connection."""
     body = b"".join(_monitor(number, watch) for number, watch in watches.items())
     head = _MULTIPART.pack(_EXPERIMENTER_MULTIPART, 0, ONF, _FLOW_MONITOR)
     return message(MessageType.MULTIPART_REQUEST, xid, head + body)
@@ -38,7 +38,8 @@ def flow_monitor_request(watches: Mapping[int, Watch], xid: int) -> bytes:
 def _monitor(number: int, watch: Watch) -> bytes:
     match = encode_match(watch.match)
     length = int.from_bytes(match[2:4])  # without the padding
-    return _REQUEST.pack(number, _DELETE, length, OFPP_ANY, watch.table_id) + match
+    flags = sum(_FLAGS[change] for change in watch.changes)
+    return _REQUEST.pack(number, flags, length, OFPP_ANY, watch.table_id) + match
 
 
 def flow_monitor_cancel(number: int, xid: int) -> bytes:
@@ -62,13 +63,13 @@ def monitors_paused(message: Message) -> bool | None:
     return {(ONF, _PAUSED): True, (ONF, _RESUMED): False}.get((experimenter, subtype))
 
 
-def removed_flows(update: Message) -> tuple[RemovedFlow, ...]:
-    """The flows that somebody deleted, by whatever request; not those whose time was over. Raises CodecError."""
+def changed_flows(update: Message) -> tuple[ChangedFlow, ...]:
+    """The flows that somebody changed, by whatever request; not those whose time was over. Raises CodecError."""
     if not is_flow_update(update):
         raise CodecError(f"message of type {update.type} is no news of a flow monitor")
     body = update.body[_MULTIPART.size :]
-    removals = (part for event, part in _updates(body) if event == _DELETED)
-    return tuple(flow for part in removals if (flow := _removed(part)) is not None)
+    full = ((_EVENTS[event], part) for event, part in _updates(body) if event in _EVENTS)
+    return tuple(flow for change, part in full if (flow := _changed(change, part)) is not None)
 
 
 def _updates(body: bytes) -> Iterator[tuple[int, bytes]]:
@@ -81,13 +82,13 @@ def _updates(body: bytes) -> Iterator[tuple[int, bytes]]:
         offset += length
 
 
-def _removed(part: bytes) -> RemovedFlow | None:
-    if len(part) < _REMOVAL.size:
+def _changed(change: FlowChange, part: bytes) -> ChangedFlow | None:
+    if len(part) < _FULL_UPDATE.size:
         raise CodecError(f"flow update of {len(part)} bytes has no room for a flow")
-    _, _, reason, priority, _, _, length, table_id, cookie = _REMOVAL.unpack_from(part)
-    if not _MATCH_HEADER <= length <= len(part) - _REMOVAL.size:
+    _, _, reason, priority, _, _, length, table_id, cookie = _FULL_UPDATE.unpack_from(part)
+    if not _MATCH_HEADER <= length <= len(part) - _FULL_UPDATE.size:
         raise CodecError(f"flow update of {len(part)} bytes has no room for a match of {length}")
-    if reason in (_IDLE_TIMEOUT, _HARD_TIMEOUT):
+    if change is FlowChange.REMOVED and reason in (_IDLE_TIMEOUT, _HARD_TIMEOUT):
         return None
-    match = decode_match(part[_REMOVAL.size + _MATCH_HEADER : _REMOVAL.size + length])
-    return RemovedFlow(FlowKey(table_id, priority, match), cookie)
+    match = decode_match(part[_FULL_UPDATE.size + _MATCH_HEADER : _FULL_UPDATE.size + length])
+    return ChangedFlow(change, FlowKey(table_id, priority, match), cookie)

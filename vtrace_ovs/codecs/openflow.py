@@ -2,17 +2,17 @@
 
 Bytes in: ``messages`` cuts a stream into messages; ``hello_versions``, ``features_reply``, ``get_config_reply``,
 ``refusal``, ``packet_in`` read one message; ``Assembly`` gathers multipart replies, whose bodies ``flows``, ``groups``,
-``meters``, ``meter_counters``, ``ports``, ``port_counters`` and ``queue_counters`` read; ``removed_flows`` reads what a
+``meters``, ``meter_counters``, ``ports``, ``port_counters`` and ``queue_counters`` read; ``changed_flows`` reads what a
 flow monitor says. Bytes out: every other function, one message each.
 """
 
 from vtrace_ovs.codecs.changes import flow_mod, meter_mod
 from vtrace_ovs.codecs.flow_monitors import (
+    changed_flows,
     flow_monitor_cancel,
     flow_monitor_request,
     is_flow_update,
     monitors_paused,
-    removed_flows,
 )
 from vtrace_ovs.codecs.framing import Message, MessageType, messages
 from vtrace_ovs.codecs.packet_ins import is_packet_in, packet_in
@@ -61,6 +61,7 @@ __all__ = [
     "SwitchConfig",
     "SwitchFeatures",
     "barrier_request",
+    "changed_flows",
     "echo_reply",
     "echo_request",
     "features_reply",
@@ -93,7 +94,6 @@ __all__ = [
     "queue_counters",
     "queue_stats_request",
     "refusal",
-    "removed_flows",
     "set_async",
     "set_config",
     "set_controller_id",

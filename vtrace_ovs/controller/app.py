@@ -45,7 +45,7 @@ from vtrace_ovs.session.commands import (
     WatchFlows,
     WriteIntents,
 )
-from vtrace_ovs.session.events import Event, FlowsRemoved, InventoryRead, TaskClaimed, Tick
+from vtrace_ovs.session.events import Event, FlowsChanged, InventoryRead, TaskClaimed, Tick
 from vtrace_ovs.session.machine import Session
 
 TICK = 0.02
@@ -125,9 +125,9 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
     def report(self, event: Event) -> None:
         """Hand an event to the session, from any hub thread. Never blocks.
 
-        Where flows of ours are gone, marks go astray by the millisecond: that does not wait behind copies.
+        Where flows of ours are gone or altered, marks go astray by the millisecond: that does not wait behind copies.
         """
-        if isinstance(event, FlowsRemoved):
+        if isinstance(event, FlowsChanged):
             self._inbox.appendleft(event)
         else:
             self._inbox.append(event)
@@ -146,7 +146,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
                     self._links.adopt(event.topology)
                 for command in self.session.handle(event):
                     self._carry_out(command)
-                if self._inbox and (isinstance(event, FlowsRemoved) or monotonic() - since > BUSY):
+                if self._inbox and (isinstance(event, FlowsChanged) or monotonic() - since > BUSY):
                     hub.sleep(0)
                     since = monotonic()
             if self.session.runs or self.session.idle:

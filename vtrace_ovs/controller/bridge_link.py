@@ -20,7 +20,7 @@ from vtrace_ovs.session.events import (
     BridgeUp,
     CountersRead,
     Event,
-    FlowsRemoved,
+    FlowsChanged,
     PacketInReceived,
     Programmed,
 )
@@ -140,7 +140,7 @@ class BridgeLink:
         self._send(b"".join(octets))
 
     def watch(self, watches: tuple[Watch, ...]) -> None:
-        """Be told when somebody else deletes one of these flows, and no others."""
+        """Be told when somebody else changes one of these flows, and no others."""
         octets = self._watch.change(watches)
         if octets:
             self._send(octets)
@@ -162,7 +162,7 @@ class BridgeLink:
             case MessageType.ERROR:
                 self._refused(openflow.refusal(message))
             case MessageType.MULTIPART_REPLY if openflow.is_flow_update(message):
-                self._removed(message)
+                self._changed(message)
             case MessageType.MULTIPART_REPLY:
                 self._part(message)
             case MessageType.EXPERIMENTER:
@@ -255,10 +255,10 @@ class BridgeLink:
             ports = with_queues(openflow.port_counters(bodies.get(openflow.MultipartType.PORT_STATS, b"")), queues)
             self._report(BridgeRead(at, self.bridge, tables, meters, ports))
 
-    def _removed(self, message: Message) -> None:
-        flows = self._watch.removed(message)
+    def _changed(self, message: Message) -> None:
+        flows = self._watch.changed(message)
         if flows:
-            self._report(FlowsRemoved(time(), self.bridge, flows))
+            self._report(FlowsChanged(time(), self.bridge, flows))
 
     def _packet_in(self, message: Message) -> None:
         at = time()

@@ -1,7 +1,7 @@
-"""Turns the flows to be watched on one connection into monitors set up and ended, and their news into removed flows.
+"""Turns the flows to be watched on one connection into monitors set up and ended, and their news into changed flows.
 
-While a bridge pauses its monitors it spells out our own deletions as well, so nothing it says then is believed: who
-removes flows in that time is noticed by the next look at the bridge.
+While a bridge pauses its monitors it spells out our own changes as well, so nothing it says then is believed: who
+takes flows of ours out in that time is noticed by the next look at the bridge.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from itertools import count
 
 from vtrace_ovs.codecs import openflow
 from vtrace_ovs.codecs.framing import Message
-from vtrace_ovs.model.flow import RemovedFlow, Watch
+from vtrace_ovs.model.flow import ChangedFlow, Watch
 
 
 class FlowWatch:
@@ -49,6 +49,6 @@ class FlowWatch:
         paused = openflow.monitors_paused(message)
         self._paused = self._paused if paused is None else paused
 
-    def removed(self, update: Message) -> tuple[RemovedFlow, ...]:
-        """The flows that somebody else deleted, by this message."""
-        return () if self._paused else openflow.removed_flows(update)
+    def changed(self, update: Message) -> tuple[ChangedFlow, ...]:
+        """The flows that somebody else changed, by this message."""
+        return () if self._paused else openflow.changed_flows(update)

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from vtrace_ovs.instrumentation.cookies import PRODUCT_MASK, all_of_ours, all_sources, sources_of
 from vtrace_ovs.instrumentation.plan import BridgePlan
-from vtrace_ovs.model.flow import FlowMod, FlowModCommand, MeterMod, MeterModCommand
+from vtrace_ovs.model.flow import ALL_TABLES, FlowMod, FlowModCommand, MeterMod, MeterModCommand
 from vtrace_ovs.model.match import Match
-
-ALL_TABLES = 0xFF
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,18 +41,32 @@ class Flow:
         return FlowKey(self.table_id, self.priority, self.match)
 
 
+class FlowChange(Enum):
+    """What was done to a flow entry. One that is put in the place of another with the same key is added."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    MODIFIED = "modified"
+
+
+ALL_TABLES = 0xFF
+"""OFPTT_ALL, where a table is asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Flows of which it is to be told when somebody deletes one: all of a table that match on at least this."""
+    """Flows of which it is to be told when somebody does this to one: all of a table that match on at least this."""
 
     table_id: int
     match: Match = field(default_factory=Match)
+    changes: frozenset[FlowChange] = frozenset(FlowChange)
 
 
 @dataclass(frozen=True, slots=True)
-class RemovedFlow:
-    """A flow that was deleted, by somebody else than us."""
+class ChangedFlow:
+    """What somebody else than us did to a flow, and the cookie it has by now, or had when it was removed."""
 
+    change: FlowChange
     key: FlowKey
     cookie: int
 

@@ -63,7 +63,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class WatchFlows:
-    """Have the bridge tell of these flows, and of no others, when somebody deletes one: ``FlowsRemoved``, each time.
+    """Have the bridge tell of these flows, and of no others, when somebody changes one: ``FlowsChanged``, each time.
 
     Nothing waits for it: a bridge that cannot tell, or is not connected, is looked at now and then as any other.
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.cost import Moment, ServerReading
 from vtrace_ovs.model.datapath import DatapathReading
-from vtrace_ovs.model.flow import BridgeTables, Flow, MeterCounters, PortCounters, RemovedFlow
+from vtrace_ovs.model.flow import BridgeTables, ChangedFlow, Flow, MeterCounters, PortCounters
 from vtrace_ovs.model.packet import Headers
 from vtrace_ovs.model.postcard import DownPort, Passage, Postcard
 from vtrace_ovs.model.profile import NamedFlow
@@ -87,12 +87,12 @@ class CountersRead:
 
 
 @dataclass(frozen=True, slots=True)
-class FlowsRemoved:
-    """Somebody else deleted flows of those that ``WatchFlows`` names: all at once, or some of them."""
+class FlowsChanged:
+    """Somebody else changed flows of those that ``WatchFlows`` names: all at once, or some of them."""
 
     at: float
     bridge: BridgeId
-    flows: tuple[RemovedFlow, ...]
+    flows: tuple[ChangedFlow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ Event = (
     | CancelRequested
     | BridgeRead
     | CountersRead
-    | FlowsRemoved
+    | FlowsChanged
     | IntentsWritten
     | Programmed
     | ServerObserved

@@ -25,8 +25,8 @@ from vtrace_ovs.session.events import (
     CountersRead,
     DatapathsRead,
     Event,
+    FlowsChanged,
     FlowsNamed,
-    FlowsRemoved,
     IntentsWritten,
     InventoryRead,
     PacketInReceived,
@@ -106,7 +106,7 @@ class Session:
             case BridgeRead(at, bridge):
                 self.presence.answered(bridge, at, runs)
                 return (*self.readings.bridge_read(event, runs), *self.deployment.bridge_read(event))
-            case FlowsRemoved():
+            case FlowsChanged():
                 return self.wiping.told(event, runs)
             case IntentsWritten(at, batch):
                 return self.deployment.intents_written(batch, at)

@@ -1,8 +1,9 @@
-"""Turns what a bridge has, or says of deleted flows, into the end of the tasks whose flows somebody took out (trap T7).
+"""Turns what a bridge has, or says of changed flows, into the end of the tasks whose flows somebody changed (trap T7).
 
 A production controller that deletes what it does not know (a resync of Neutron's agent, ovn-controller connecting
-again) deletes ours. From then on nobody there takes marks off or logs, so nothing may be concluded from silence, and
-nobody may send marks there any more. A bridge that can tells at once; others are looked at now and then.
+again) deletes ours; one that modifies all that matches gives ours its own actions. From then on nobody there takes
+marks off or logs, so nothing may be concluded from silence, and nobody may send marks there any more. A bridge that can
+tells at once; others are looked at now and then.
 """
 
 from collections.abc import Iterable
@@ -10,13 +11,17 @@ from collections.abc import Iterable
 from vtrace_ovs.instrumentation.changes import on_the_bridge
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.plan import BridgePlan
-from vtrace_ovs.model.flow import Flow, FlowKey, FlowMod
+from vtrace_ovs.model.flow import ChangedFlow, Flow, FlowChange, FlowKey, FlowMod
 from vtrace_ovs.session.brakes import brakes
 from vtrace_ovs.session.bridges import BridgeState, Fleet
 from vtrace_ovs.session.commands import Command
 from vtrace_ovs.session.deployment import Deployment
-from vtrace_ovs.session.events import FlowsRemoved
+from vtrace_ovs.session.events import FlowsChanged
 from vtrace_ovs.session.runs import TaskRun
+
+MOST_COOKIES = 3
+_REMOVED = "while the trace ran: a controller that clears tables?"
+_CHANGED = "while the trace ran: a controller that writes over what is there?"
 
 
 def kept(carried: BridgePlan, coming: BridgePlan | None, coloring: frozenset[int], at: float) -> tuple[FlowMod, ...]:
@@ -45,11 +50,21 @@ def loss(expected: tuple[FlowMod, ...], ours: Iterable[Flow], removed: Iterable[
     missing = sum(not any(_clones(flow, original) for original in orphans) for flow in gone)
     if not missing:
         return None
-    return _sentence(f"{missing} of our {len(expected)} flows")
+    return f"somebody removed {missing} of our {len(expected)} flows {_REMOVED}"
 
 
-def _sentence(what: str) -> str:
-    return f"somebody removed {what} while the trace ran: a controller that clears tables?"
+def harm(expected: tuple[FlowMod, ...], changed: Iterable[ChangedFlow]) -> str | None:
+    """What these changes did to the flows expected there, as a sentence without its subject; None for nothing."""
+    there = {flow.key: flow.cookie for flow in expected}
+    removed = any(flow.change is FlowChange.REMOVED and there.get(flow.key) == flow.cookie for flow in changed)
+    if removed:
+        return f"somebody removed flows of ours {_REMOVED}"
+    altered = [flow for flow in changed if flow.change is not FlowChange.REMOVED and flow.key in there]
+    if not altered:
+        return None
+    theirs = sorted({f"{flow.cookie:#x}" for flow in altered if flow.cookie != there[flow.key]})
+    known = f" (with cookie {', '.join(theirs[:MOST_COOKIES])})" if theirs else ""
+    return f"somebody changed flows of ours{known} {_CHANGED}"
 
 
 def _clones(flow: FlowMod, original: FlowKey) -> bool:
@@ -77,8 +92,8 @@ class Wiping:
         if found is not None:
             self._wiped(state, runs, found, state.read_at)
 
-    def told(self, event: FlowsRemoved, runs: Iterable[TaskRun]) -> tuple[Command, ...]:
-        """A bridge says what somebody deleted: sources of the tasks concerned go at once, everywhere.
+    def told(self, event: FlowsChanged, runs: Iterable[TaskRun]) -> tuple[Command, ...]:
+        """A bridge says what somebody changed: sources of the tasks concerned go at once, everywhere.
 
         Then its tables are read before it gets sinks again: those they were made from may be gone as well. A transition
         under way goes on without it.
@@ -88,11 +103,10 @@ class Wiping:
         plan = None if state is None else state.carried or self._deployment.plan_coming_to(event.bridge)
         if state is None or plan is None:
             return ()
-        expected = self._expected(state, plan, running, event.at)
-        gone = {(flow.key, flow.cookie) for flow in event.flows}
-        if gone.isdisjoint((flow.key, flow.cookie) for flow in expected):
+        found = harm(self._expected(state, plan, running, event.at), event.flows)
+        if found is None:
             return ()
-        self._wiped(state, running, _sentence("flows of ours"), event.at)
+        self._wiped(state, running, found, event.at)
         self._fleet.version += 1
         self._deployment.reread = True
         ended = brakes(self._fleet, (run for run in running if state.bridge.id in run.scope))
@@ -105,7 +119,7 @@ class Wiping:
         return kept(plan, self._deployment.plan_coming_to(state.bridge.id), coloring, at)
 
     def _wiped(self, state: BridgeState, runs: Iterable[TaskRun], found: str, at: float) -> None:
-        """Invalidate the tasks whose flows somebody took out, and count on nothing that may be left of them."""
+        """Invalidate the tasks whose flows somebody changed, and count on nothing that may be left of them."""
         state.wiped, state.wiped_at = found, at
         for run in runs:
             if state.bridge.id in run.scope:

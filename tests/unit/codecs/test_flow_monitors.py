@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from vtrace_ovs.codecs import flow_monitors
 from vtrace_ovs.codecs.framing import Message, MessageType, messages
 from vtrace_ovs.errors import CodecError
-from vtrace_ovs.model.flow import FlowKey, RemovedFlow, Watch
+from vtrace_ovs.model.flow import ChangedFlow, FlowChange, FlowKey, Watch
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import ETH_TYPE, IP_PROTO, field
 
@@ -40,13 +40,14 @@ def read(wire: str) -> Message:
 
 
 def test_a_monitor_is_asked_for_as_ovs_ofctl_does() -> None:
-    watch = Watch(0, Match.of(REG3))
+    watch = Watch(0, Match.of(REG3), frozenset({FlowChange.REMOVED}))
     assert flow_monitors.flow_monitor_request({0: watch}, 6) == bytes.fromhex(REQUEST)
 
 
 def test_several_are_asked_for_in_one_request() -> None:
-    found = flow_monitors.flow_monitor_request({7: Watch(0, Match.of(REG3)), 8: Watch(253)}, 6)
-    second = "00000008 0004 0004 ffffffff fd000000 0001000400000000"
+    removed = frozenset({FlowChange.REMOVED})
+    found = flow_monitors.flow_monitor_request({7: Watch(0, Match.of(REG3), removed), 8: Watch(253)}, 6)
+    second = "00000008 000e 0004 ffffffff fd000000 0001000400000000"
     assert found == bytes.fromhex(REQUEST.replace("00000000 0004 000c", "00000007 0004 000c") + second).replace(
         b"\x04\x12\x00\x38", b"\x04\x12\x00\x50"
     )
@@ -57,18 +58,24 @@ def test_one_is_ended_by_its_number() -> None:
 
 
 def test_a_deleted_flow_is_told_with_its_cookie() -> None:
-    flow = RemovedFlow(FlowKey(0, 7, Match.of(REG3, *TCP)), 0x56540001)
-    assert flow_monitors.removed_flows(read(DELETED)) == (flow,)
+    flow = ChangedFlow(FlowChange.REMOVED, FlowKey(0, 7, Match.of(REG3, *TCP)), 0x56540001)
+    assert flow_monitors.changed_flows(read(DELETED)) == (flow,)
+
+
+@pytest.mark.parametrize(("event", "change"), [("0000", FlowChange.ADDED), ("0002", FlowChange.MODIFIED)])
+def test_a_flow_that_is_put_in_anew_or_modified_is_told_as_such(event: str, change: FlowChange) -> None:
+    (flow,) = flow_monitors.changed_flows(read(DELETED.replace("0030 0001 0002", f"0030 {event} 0000")))
+    assert (flow.change, flow.key.priority, flow.cookie) == (change, 7, 0x56540001)
 
 
 def test_a_flow_whose_time_was_over_was_deleted_by_nobody() -> None:
-    (found,) = flow_monitors.removed_flows(read(TIMED_OUT_AND_DELETED))
+    (found,) = flow_monitors.changed_flows(read(TIMED_OUT_AND_DELETED))
     assert found.key.priority == 7
 
 
 @pytest.mark.parametrize("wire", [ANSWER, OWN])
 def test_the_answer_to_the_request_and_our_own_changes_name_no_flow(wire: str) -> None:
-    assert flow_monitors.removed_flows(read(wire)) == ()
+    assert flow_monitors.changed_flows(read(wire)) == ()
 
 
 def test_a_pause_and_its_end_are_told_from_other_messages() -> None:
@@ -81,7 +88,7 @@ def test_other_multipart_replies_are_no_news() -> None:
     flows = Message(4, MessageType.MULTIPART_REPLY, 1, bytes.fromhex("0001000000000000") + bytes(16))
     assert not flow_monitors.is_flow_update(flows)
     with pytest.raises(CodecError):
-        flow_monitors.removed_flows(flows)
+        flow_monitors.changed_flows(flows)
 
 
 @given(st.integers(0, 80), st.binary(max_size=40))
@@ -89,7 +96,7 @@ def test_broken_news_are_a_codec_error(length: int, tail: bytes) -> None:
     whole = read(TIMED_OUT_AND_DELETED)
     broken = Message(4, whole.type, 0, whole.body[: 16 + length] + tail)
     try:
-        flow_monitors.removed_flows(broken)
+        flow_monitors.changed_flows(broken)
     except CodecError:
         return
 
@@ -97,6 +104,6 @@ def test_broken_news_are_a_codec_error(length: int, tail: bytes) -> None:
 @pytest.mark.parametrize("wrong", ["0003 0001", "0030 0001", "0008 0001 0000 0000", "00"])
 def test_a_length_that_leads_astray_is_a_codec_error(wrong: str) -> None:
     with pytest.raises(CodecError):
-        flow_monitors.removed_flows(
+        flow_monitors.changed_flows(
             Message(4, MessageType.MULTIPART_REPLY, 0, read(ANSWER).body + bytes.fromhex(wrong))
         )

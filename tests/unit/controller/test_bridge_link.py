@@ -13,7 +13,7 @@ from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.oxm import IN_PORT
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.commands import Program
-from vtrace_ovs.session.events import BridgeRead, BridgeUp, Event, FlowsRemoved, PacketInReceived, Programmed
+from vtrace_ovs.session.events import BridgeRead, BridgeUp, Event, FlowsChanged, PacketInReceived, Programmed
 
 BRIDGE = BridgeId("cs1", "br")
 DPID = 0xAB
@@ -248,7 +248,7 @@ def test_flows_that_somebody_deletes_are_told_and_a_bridge_that_cannot_tell_goes
     bridge.say(MessageType.MULTIPART_REPLY, request.xid, update)
     bridge.say(MessageType.MULTIPART_REPLY, 0, update + deleted)
     (told,) = bridge.events[1:]
-    assert isinstance(told, FlowsRemoved)
+    assert isinstance(told, FlowsChanged)
     assert [flow.cookie for flow in told.flows] == [0x5654000000000001]
     bridge.refuse(request.xid, BAD_TYPE)
     bridge.link.watch((Watch(1),))

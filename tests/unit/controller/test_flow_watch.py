@@ -23,8 +23,8 @@ def say(watch: FlowWatch, body: bytes) -> None:
     watch.said(Message(4, MessageType.EXPERIMENTER, 0, body))
 
 
-def removed(watch: FlowWatch) -> int:
-    return len(watch.removed(Message(4, MessageType.MULTIPART_REPLY, 0, DELETED)))
+def changed(watch: FlowWatch) -> int:
+    return len(watch.changed(Message(4, MessageType.MULTIPART_REPLY, 0, DELETED)))
 
 
 def test_what_is_wanted_is_asked_for_once_and_ended_when_it_is_not_wanted_any_more() -> None:
@@ -47,10 +47,10 @@ def test_a_bridge_that_refuses_is_not_asked_again() -> None:
 
 def test_what_is_told_while_monitors_pause_is_not_believed() -> None:
     watch = FlowWatch(count(1))
-    assert removed(watch) == 1
+    assert changed(watch) == 1
     say(watch, PAUSED)
-    assert removed(watch) == 0
+    assert changed(watch) == 0
     say(watch, b"")
-    assert removed(watch) == 0
+    assert changed(watch) == 0
     say(watch, RESUMED)
-    assert removed(watch) == 1
+    assert changed(watch) == 1

@@ -4,17 +4,18 @@ from dataclasses import replace
 
 import pytest
 from session_network import CS1, CS2, GW, headers, tcp_to_db
-from session_watches import watches_on, wipe
+from session_watches import change, watches_on, wipe
 from session_world import World
 
+from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.plan import BridgePlan
-from vtrace_ovs.model.flow import Flow, FlowMod, RemovedFlow
+from vtrace_ovs.model.flow import ChangedFlow, Flow, FlowChange, FlowMod
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import Disposition
 from vtrace_ovs.session import bridges
 from vtrace_ovs.session.commands import UNAWAITED, Program, ReadBridge, SaveSamples, WriteIntents
-from vtrace_ovs.session.events import FlowsRemoved, IntentsWritten
+from vtrace_ovs.session.events import FlowsChanged, IntentsWritten
 from vtrace_ovs.session.settings import SessionSettings
 from vtrace_ovs.session.wiping import kept, loss
 
@@ -139,6 +140,35 @@ def test_a_bridge_that_tells_ends_all_coloring_at_once(world: World, bridge: Bri
     assert not world.sources(CS1)
 
 
+@pytest.mark.parametrize("how", [FlowChange.ADDED, FlowChange.MODIFIED])
+def test_a_flow_of_ours_that_is_written_over_ends_all_coloring_at_once(world: World, how: FlowChange) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    mark = next(mod for mod in plan_on(world, CS2).sinks if mod.table_id == 0)
+    first, *_ = change(world, CS2, how, mark)
+    assert isinstance(first, Program)
+    assert (first.bridge, first.batch) == (CS1, UNAWAITED)
+    world.wait(SessionSettings().drain + 0.5)
+    (end,) = [saved for saved in world.saved() if saved.state.final]
+    assert end.state is TaskState.INVALIDATED
+    assert (end.reason or "").startswith("cs2/br: somebody changed flows of ours ")
+    assert ("(with cookie 0x22)" in (end.reason or "")) is (how is FlowChange.ADDED)
+    assert end.reason in world.result.notes
+
+
+def test_a_clone_that_is_modified_with_its_original_does_not_make_packets_look_lost(world: World) -> None:
+    world.claim(tcp_to_db(trace_time=60))
+    clone = next(
+        mod for mod in plan_on(world, CS2).sinks if (c := Cookie.of(mod.cookie)) and c.kind is CookieKind.CLONE
+    )
+    packet = headers()
+    world.wait(0.1)
+    world.feed_all((world.entering(packet), world.leaving(packet), world.arriving(packet)))
+    change(world, CS2, FlowChange.MODIFIED, clone)
+    world.wait(LONG)
+    assert world.result.verdict.disposition is Disposition.INCONCLUSIVE
+    assert world.states()[-1] is TaskState.INVALIDATED
+
+
 def test_the_task_ends_as_invalidated_and_leaves_nothing(world: World) -> None:
     world.claim(tcp_to_db(trace_time=60))
     world.told()
@@ -180,13 +210,15 @@ def test_a_bridge_that_tells_while_tasks_are_armed_ends_them_once_they_are(world
 def test_flows_that_are_not_to_stay_may_go(world: World) -> None:
     world.claim(tcp_to_db(trace_time=60))
     old = plan_on(world, CS2)
-    theirs = RemovedFlow(world.production[CS2][0].key, 0)
-    assert world.feed(FlowsRemoved(world.now, CS2, (theirs,))) == ()
-    assert world.feed(FlowsRemoved(world.now, BridgeId("nowhere", "br"), (theirs,))) == ()
+    theirs = ChangedFlow(FlowChange.REMOVED, world.production[CS2][0].key, 0)
+    assert world.feed(FlowsChanged(world.now, CS2, (theirs,))) == ()
+    assert world.feed(FlowsChanged(world.now, BridgeId("nowhere", "br"), (theirs,))) == ()
     world.cancel()
     world.wait(LONG)
     world.told()
-    world.feed(FlowsRemoved(world.now, CS2, tuple(RemovedFlow(mod.key, mod.cookie) for mod in old.sinks)))
+    world.feed(
+        FlowsChanged(world.now, CS2, tuple(ChangedFlow(FlowChange.REMOVED, mod.key, mod.cookie) for mod in old.sinks))
+    )
     assert world.told() == []
 
 
