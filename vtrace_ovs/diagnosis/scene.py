@@ -58,7 +58,8 @@ class Scene:
 
     ``unreachable``: VFDs whose ovs-vswitchd does not answer, with the reason as a clause ("ovs-vswitchd does not
     answer on its management socket"). ``unobserved``: VFDs that run but are not instrumented, with the reason; a
-    packet that goes there is never called lost. ``unlogged``: production flows at which a traced packet may end or
+    packet that goes there is never called lost. ``disturbed``: VFDs where somebody changed flows of ours, with what was
+    done as a clause. ``unlogged``: production flows at which a traced packet may end or
     leave without a copy. ``copies``: how many copies each VFD took, and how many of them never came; in the spells of
     ``uncounted`` that could not be told. ``copies_capped``: those our own meter did not let through; ``overflowed``:
     those lost in full queues per server, of any of its VFDs.
@@ -82,6 +83,7 @@ class Scene:
     profiles: Mapping[BridgeId, PipelineProfile] = field(default_factory=dict)
     unreachable: Mapping[BridgeId, str] = field(default_factory=dict)
     unobserved: Mapping[BridgeId, str] = field(default_factory=dict)
+    disturbed: Mapping[BridgeId, str] = field(default_factory=dict)
     unlogged: Mapping[BridgeId, frozenset[FlowKey]] = field(default_factory=dict)
     meters: tuple[MeterReading, ...] = ()
     copies: Mapping[BridgeId, CopyTally] = field(default_factory=dict)

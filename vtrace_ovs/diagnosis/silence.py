@@ -45,7 +45,7 @@ def silent(case: Case) -> Finding:
 
 def dropped_aside(case: Case) -> Finding:
     """The packet was seen dropped in one branch of the pipeline: the drop is its end if no other branch let it out."""
-    for rule in (_evidence_missing, _not_loggable):
+    for rule in (_disturbed, _evidence_missing, _not_loggable):
         finding = rule(case)
         if finding is not None:
             return finding
@@ -71,6 +71,12 @@ def _came_in(hop: Hop) -> Evidence:
 
 def _no_answer(case: Case) -> Finding | None:
     return logged_before_silence(case, case.hop.bridge, _came_in(case.hop))
+
+
+def _disturbed(case: Case) -> Finding | None:
+    """Where somebody changed flows of ours, copies that do not come may never have been taken."""
+    reason = case.scene.disturbed.get(case.hop.bridge)
+    return None if reason is None else evidence_lost(case, reason, (_came_in(case.hop),))
 
 
 def _evidence_missing(case: Case) -> Finding | None:
@@ -208,6 +214,6 @@ def _idle_suspects(case: Case) -> tuple[Evidence, ...]:
 
 
 _RULES_OF_SILENCE = (
-    *(_no_answer, _evidence_missing, _metered, _predicted_loop, _predicted_drop),
+    *(_no_answer, _disturbed, _evidence_missing, _metered, _predicted_loop, _predicted_drop),
     *(_not_modelled, _not_loggable, _changed),
 )

@@ -34,15 +34,17 @@ def scene_of(
     armed_at: float,
 ) -> Scene:
     """Everything around the packets that a verdict may rest on, as it is now, for a task armed then."""
+    disturbed = {bridge: state.wiped for bridge, state in fleet.states.items() if state.wiped_at > armed_at}
     return Scene(
         topology=fleet.topology,
         profiles=profiles,
         unreachable=fleet.unreachable(),
         unobserved={
-            bridge: state.wiped if state.wiped_at > armed_at else LATE
+            bridge: disturbed.get(bridge, LATE)
             for bridge, state in fleet.states.items()
             if state.up and max(state.up_at, state.wiped_at) > armed_at
         },
+        disturbed=disturbed,
         meters=tuple(
             reading
             for bridge, state in fleet.states.items()

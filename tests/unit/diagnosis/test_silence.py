@@ -40,6 +40,18 @@ def test_a_meter_on_the_way_that_dropped_is_blamed_with_numbers(
     assert verdict.culprit.meter_id == 7
 
 
+def test_where_somebody_changed_flows_of_ours_silence_proves_nothing(
+    opened: Trajectory, foresee: Foresee, scene: Scene
+) -> None:
+    done = "somebody changed flows of ours while the trace ran"
+    predicted = foresee(Ending.HANDED_TO_PORT, out_port=2)
+    verdict = diagnose(opened, predicted, replace(scene, disturbed={CS1: done}))
+    assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.EVIDENCE_LOST, Confidence.UNDECIDED)
+    assert done in verdict.operator_sentence
+    elsewhere = diagnose(opened, predicted, replace(scene, disturbed={CS2: done}))
+    assert elsewhere.disposition is Disposition.LOST_IN_VFD
+
+
 @pytest.mark.parametrize("readings", [meter(0), meter(41, CS2), ()])
 def test_a_meter_that_did_not_drop_here_is_not_blamed(
     readings: tuple[MeterReading, ...], opened: Trajectory, foresee: Foresee, scene: Scene
