@@ -45,12 +45,14 @@ from vtrace_ovs.session.commands import (
     WatchFlows,
     WriteIntents,
 )
-from vtrace_ovs.session.events import Event, FlowsChanged, InventoryRead, TaskClaimed, Tick
+from vtrace_ovs.session.events import CopiesCrowded, Event, FlowsChanged, InventoryRead, TaskClaimed, Tick
 from vtrace_ovs.session.machine import Session
 
 TICK = 0.02
 BUSY = 0.01
 """Seconds of events in a row; then connections have their turn: under eventlet, hub threads share one of the system."""
+
+URGENT = FlowsChanged, CopiesCrowded
 
 
 class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
@@ -125,9 +127,9 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
     def report(self, event: Event) -> None:
         """Hand an event to the session, from any hub thread. Never blocks.
 
-        Where flows of ours are gone or altered, marks go astray by the millisecond: that does not wait behind copies.
+        What calls for less coloring does not wait behind copies: more are made by the millisecond, or marks go astray.
         """
-        if isinstance(event, FlowsChanged):
+        if isinstance(event, URGENT):
             self._inbox.appendleft(event)
         else:
             self._inbox.append(event)
@@ -146,7 +148,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
                     self._links.adopt(event.topology)
                 for command in self.session.handle(event):
                     self._carry_out(command)
-                if self._inbox and (isinstance(event, FlowsChanged) or monotonic() - since > BUSY):
+                if self._inbox and (isinstance(event, URGENT) or monotonic() - since > BUSY):
                     hub.sleep(0)
                     since = monotonic()
             if self.session.runs or self.session.idle:

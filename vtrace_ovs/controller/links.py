@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from time import monotonic, time
 from typing import Any
 
+from vtrace_ovs.codecs import openflow
 from vtrace_ovs.codecs.framing import Message
 from vtrace_ovs.codecs.ovsdb_rows import attach_obstacle
 from vtrace_ovs.controller.bridge_link import BridgeLink
 from vtrace_ovs.controller.connection import Connection
+from vtrace_ovs.controller.crowd import Crowd
 from vtrace_ovs.controller.invitations import Declined, Invitations
 from vtrace_ovs.controller.mailbox import Mailbox
 from vtrace_ovs.controller.reception import Reception
@@ -24,7 +26,7 @@ from vtrace_ovs.controller.settling import Settler
 from vtrace_ovs.errors import CodecError, OpenFlowError, VtraceError
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, ServiceController, Topology
 from vtrace_ovs.session.commands import UNAWAITED, Program, WatchFlows
-from vtrace_ovs.session.events import BridgeDown, BridgeReleased, Event, Programmed
+from vtrace_ovs.session.events import BridgeDown, BridgeReleased, CopiesCrowded, Event, Programmed
 
 REDIAL_INTERVAL = 0.25
 GREETING_DEADLINE = 2.0
@@ -39,6 +41,7 @@ class Link:
     conversation: BridgeLink
     connection: Connection
     since: float
+    crowd: Crowd
 
 
 @dataclass(slots=True)
@@ -60,7 +63,7 @@ class Links:
         report: Callable[[Event], None],
         failed: Callable[[VtraceError], None],
     ) -> None:
-        self._controller_id = settings.controller_id
+        self._settings = settings.instrumentation
         self._probe = surroundings.probe
         self._report = report
         self._calls: Mailbox[Callable[[], None]] = Mailbox(lambda call: call())
@@ -316,8 +319,9 @@ class Links:
         connection = Connection(
             sock, lambda received: self._received(link, received), lambda why: self._lost(link, why)
         )
-        conversation = BridgeLink(name, self._controller_id, connection.send, self._told, identify)
-        link = Link(conversation, connection, monotonic())
+        settings = self._settings
+        conversation = BridgeLink(name, settings.controller_id, connection.send, self._told, identify)
+        link = Link(conversation, connection, monotonic(), Crowd(settings.log_rate, settings.most_burst / 2))
         return link
 
     def _begin(self, link: Link) -> None:
@@ -326,6 +330,8 @@ class Links:
         link.connection.start()
 
     def _received(self, link: Link, received: tuple[Message, ...]) -> None:
+        if link.crowd.grows(sum(map(openflow.is_packet_in, received)), monotonic()):
+            self._report(CopiesCrowded(time(), link.conversation.bridge))
         try:
             for message in received:
                 link.conversation.message(message)

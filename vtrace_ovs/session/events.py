@@ -136,6 +136,14 @@ class PacketInReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class CopiesCrowded:
+    """Copies come from a bridge faster than our meter there lets them through for long. It is told before they are."""
+
+    at: float
+    bridge: BridgeId
+
+
+@dataclass(frozen=True, slots=True)
 class FlowsNamed:
     """The answer to ``NameFlows``: what is known of the cookies that were asked for."""
 
@@ -181,6 +189,7 @@ Event = (
     | BridgeRead
     | CountersRead
     | FlowsChanged
+    | CopiesCrowded
     | IntentsWritten
     | Programmed
     | ServerObserved

@@ -18,16 +18,14 @@ from vtrace_ovs.session.listening import hear, listeners, widen
 from vtrace_ovs.session.overlaps import enters, enters_for
 from vtrace_ovs.session.runs import TaskRun
 from vtrace_ovs.session.settings import SessionSettings
-from vtrace_ovs.session.turns import Turns
 
 
 class Intake:
     """Takes copies in. It decides whose they are, never what became of a packet."""
 
-    def __init__(self, fleet: Fleet, deployment: Deployment, turns: Turns, settings: SessionSettings) -> None:
+    def __init__(self, fleet: Fleet, deployment: Deployment, settings: SessionSettings) -> None:
         self._fleet = fleet
         self._deployment = deployment
-        self._turns = turns
         self._patience = settings.short_buffer + settings.long_buffer
 
     def packet_in(self, event: PacketInReceived, runs: tuple[TaskRun, ...]) -> tuple[Command, ...]:
@@ -40,7 +38,6 @@ class Intake:
         commands: list[Command] = []
         if reading.probe.kind not in APART:
             state.took_copy(plan, event.at)
-            commands.extend(self._turns.took_copy(state, runs, event.at))
         if reading.probe.kind in (ProbeKind.ASKED, ProbeKind.FRAGMENT):
             for run in listeners(event, runs):
                 self._deployment.stale |= hear(run, event, runs, self._fleet.topology)

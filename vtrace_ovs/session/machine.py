@@ -22,6 +22,7 @@ from vtrace_ovs.session.events import (
     BridgeReleased,
     BridgeUp,
     CancelRequested,
+    CopiesCrowded,
     CountersRead,
     DatapathsRead,
     Event,
@@ -68,7 +69,7 @@ class Session:
         self.deployment = Deployment(self.fleet, self.planning, settings.answer_deadline, settings.drain)
         self.presence = Presence(self.fleet, self.deployment, settings)
         self.turns = Turns(self.deployment)
-        self.intake = Intake(self.fleet, self.deployment, self.turns, settings)
+        self.intake = Intake(self.fleet, self.deployment, settings)
         self.outcomes = Outcomes(self.fleet, self.planning, Naming(settings.naming_deadline), profile_named)
         self.wiping = Wiping(self.fleet, self.deployment)
         self.readings = Readings(self.fleet, self.deployment, self.outcomes, self.wiping)
@@ -108,6 +109,8 @@ class Session:
                 return (*self.readings.bridge_read(event, runs), *self.deployment.bridge_read(event))
             case FlowsChanged():
                 return self.wiping.told(event, runs)
+            case CopiesCrowded():
+                return self.turns.crowded(event, runs)
             case IntentsWritten(at, batch):
                 return self.deployment.intents_written(batch, at)
             case Programmed(at, bridge):

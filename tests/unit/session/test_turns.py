@@ -1,13 +1,15 @@
 from dataclasses import replace
 
 from session_network import CS1, CS2, headers, tcp_to_db
-from session_world import SETTINGS, World
+from session_world import World
 
 from vtrace_ovs.instrumentation.cookies import Cookie
 from vtrace_ovs.model.task import TaskState
-from vtrace_ovs.session.turns import CROWD_TIME, PAUSE, RESTED
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.session.events import CopiesCrowded
+from vtrace_ovs.session.turns import LATE, PAUSE, RESTED
 
-MANY = int(SETTINGS.log_rate * CROWD_TIME) + 1
+MANY = 40
 SOON = PAUSE + 0.05
 PORTS = {1: 443, 2: 8443}
 """Of each task by its number."""
@@ -18,11 +20,22 @@ def two_tasks(world: World, packet_count: int = 10 * MANY, trace_time: int = 30)
         world.claim(tcp_to_db(port, packet_count=packet_count, trace_time=trace_time), number)
 
 
-def flood(world: World, *numbers: int, packets: int = MANY, begin: int = 1) -> None:
+def crowd(world: World, bridge: BridgeId = CS1) -> None:
+    """It is told that copies come too fast, before they are."""
+    world.feed(CopiesCrowded(world.now, bridge))
+
+
+def packets(world: World, *numbers: int, count: int = MANY, begin: int = 1) -> None:
     """So many packets in a moment, of these tasks in turn."""
-    for ip_id in range(begin, begin + packets):
+    for ip_id in range(begin, begin + count):
         number = numbers[ip_id % len(numbers)]
         world.feed(world.entering(headers(ip_id, PORTS[number]), world.session.runs[number].slot))
+
+
+def flood(world: World, *numbers: int, begin: int = 1) -> None:
+    """Many packets of these tasks in a moment."""
+    crowd(world)
+    packets(world, *numbers, begin=begin)
 
 
 def coloring(world: World) -> set[int]:
@@ -31,30 +44,66 @@ def coloring(world: World) -> set[int]:
     return {cookie.slot for cookie in cookies if cookie is not None and cookie.slot is not None}
 
 
+def slots(world: World, *numbers: int) -> set[int]:
+    """Those of these tasks."""
+    return {world.session.runs[number].slot for number in numbers}
+
+
 def test_tasks_rest_when_copies_come_faster_than_they_are_let_through_for_long(world: World) -> None:
     two_tasks(world)
     flood(world, 1, 2)
     assert coloring(world) == set()
+    world.wait(SOON)
     assert all(RESTED in run.notes for run in world.session.runs.values())
 
 
 def test_they_color_again_one_by_one_the_one_that_misses_fewest_packets_first(world: World) -> None:
     two_tasks(world)
-    flood(world, 1, 2, 2)
+    packets(world, 1, 2, 2)
+    crowd(world)
     world.wait(SOON)
-    assert coloring(world) == {world.session.runs[2].slot}
+    assert coloring(world) == slots(world, 2)
     world.wait(SOON)
-    assert coloring(world) == {0, 1}
+    assert coloring(world) == slots(world, 1, 2)
 
 
 def test_one_that_floods_alone_rests_again_and_leaves_the_other_its_turn(world: World) -> None:
     two_tasks(world)
-    flood(world, 1, 2, 2)
+    packets(world, 1, 2, 2)
+    crowd(world)
     world.wait(SOON)
     flood(world, 2, begin=1000)
     assert coloring(world) == set()
     world.wait(SOON)
-    assert coloring(world) == {world.session.runs[1].slot}
+    assert coloring(world) == slots(world, 1)
+
+
+def test_one_whose_packets_others_crowd_out_goes_on_after_the_pause_and_is_told_nothing(world: World) -> None:
+    two_tasks(world)
+    flood(world, 1)
+    assert coloring(world) == set()
+    world.wait(SOON)
+    assert coloring(world) == slots(world, 1, 2)
+    assert RESTED not in world.session.runs[2].notes
+
+
+def test_one_that_saw_no_packet_does_not_rest_when_it_is_known_who_did(world: World) -> None:
+    two_tasks(world)
+    packets(world, 1)
+    crowd(world)
+    assert coloring(world) == slots(world, 2)
+
+
+def test_copies_that_were_under_way_when_coloring_ended_are_no_new_crowd(world: World) -> None:
+    two_tasks(world)
+    packets(world, 1)
+    crowd(world)
+    world.wait(LATE / 2)
+    crowd(world, CS2)
+    assert coloring(world) == slots(world, 2)
+    world.wait(LATE)
+    crowd(world, CS2)
+    assert coloring(world) == set()
 
 
 def busy(world: World) -> None:
@@ -76,21 +125,14 @@ def test_coloring_ends_at_once_even_while_a_transition_is_under_way(world: World
 def test_so_does_that_of_a_task_that_has_its_packets(world: World) -> None:
     world.claim(tcp_to_db(packet_count=5))
     busy(world)
-    flood(world, 1, packets=5)
+    packets(world, 1, count=5)
     assert coloring(world) == set()
-
-
-def test_copies_that_come_as_fast_as_they_are_let_through_disturb_nobody(world: World) -> None:
-    two_tasks(world)
-    for begin in range(1, 4 * MANY, MANY // 2):
-        flood(world, 1, 2, packets=MANY // 2, begin=begin)
-        world.wait(CROWD_TIME)
-    assert coloring(world) == {0, 1}
 
 
 def test_a_task_that_has_its_packets_ends_and_never_rests(world: World) -> None:
     world.claim(tcp_to_db(packet_count=5))
-    flood(world, 1)
+    packets(world, 1)
+    crowd(world)
     assert not world.session.runs[1].resting
     assert world.states(1)[-1] is TaskState.DRAINING
 
