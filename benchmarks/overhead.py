@@ -18,8 +18,13 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "emulation"))
+
 from chart import bars
+from flooding import blasting, received  # found by the line before
 from page import CONFIDENCE, PAGE, Section, interval, microseconds, milliseconds, publish
+from scapy.layers.inet import IP, UDP
+from scapy.packet import Packet, Raw
 
 from vtrace_ovs.filters import trace_request
 from vtrace_ovs.lab.network import Lab
@@ -39,7 +44,7 @@ DEADLINE = 120.0
 SOURCE, DESTINATION = "blue-web1", "blue-db2"
 ENDS = ("10.0.1.11", "10.0.2.22")
 ADDRESSES = f"nw_src={ENDS[0]},nw_dst={ENDS[1]}"
-PORT = 5000
+PORT, PAYLOAD = 5000, 64
 SOURCE_PORTS, UNUSED_PORTS = range(4000, 4000 + TASKS), range(9000, 9000 + TASKS)
 SWITCH_CORE, OTHER_CORE = 0, 1
 CPUCLOCK_SCHED = 2
@@ -114,8 +119,6 @@ class Bench:
     def __init__(self, lab: Lab, place: Path) -> None:
         self.lab = lab
         self.place = place
-        vm = lab.base.vm(SOURCE)
-        self.macs = (lab.base.subnet_of(vm).gateway_mac + vm.mac).replace(":", "")
         self.pids = [server.ovs.pids["ovs-vswitchd"] for server in lab.servers.values()]
         switches = [switch.ovs.pids["ovs-vswitchd"] for switch in lab.switches.values()]
         self.cores = (os.cpu_count() or 1) > OTHER_CORE
@@ -189,9 +192,7 @@ class Bench:
 
     def received(self) -> int:
         """Packets the destination's interface has received so far."""
-        table = Path(f"/proc/{self.lab.vm(DESTINATION).pid}/net/dev").read_text(encoding="ascii")
-        (line,) = (line for line in table.splitlines() if line.strip().startswith(f"{VM_INTERFACE}:"))
-        return int(line.partition(":")[2].split()[1])
+        return received(self.lab.vm(DESTINATION), VM_INTERFACE)
 
     def processor(self) -> float:
         """Processor seconds of the servers' ovs-vswitchd so far (clock_getcpuclockid(3))."""
@@ -215,12 +216,10 @@ class Bench:
         receiver = self.program(DESTINATION, "-c", sink, str(PORT))
         if receiver.stdout is None or receiver.stdout.readline() != "ready\n":
             raise SystemExit(f"nobody takes packets in {DESTINATION}")
-        script, ports = str(Path(__file__).with_name("blast.py")), ",".join(map(str, SOURCE_PORTS))
-        sender = self.program(SOURCE, script, VM_INTERFACE, self.macs, *ENDS, str(PORT), str(rate), ports)
         try:
-            yield
+            with blasting(self.lab, SOURCE, rate, map(_packet, SOURCE_PORTS), numbered=True):
+                yield
         finally:
-            sender.communicate(timeout=DEADLINE)
             receiver.communicate(timeout=DEADLINE)
 
     def program(self, vm: str, *arguments: str) -> subprocess.Popen[str]:
@@ -284,6 +283,12 @@ class Bench:
 def _traffic(source_port: int) -> str:
     """The filter of what is sent from this port."""
     return f"udp,{ADDRESSES},tp_src={source_port},tp_dst={PORT}"
+
+
+def _packet(source_port: int) -> Packet:
+    """One of them, with room for its number; without a UDP checksum, which IPv4 allows (RFC 768)."""
+    start = IP(src=ENDS[0], dst=ENDS[1], id=0, flags="DF")
+    return start / UDP(sport=source_port, dport=PORT, chksum=0) / Raw(b"x" * PAYLOAD)
 
 
 def _state(store: Store, task: Task) -> TaskState:

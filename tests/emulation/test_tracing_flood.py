@@ -2,19 +2,21 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import pytest
-from flooding import FLOODED, flood, received
+from flooding import FAR, FAR_FAST, FAST, NEAR_FAST, Flood, flooded
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
-from vtrace_program import DEADLINE, FrameSender, Vtrace, captured, pauses, repeating
+from vtrace_program import DEADLINE, FrameSender, Vtrace, await_that, captured, pauses, repeating
 
 from vtrace_ovs.instrumentation.plan import Settings
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.model.trajectory import Ending, Origin, Trajectory
-from vtrace_ovs.model.verdict import CauseCode, Disposition, TaskResult
+from vtrace_ovs.model.verdict import Disposition, TaskResult
 from vtrace_ovs.session.collecting import MOST_ALIKE, place_of
 
 QUIET = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=5000"
@@ -22,18 +24,29 @@ TRACE_TIME = 6
 CROWD, CALM = 100, 10
 TOS = 0x28
 VFDS = 6
-BURST = 1000
+FLOODS = {"near": NEAR_FAST, "far-and-alike": FAR_FAST, "far-and-slower": replace(FAR, rate=5000.0)}
+LEAST, TRIES = 100_000 / FAST, 3
+"""How much of the rate is offered to the first VFD in every second of a trace, or it is tried again."""
 pytestmark = pytest.mark.usefixtures("unchanged")
 
 
-def await_end(program: Vtrace, *tasks: int) -> None:
-    """The switch is busy with the flood, so arming and ending take their time."""
-    with program.store() as store:
-        deadline = time.monotonic() + 2 * DEADLINE
-        for now in pauses(0.1):
-            if not store.unfinished() or now > deadline:
-                break
-        assert not store.unfinished(), [store.task(number) for number in tasks]
+@dataclass(frozen=True)
+class Trial:
+    """Both tasks beside each other in one flood, and the frames that came to the neighbour's destination meanwhile.
+
+    ``seconds`` they took; the flood was ``slowest`` packets/s in its slowest second, ``offered`` packets in all. All
+    switches had so many ``messages`` for their controllers.
+    """
+
+    crowd: TaskResult
+    calm: TaskResult
+    ways: Sequence[Trajectory]
+    alike: int
+    frames: Sequence[bytes]
+    seconds: float
+    slowest: float
+    offered: int
+    messages: int
 
 
 @contextmanager
@@ -49,44 +62,79 @@ def quiet_neighbour(lab: Lab) -> Iterator[None]:
             yield
 
 
-@pytest.mark.parametrize(
-    ("identities", "pause"), [(range(1, BURST + 1), 0.01), ([0] * 50, 0.0)], ids=["many", "equal-and-fast"]
-)
+def messages(lab: Lab) -> int:
+    """What Open vSwitch has queued for controllers so far, packet-ins and all else, or had no room for."""
+    counters = ("rconn_queued", "rconn_overflow")
+    return sum(
+        int(lab.ovs(server).appctl("coverage/read-counter", counter)) for server in lab.servers for counter in counters
+    )
+
+
+def tried(lab: Lab, program: Vtrace, flood: Flood) -> Trial:
+    samples: list[tuple[float, int]] = []
+    with (
+        captured(lab, "blue-db2") as frames,
+        quiet_neighbour(lab),
+        flood.running(lab),
+        program.controller() as controller,
+    ):
+        before = messages(lab)
+        with repeating(lambda _: samples.append((time.monotonic(), flooded(lab))), 1.0):
+            crowd = program.add(flood.filter, CROWD, TRACE_TIME, source_vm="blue-web2")
+            calm = program.add(QUIET, CALM, 25, source_vm="blue-web1")
+            await_end(program, crowd, calm)
+            until = len(samples)
+            await_that(lambda: len(samples) > until)
+        told = messages(lab) - before
+        results = program.result(crowd), program.result(calm)
+        assert controller.poll() is None
+    with program.store() as store:
+        ways = [way for way in store.trajectories(calm) if way.origin is Origin.OBSERVED]
+        alike = max(Counter((one.packet_id, place_of(one)) for one in store.records(crowd)).values())
+    rates = [(sent - before) / (at - since) for (since, before), (at, sent) in pairwise(samples)]
+    (began, none), (ended, offered) = samples[0], samples[-1]
+    return Trial(*results, ways, alike, frames, ended - began, min(rates), offered - none, told)
+
+
+def await_end(program: Vtrace, *tasks: int) -> None:
+    """The switch is busy with the flood, so arming and ending take their time."""
+    with program.store() as store:
+        deadline = time.monotonic() + 2 * DEADLINE
+        for now in pauses(0.1):
+            if not store.unfinished() or now > deadline:
+                break
+        assert not store.unfinished(), [store.task(number) for number in tasks]
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 def test_a_flood_that_matches_costs_few_copies_and_nobody_else_a_true_verdict(
-    lab: Lab,
-    program: Vtrace,
-    record_property: Callable[[str, object], None],
-    identities: Iterable[int],
-    pause: float,
+    lab: Lab, program: Vtrace, record_property: Callable[[str, object], None], flood: Flood
 ) -> None:
     """What the neighbour receives is the judge: a switch that is flooded may well lose its packets itself."""
-    with captured(lab, "blue-db2") as frames, quiet_neighbour(lab):
-        with flood(lab, identities, pause), program.controller() as controller:
-            before, began = received(lab), time.monotonic()
-            flooded = program.add(FLOODED, CROWD, TRACE_TIME, source_vm="blue-web2")
-            quiet = program.add(QUIET, CALM, 25, source_vm="blue-web1")
-            await_end(program, flooded, quiet)
-            crowd, calm = program.result(flooded), program.result(quiet)
-            sent, seconds = received(lab) - before, time.monotonic() - began
-            assert controller.poll() is None
-        with program.store() as store:
-            ways = [way for way in store.trajectories(quiet) if way.origin is Origin.OBSERVED]
-            joined = max(Counter((one.packet_id, place_of(one)) for one in store.records(flooded)).values())
-    rate = f"{sent / seconds:.0f} packets/s of the flood came into the first switch"
-    record_property("flood", rate)
-    print(rate)  # noqa: T201 - what the sender reached, beside what then went wrong
-    assert joined <= MOST_ALIKE
-    packets = [Ether(frame)[IP] for frame in frames if IP in Ether(frame)]
+    trials = (tried(lab, program, flood) for _ in range(TRIES))
+    trial = next((trial for trial in trials if trial.slowest >= LEAST * flood.rate), None)
+    assert trial is not None, f"this machine did not send {LEAST * flood.rate:.0f} packets/s all the time"
+    told = (
+        f"{trial.messages} messages; {trial.offered} packets, {trial.slowest:.0f}/s or more, in {trial.seconds:.1f} s"
+    )
+    record_property("flood", told)
+    print(told)  # noqa: T201 - what the sender reached, beside what then went wrong
+    settings = Settings(controller_id=0, generation=0)
+    bound = VFDS * (settings.most_burst + settings.log_rate * trial.seconds)
+    assert sum(cost.copies for cost in trial.crowd.costs) <= bound
+    assert trial.messages <= min(bound, trial.offered)
+    assert trial.alike <= MOST_ALIKE
+    _is_true_of_the_neighbour(trial)
+    losses = {group.verdict.code for group in trial.crowd.groups if group.verdict.disposition.is_loss}
+    assert losses <= {flood.code}
+    assert not any(group.verdict.disposition is Disposition.DELIVERED for group in trial.crowd.groups)
+
+
+def _is_true_of_the_neighbour(trial: Trial) -> None:
+    packets = [Ether(frame)[IP] for frame in trial.frames if IP in Ether(frame)]
     arrived = {packet.id: packet.tos for packet in packets if packet.src == "10.0.1.11"}
     assert set(arrived.values()) == {TOS}, "what arrives has the DSCP it was sent with"
-    _is_true(calm, {way.packet_id: way for way in ways}, set(arrived))
-    losses = {group.verdict.code for group in crowd.groups if group.verdict.disposition.is_loss}
-    assert losses <= {CauseCode.SECURITY_DEFAULT_DENY}
-    assert not any(group.verdict.disposition is Disposition.DELIVERED for group in crowd.groups)
-    copies = sum(cost.copies for cost in crowd.costs)
-    settings = Settings(controller_id=0, generation=0)
-    assert copies <= VFDS * (settings.most_burst + settings.log_rate * seconds)
-    assert sent > copies
+    _is_true(trial.calm, {way.packet_id: way for way in trial.ways}, set(arrived))
 
 
 def _is_true(result: TaskResult, ways: Mapping[str, Trajectory], arrived: set[int]) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from statistics import median
 
 import pytest
-from flooding import FLOODED, flood, received
+from flooding import FAR, flooded
 from vtrace_program import DEADLINE, Vtrace, await_that
 
 from vtrace_ovs.lab.network import Lab
@@ -18,7 +18,6 @@ TOLERATED = 0.1
 """Of the neighbour's packets: a machine that has too much to do loses some whenever it likes."""
 RARE = 0.02
 """Of the flood's packets: megaflows change when a task begins and ends, and only then some of it misses them."""
-PAUSE = 0.02
 SWITCHES = ("cs1", "gw1", "cs3")
 
 
@@ -48,7 +47,7 @@ def flood_traced(program: Vtrace) -> Iterator[None]:
     def state() -> str | None:
         return program.state(task)
 
-    task = program.add(FLOODED, 500, int(DEADLINE), source_vm="blue-web2")
+    task = program.add(FAR.filter, 500, int(DEADLINE), source_vm="blue-web2")
     await_that(lambda: state() in {"armed", "draining", "done"}, state)
     yield
     with program.store() as store:
@@ -63,20 +62,20 @@ def test_a_flood_costs_its_neighbours_no_more_when_it_is_traced(
     """Both in turn, in one flood, well below what the switches can carry: what is lost has a reason."""
     plain: list[float] = []
     traced: list[float] = []
-    missed = flooded = 0
-    with program.controller() as controller, flood(lab, range(1, 1001), PAUSE):
+    missed = offered = 0
+    with program.controller() as controller, FAR.running(lab):
         for _ in range(ROUNDS):
             plain += ping(lab)
-            before, came = misses(lab), received(lab)
+            before, came = misses(lab), flooded(lab)
             with flood_traced(program):
                 traced += ping(lab)
                 megaflows = neighbours_megaflows(lab)
-            missed, flooded = missed + misses(lab) - before, flooded + received(lab) - came
+            missed, offered = missed + misses(lab) - before, offered + flooded(lab) - came
             assert megaflows
             assert not [line for line in megaflows if "userspace" in line]
         assert controller.poll() is None
     record_property("neighbour", f"{median(plain):.2f} ms, traced {median(traced):.2f} ms")
-    record_property("missed", f"{missed} of {flooded}")
+    record_property("missed", f"{missed} of {offered}")
     asked = ROUNDS * PINGS
     assert asked - len(traced) <= asked - len(plain) + TOLERATED * asked
-    assert missed <= RARE * flooded, "the flood itself stays in the fast path, only copies of it do not"
+    assert missed <= RARE * offered, "the flood itself stays in the fast path, only copies of it do not"
