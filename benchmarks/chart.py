@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 760, 320, 56, 44, 48
-COLOURS = ("#9aa5b1", "#4c9f70", "#3b7dd8", "#d9822b")
+COLOURS = ("#9aa5b1", "#4c9f70", "#8a63b8", "#3b7dd8", "#d9822b")
 FONT = 'font-family="sans-serif" font-size="12" fill="#333"'
 
 

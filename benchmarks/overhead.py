@@ -1,20 +1,20 @@
 """Turns the lab under load into the paper's four settings, as ratios to a lab without VTrace, and into a chart.
 
-No VTrace · attached, no task · ten tasks that match nothing · ten tasks that match all, 100 packets each. The settings
-take turns in one run, round after round, back and forth, and *No VTrace* before and after each: whatever else the
-machine does hits all of them. ``overhead.py ROUNDS``, or as many as fit into five minutes.
+No VTrace · controller, no task · ten tasks that match nothing · ten tasks that match all, 100 packets each. The
+settings take turns in one run, round after round, back and forth, and *No VTrace* before and after each of them:
+whatever else the machine does hits all of them. ``overhead.py ROUNDS``, or as many as fit into ten minutes.
 """
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
 
@@ -33,9 +33,9 @@ from vtrace_ovs.lab.wiring import VM_INTERFACE
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.storage.store import Store
 
-ROUNDS = 16
-BUDGET = 300.0
-WARM_UP, WINDOW = 0.3, 10.0
+ROUNDS = 24
+BUDGET = 600.0
+WARM_UP, WINDOW, TRACED_WINDOW = 0.3, 3.0, 10.0
 PINGS, PING_INTERVAL = 60, 0.01
 TASKS, PACKETS = 10, 100
 LOWEST, FORWARDED, OVERLOAD = 15_000.0, 0.95, 1.2
@@ -48,20 +48,26 @@ PORT, PAYLOAD = 5000, 64
 SOURCE_PORTS, UNUSED_PORTS = range(4000, 4000 + TASKS), range(9000, 9000 + TASKS)
 SWITCH_CORE, OTHER_CORE = 0, 1
 CPUCLOCK_SCHED = 2
-NONE, ATTACHED, ZERO, FULL = "No VTrace", "attached, no task", "ten tasks, zero match", "ten tasks, full match"
-SETTINGS = {ATTACHED: 1.00, ZERO: 0.99, FULL: 0.98}
+NONE, IDLE, ATTACHED = "No VTrace", "idle connections", "controller, no task"
+ZERO, FULL = "ten tasks, zero match", "ten tasks, full match"
+SETTINGS = {ATTACHED: 1.00, IDLE: None, ZERO: 0.99, FULL: 0.98}
 """Each with the bar for its rate."""
+ON_THE_WAY = (("cs1", "br-int"), ("gw1", "br-int"), ("gw1", "vr-blue"), ("cs3", "br-int"))
+OPENFLOW_13_HELLO = bytes((4, 0, 0, 8, 0, 0, 0, 1))
 MEASURES = {"rate": "forwarding rate", "processor": "CPU per packet", "rtt": "RTT"}
 CHART = PAGE.with_name("overhead.svg")
 NOTES = """\
-{rounds} rounds of the settings in turn, forth and back; each ratio is to the mean of *No VTrace* before and after \
-its round, given as median, with the interval that holds it in {confidence:.0%} of runs on a machine as noisy as this.
+{rounds} rounds of the settings in turn, forth and back; each ratio is to the mean of *No VTrace* right before and \
+after it, given as median, with the interval that holds it in {confidence:.0%} of runs on a machine as noisy as this.
 UDP from {source} to {destination}, from ten ports in turn, {overload:g} times what the path forwards at \
-most, over cs1, gw1 and cs3; counted at the receiving VM, {window:g} s each. CPU is the processor time of all \
-ovs-vswitchd of servers per packet forwarded. RTT is the median of {pings} pings without load.
+most, over cs1, gw1 and cs3; counted at the receiving VM, {window:g} s each, but {traced_window:g} s of full match. \
+CPU is the processor time of all ovs-vswitchd of servers per packet forwarded. RTT is the median of {pings} pings \
+without load.
+Idle connections: no VTrace, but one OpenFlow connection to each VFD on the way, of a program that says hello and then \
+nothing. Open vSwitch asks each for news every time it has forwarded up to 32 packets.
 ovs-vswitchd on core {switches}, everything else (traffic, controller) on core {others}, as it would be on \
 other machines; the sender shares a ring of frames with the kernel and costs next to nothing.
-Full match: the window is a third of the time a task has unless told otherwise, and begins with the load, so tracing, \
+Full match: its window is a third of the time a task has unless told otherwise, and begins with the load, so tracing, \
 judging and cleaning are in it: {traced} of {asked} packets asked for were traced, at {each:.0f} µs of CPU each, on \
 all servers. Its pings are traced too, by one of ten tasks.
 A bar is missed if the whole interval is below it, met if the median is not, and open otherwise. The rate is what one \
@@ -76,6 +82,10 @@ class Measured:
     processor: float
     rtt: float
 
+    def over(self, base: "Measured") -> "Measured":
+        """Each as a ratio to what another one has."""
+        return Measured(*(getattr(self, what) / getattr(base, what) for what in MEASURES))
+
 
 def main() -> None:
     """A lab, rounds, a table, a chart."""
@@ -85,19 +95,23 @@ def main() -> None:
     overlay = replace(load_topology(), rate_limits=())
     with tempfile.TemporaryDirectory() as place, Lab(overlay, Path(place) / "lab") as lab:
         bench = Bench(lab, Path(place))
-        bases, found, began = [bench.under_load()], [], time.monotonic()
+        steps = {
+            ATTACHED: bench.attached,
+            IDLE: bench.idle_connections,
+            ZERO: bench.zero_match,
+            FULL: bench.full_match,
+        }
+        bases, began = [bench.under_load()], time.monotonic()
+        found: dict[str, list[Measured]] = {setting: [] for setting in SETTINGS}
         for number in range(rounds):
             if number and time.monotonic() - began > BUDGET:
                 break
-            found.append(bench.round(backwards=bool(number % 2)))
-            bases.append(bench.under_load())
-    levels = [mean_of(before, after) for before, after in pairwise(bases)]
+            for setting in reversed(SETTINGS) if number % 2 else SETTINGS:
+                measured = steps[setting]()
+                bases.append(bench.under_load())
+                found[setting].append(measured.over(mean_of(*bases[-2:])))
     series = {
-        setting: [
-            [getattr(row[setting], what) / getattr(level, what) for row, level in zip(found, levels, strict=True)]
-            for what in MEASURES
-        ]
-        for setting in SETTINGS
+        setting: [[getattr(one, what) for one in measured] for what in MEASURES] for setting, measured in found.items()
     }
     medians = {name: [median(values) for values in columns] for name, columns in series.items()}
     words = list(MEASURES.values())
@@ -142,39 +156,44 @@ class Bench:
                 return max(most, got)
             rate, most = rate * OVERLOAD, got
 
-    def round(self, *, backwards: bool) -> dict[str, Measured]:
-        """Every setting but the first, beside one controller."""
-        with self.controller() as store:
-            steps = {ATTACHED: self.attached, ZERO: self.zero_match, FULL: self.full_match}
-            order = reversed(SETTINGS) if backwards else SETTINGS
-            return {setting: steps[setting](store) for setting in order}
-
-    def attached(self, _: Store) -> Measured:
+    def attached(self) -> Measured:
         """A controller that has nothing to do."""
-        return self.under_load()
+        with self.controller():
+            return self.under_load()
 
-    def zero_match(self, store: Store) -> Measured:
+    def idle_connections(self) -> Measured:
+        """What any controller would cost that never says a word."""
+        with ExitStack() as ends:
+            for server, bridge in ON_THE_WAY:
+                end = ends.enter_context(socket.socket(socket.AF_UNIX))
+                end.connect(str(self.lab.ovs(server).management_socket(bridge)))
+                end.sendall(OPENFLOW_13_HELLO)
+            return self.under_load()
+
+    def zero_match(self) -> Measured:
         """Ten tasks that wait for what is not sent."""
-        tasks = self.armed(store, [_traffic(port) for port in UNUSED_PORTS])
-        found = self.under_load()
-        self.cancel(store, tasks)
-        return found
+        with self.controller() as store:
+            tasks = self.armed(store, [_traffic(port) for port in UNUSED_PORTS])
+            found = self.under_load()
+            self.cancel(store, tasks)
+            return found
 
-    def full_match(self, store: Store) -> Measured:
+    def full_match(self) -> Measured:
         """Ten tasks, armed when the load begins; what they miss of it they get from a lighter one behind the window."""
-        tasks = self.armed(store, [_traffic(port) for port in SOURCE_PORTS])
-        idle = self.received()
-        with self.load(self.offered):
-            self.await_that(lambda: self.received() > idle)
-            rate, processor = self.window()
-        with self.load(LIGHT):
-            self.await_that(lambda: all(_state(store, task).final for task in tasks))
-        results = [store.result(task.id) for task in tasks]
-        self.traced += sum(min(PACKETS, result.packets) for result in results if result is not None)
-        pinged = self.armed(store, [f"icmp,{ADDRESSES}", *(_traffic(port) for port in UNUSED_PORTS[1:])])
-        found = Measured(rate, processor, self.ping())
-        self.cancel(store, pinged)
-        return found
+        with self.controller() as store:
+            tasks = self.armed(store, [_traffic(port) for port in SOURCE_PORTS])
+            idle = self.received()
+            with self.load(self.offered):
+                self.await_that(lambda: self.received() > idle)
+                rate, processor = self.window(TRACED_WINDOW)
+            with self.load(LIGHT):
+                self.await_that(lambda: all(_state(store, task).final for task in tasks))
+            results = [store.result(task.id) for task in tasks]
+            self.traced += sum(min(PACKETS, result.packets) for result in results if result is not None)
+            pinged = self.armed(store, [f"icmp,{ADDRESSES}", *(_traffic(port) for port in UNUSED_PORTS[1:])])
+            found = Measured(rate, processor, self.ping())
+            self.cancel(store, pinged)
+            return found
 
     def under_load(self) -> Measured:
         """The rate and processor time while the load runs, then the RTT."""
@@ -183,10 +202,10 @@ class Bench:
             rate, processor = self.window()
         return Measured(rate, processor, self.ping())
 
-    def window(self) -> tuple[float, float]:
+    def window(self, seconds: float = WINDOW) -> tuple[float, float]:
         """Packets received per second, and processor seconds per packet."""
         began, packets, spent = time.monotonic(), self.received(), self.processor()
-        time.sleep(WINDOW)
+        time.sleep(seconds)
         passed, got = time.monotonic() - began, self.received() - packets
         return got / passed, (self.processor() - spent) / max(got, 1)
 
@@ -301,8 +320,8 @@ def section(series: dict[str, list[list[float]]], bases: list[Measured], bench: 
     rows = [(NONE, *("1" for _ in MEASURES), "")]
     for setting, columns in series.items():
         bar = SETTINGS[setting]
-        rows.append((setting, *map(_cell, columns), f"{bar:.2f} ({_judged(columns[0], bar)})"))
-    rounds, costs = len(bases) - 1, list(MEASURES).index("processor")
+        rows.append((setting, *map(_cell, columns), "" if bar is None else f"{bar:.2f} ({_judged(columns[0], bar)})"))
+    rounds, costs = len(series[FULL][0]), list(MEASURES).index("processor")
     spent = median(series[FULL][costs]) - 1
     base = Measured(*(median(getattr(one, what) for one in bases) for what in MEASURES))
     given = {
@@ -312,12 +331,13 @@ def section(series: dict[str, list[list[float]]], bases: list[Measured], bench: 
         "destination": DESTINATION,
         "overload": OVERLOAD,
         "window": WINDOW,
+        "traced_window": TRACED_WINDOW,
         "pings": PINGS,
         "switches": SWITCH_CORE if bench.cores else "any",
         "others": OTHER_CORE if bench.cores else "any",
         "traced": bench.traced,
         "asked": rounds * TASKS * PACKETS,
-        "each": spent * base.processor * base.rate * WINDOW / (TASKS * PACKETS) * 1e6,
+        "each": spent * base.processor * base.rate * TRACED_WINDOW / (TASKS * PACKETS) * 1e6,
     }
     absolute = (
         f"{NONE} itself: {base.rate:,.0f} packets/s, {microseconds(base.processor)} of CPU per packet, "
