@@ -25,6 +25,8 @@ from vtrace_ovs.model.trajectory import DropShape
 from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition
 from vtrace_ovs.model.wording import flow_text
 
+_ON_A_WAY = (CountKind.MARKED, CountKind.PASSED_ON, CountKind.ARRIVED)
+
 
 @dataclass(frozen=True, slots=True)
 class CountingScene:
@@ -186,7 +188,7 @@ class _Sheet:
 
     def _on_the_way(self, node: str, missing: int, ways: set[Segment]) -> Iterator[Loss]:
         """The next server is named where there is only one that packets were sent to, or came to."""
-        busy = (*self._of(CountKind.MARKED), *self._of(CountKind.ARRIVED))
+        busy = (place for kind in _ON_A_WAY for place in self._of(kind))
         active = {place.segment.receiver for place in busy if place.segment in ways and place.segment is not None}
         senders = {b for b in self._bridges if b.node == node and self._at[b, CountKind.SENT]}
         next_node = _only(active)
@@ -204,9 +206,9 @@ class _Sheet:
         yield Loss(missing, lost_between(culprit, towards, Confidence.INFERRED))
 
     def _may_be_suppressed(self, senders: set[BridgeId], ways: set[Segment]) -> bool:
-        """Whether packets come in by a port they are also sent out of: Open vSwitch sends none back by its own port."""
+        """Whether packets are sent out of the port they came in by: Open vSwitch sends none back by its own port."""
         came = {(place.bridge, place.port) for place in self._of(CountKind.ARRIVED)}
-        sent = (place for place in self._of(CountKind.MARKED) if place.segment in ways and place.bridge in senders)
+        sent = (place for place in self._of(CountKind.PASSED_ON) if place.segment in ways and place.bridge in senders)
         return any((place.bridge, place.port) in came for place in sent)
 
     def _by_flow(self, place: CountedPlace, packets: int, sure: Confidence = Confidence.OBSERVED) -> Loss:

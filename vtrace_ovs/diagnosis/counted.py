@@ -28,25 +28,23 @@ def _verdict(found: Counted) -> Verdict:
     unknown = found.doubtful
     if unknown:
         number = f"{len(unknown)} of {counted(len(found.intervals), 'interval')}"
-        why = Particulars("", detail=f"no loss is proven, but of {number} not all can be told: {unknown[0].unknown}")
+        why = f"No loss is proven, but of {number} not all can be told: {unknown[0].unknown}."
         return _plain(Disposition.INCONCLUSIVE, CauseCode.UNKNOWN, Confidence.UNDECIDED, why)
     if not found.intervals:
-        nothing = Particulars("", detail="counting ended before any interval was over")
-        return _plain(Disposition.INCONCLUSIVE, CauseCode.UNKNOWN, Confidence.UNDECIDED, nothing)
+        why = "Counting ended before any interval was over."
+        return _plain(Disposition.INCONCLUSIVE, CauseCode.UNKNOWN, Confidence.UNDECIDED, why)
     if not found.entered:
         sentence = "No packet of this traffic came in while packets were counted."
-        unseen = _plain(Disposition.UNSEEN, CauseCode.NOT_SENT, Confidence.CORROBORATED, Particulars())
-        return replace(unseen, operator_sentence=sentence)
+        return _plain(Disposition.UNSEEN, CauseCode.NOT_SENT, Confidence.CORROBORATED, sentence)
     sentence = (
         f"None of {counted(found.entered, 'packet')} was lost in {counted(len(found.intervals), 'interval')}: each was "
         "counted in and out of every device on its way."
     )
-    delivered = _plain(Disposition.DELIVERED, CauseCode.NONE, Confidence.CORROBORATED, Particulars())
-    return replace(delivered, operator_sentence=sentence)
+    return _plain(Disposition.DELIVERED, CauseCode.NONE, Confidence.CORROBORATED, sentence)
 
 
-def _plain(disposition: Disposition, code: CauseCode, confidence: Confidence, particulars: Particulars) -> Verdict:
-    return verdict_of(Finding(disposition, code, confidence, particulars), None)
+def _plain(disposition: Disposition, code: CauseCode, confidence: Confidence, sentence: str) -> Verdict:
+    return replace(verdict_of(Finding(disposition, code, confidence, Particulars()), None), operator_sentence=sentence)
 
 
 def _told(place: PlaceOfLoss) -> str:

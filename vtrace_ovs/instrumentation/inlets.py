@@ -12,7 +12,7 @@ from vtrace_ovs.instrumentation.outlets import leads_to_armed_vtep, peer_is_arme
 from vtrace_ovs.instrumentation.plan import ArmedTask, Gate, ProbeKind
 from vtrace_ovs.instrumentation.reach import exactly
 from vtrace_ovs.instrumentation.site import Site, apply
-from vtrace_ovs.instrumentation.state import State
+from vtrace_ovs.instrumentation.state import OUT_OF_TUNNEL, State
 from vtrace_ovs.model.actions import Action, Resubmit
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.match import MaskedField, Match
@@ -171,7 +171,7 @@ def inlet_flows(site: Site) -> Iterator[FlowMod]:
                 exactly(IN_PORT, port.ofport), exactly(ETH_TYPE, family), exactly(IP_DSCP, mark.code)
             ).with_fields(site.state.unseen())
             for place, match, first in _layered(site, port, mark, marked):
-                actions = apply(*first, site.state.load(_arrived(site, mark)), look_up)
+                actions = apply(*first, site.state.load(_arrived(site, port, mark)), look_up)
                 yield site.flow(place, match, CookieKind.MARK, actions)
     yield from _arrivals(site, ports, None)
     foreign = site.book.arrival(ProbeKind.FOREIGN, site.tables.classify, None)
@@ -201,17 +201,18 @@ def _arrivals(site: Site, ports: tuple[Port, ...], mark: Mark | None) -> Iterato
                     yield site.flow((table_id, TASK), whole, CookieKind.CLASSIFY, actions, task.slot)
                     continue
                 marked = whole.with_fields(exactly(IP_DSCP, mark.code), site.state.unseen())
-                adopt = site.state.load(_arrived(site, mark, task.slot))
+                adopt = site.state.load(_arrived(site, port, mark, task.slot))
                 for place, layered, first in _layered(site, port, mark, marked):
                     adopted = (adopt, site.state.restore_dscp())
                     actions = apply(*first, *adopted, *log, _onward(site))
                     yield site.flow(place, layered, CookieKind.CLASSIFY, actions, task.slot)
 
 
-def _arrived(site: Site, mark: Mark, slot: int | None = None) -> State:
+def _arrived(site: Site, port: Port, mark: Mark, slot: int | None = None) -> State:
     hop = mark.hop + 1
     code = site.scene.marks.code(hop, mark.dscp, mark.color)
-    return State(traced=slot is not None, index=hop, code=code, dscp=mark.dscp, slot=slot or 0, color=mark.color)
+    index = OUT_OF_TUNNEL if site.counting and port.kind is PortKind.TUNNEL else hop
+    return State(traced=slot is not None, index=index, code=code, dscp=mark.dscp, slot=slot or 0, color=mark.color)
 
 
 def _from_armed_vfd(site: Site, port: Port) -> bool:

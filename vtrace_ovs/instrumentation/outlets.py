@@ -15,6 +15,7 @@ from vtrace_ovs.instrumentation.plan import ArmedTask, Gate
 from vtrace_ovs.instrumentation.reach import exactly
 from vtrace_ovs.instrumentation.sharing import travels_as
 from vtrace_ovs.instrumentation.site import NOWHERE, Site, apply
+from vtrace_ovs.instrumentation.state import OUT_OF_TUNNEL
 from vtrace_ovs.model.actions import Resubmit
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.match import MaskedField, Match
@@ -72,7 +73,11 @@ def turn(site: Site) -> Resubmit:
 
 
 def outlet_flows(site: Site) -> Iterator[FlowMod]:
-    """The flows of tables ``leave`` and ``turn``."""
+    """The flows of tables ``leave`` and ``turn``.
+
+    Counted packets that came by a tunnel port and leave by one have flows of their own, as Open vSwitch sends none back
+    by its own port.
+    """
     due = apply(site.state.set_marked(marked=True))
     marked = 1 if site.counting else 0  # the other packets that leave are counted below
     gates = {port: Gate.SENT if port.kind is PortKind.TUNNEL else Gate.ENDED for port in site.bridge.ports}
@@ -82,16 +87,23 @@ def outlet_flows(site: Site) -> Iterator[FlowMod]:
             for match in task_matches(task):
                 for key in tunnel_keys(port, task):
                     for destination, name, color in product(_destinations(site, port), names, site.colors):
-                        ours = (exactly(IN_PORT, port.ofport), site.state.of_task(name.slot, color))
-                        whole = match.with_fields(*ours, *key, *destination)
                         counted = (*site.count(gates[port], color), *due)
-                        yield site.flow((site.tables.leave, marked), whole, CookieKind.LEAVE, counted, task.slot)
+                        for above, index in enumerate(_came_by(site, port)):
+                            ours = (exactly(IN_PORT, port.ofport), site.state.of_task(name.slot, color, index))
+                            whole = match.with_fields(*ours, *key, *destination)
+                            place = (site.tables.leave, marked + above)
+                            yield site.flow(place, whole, CookieKind.LEAVE, counted, task.slot)
     yield from _tallies(site)
     write = apply(site.state.write_mark(), site.state.set_marked(marked=False))
     for family in site.families:
         is_ip = Match.of(exactly(ETH_TYPE, family))
         yield site.flow((site.tables.turn, 1), is_ip.with_fields(site.state.marked()), CookieKind.TURN, write)
         yield site.flow((site.tables.turn, 0), is_ip, CookieKind.TURN, apply(site.state.restore_dscp()))
+
+
+def _came_by(site: Site, port: Port) -> tuple[int | None, ...]:
+    """The indices that packets leaving by a port are told apart by; None is any."""
+    return (None, OUT_OF_TUNNEL) if site.counting and port.kind is PortKind.TUNNEL else (None,)
 
 
 def _tallies(site: Site) -> Iterator[FlowMod]:

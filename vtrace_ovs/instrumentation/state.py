@@ -34,7 +34,7 @@ class BitRange:
 GUARD = BitRange(0, 1)  # we have already looked at this packet on this visit to the bridge
 TRACED = BitRange(1, 1)  # it belongs to a task
 MARKED = BitRange(2, 1)  # the output being prepared leads to a VFD that will take the mark off again
-INDEX = BitRange(3, 4)  # hop index: 1 is the VFD that colored it
+INDEX = BitRange(3, 4)  # hop index: 1 is the VFD that colored it; where packets are counted, OUT_OF_TUNNEL or not
 COLOR = BitRange(7, 1)  # which of the two colors it is counted by
 CODE = BitRange(8, 6)  # the DSCP it leaves with toward the next VFD
 DSCP = BitRange(14, 6)  # the DSCP the tenant gave it
@@ -47,6 +47,8 @@ ALL = (
 SIGNATURE_MASK = 0b11 << 30
 SIGNED = 0b10 << 30
 """In a field that packets may bring along (``pkt_mark``), ours is told from a host's own by these bits too."""
+OUT_OF_TUNNEL = (1 << INDEX.width) - 1
+"""The index of a counted packet that came into this VFD by a tunnel port."""
 MAX_SLOT = (1 << SLOT.width) - 1
 
 
@@ -116,10 +118,11 @@ class StateField:
             return self._colored(word | SIGNED, word | SIGNATURE_MASK, color)
         return self._colored(TRACED.mask, TRACED.mask, color)
 
-    def of_task(self, slot: int, color: int | None = None) -> MaskedField:
-        """Match packets of one task whose headers are what they seem, of any color or of one."""
-        ours = TRACED.mask | (slot << SLOT.offset)
-        return self._colored(ours, TRACED.mask | SLOT.mask | ALTERED.mask, color)
+    def of_task(self, slot: int, color: int | None = None, index: int | None = None) -> MaskedField:
+        """Match packets of one task whose headers are what they seem, of any color and index or of one."""
+        ours = TRACED.mask | (slot << SLOT.offset) | ((index or 0) << INDEX.offset)
+        looked_at = TRACED.mask | SLOT.mask | ALTERED.mask | (0 if index is None else INDEX.mask)
+        return self._colored(ours, looked_at, color)
 
     def _colored(self, value: int, mask: int, color: int | None) -> MaskedField:
         if color is None:

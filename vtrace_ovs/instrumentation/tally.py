@@ -14,7 +14,7 @@ from math import ceil
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.plan import BridgePlan, Gate, ProbeKind
-from vtrace_ovs.instrumentation.state import COLOR
+from vtrace_ovs.instrumentation.state import COLOR, INDEX, OUT_OF_TUNNEL
 from vtrace_ovs.instrumentation.walk import every_action
 from vtrace_ovs.model.actions import Meter
 from vtrace_ovs.model.counting import CountedPlace, CountKind, Counts, Segment
@@ -86,8 +86,11 @@ class _Reader:
         color = 0 if state is None else COLOR.of(state.value)
         if kind is CookieKind.TALLY and mod.table_id == self._plan.tables.classify:
             yield self._came(mod.match, color)
-        elif (kind is CookieKind.TALLY and self._port(mod.match)) or kind is CookieKind.LEAVE:
-            yield self._went(mod.match, color, CountKind.LEFT if kind is CookieKind.TALLY else CountKind.MARKED)
+        elif kind is CookieKind.TALLY and self._port(mod.match):
+            yield self._went(mod.match, color, CountKind.LEFT)
+        elif kind is CookieKind.LEAVE:
+            passing = state is not None and INDEX.of(state.value & state.mask) == OUT_OF_TUNNEL
+            yield self._went(mod.match, color, CountKind.PASSED_ON if passing else CountKind.MARKED)
         elif kind is CookieKind.CLONE:
             yield from self._passed(mod, color)
         elif kind is CookieKind.MISS:
@@ -108,7 +111,7 @@ class _Reader:
         port = self._port(match)
         if port is None:
             return CountedPlace(self._bridge.id, kind, color)
-        other = self._other_end(port, match, TUN_DST, TUN_IPV6_DST) if kind is CountKind.MARKED else None
+        other = None if kind is CountKind.LEFT else self._other_end(port, match, TUN_DST, TUN_IPV6_DST)
         segment = None if other is None else Segment(self._here(port), other)
         return CountedPlace(self._bridge.id, kind, color, port.ofport, segment)
 

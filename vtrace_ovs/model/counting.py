@@ -25,7 +25,8 @@ class CountKind(Enum):
     ENDED: it leaves in any other way. DISCARDED: a flow or a miss drops it.
 
     By flows; on the server that colors, these may take some packets of one color for the other's: ENTERED: it is
-    colored. ARRIVED: it comes from another VFD. MARKED: it leaves for another VFD. LEFT: it leaves by a port for a VM
+    colored. ARRIVED: it comes from another VFD. MARKED: it leaves for another VFD. PASSED_ON: it does so by a tunnel,
+    and came into this very bridge by a tunnel. LEFT: it leaves by a port for a VM
     or for anyone who will not count it. UNNAMED: it leaves by a group, NORMAL, a register or LOCAL. DROPPED: this flow
     or a miss drops it. ASIDE: a flow drops it in a table that other tables still follow. METERED: it passes a flow with
     a meter of production's. OTHER_DSCP: it is of the traffic, but has a DSCP that is not counted.
@@ -38,6 +39,7 @@ class CountKind(Enum):
     ENTERED = "entered"
     ARRIVED = "arrived"
     MARKED = "marked"
+    PASSED_ON = "passed on"
     LEFT = "left"
     UNNAMED = "unnamed"
     DROPPED = "dropped"

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from vtrace_ovs.model.counting import CountReport, Interval
+from vtrace_ovs.model.counting import CountReport, Interval, Loss
 from vtrace_ovs.model.task import Task
 from vtrace_ovs.rendering.document import SCHEMA, Json, document_text, task_fields, verdict_fields
 from vtrace_ovs.rendering.lines import Line, Span, Style, line
-from vtrace_ovs.rendering.phrases import packets_phrase
+from vtrace_ovs.rendering.phrases import cause_phrase, packets_phrase, where_phrase
 from vtrace_ovs.rendering.screen import verdict_line
 
 CLEAN_SHOWN = 20
@@ -67,9 +67,16 @@ def _interval(interval: Interval) -> Iterator[Line]:
     lost = "?" if interval.unknown and not interval.losses else str(interval.lost)
     yield line(f"{began}  {interval.entered:>9}  ", Span(f"{lost:>7}", style))
     for loss in interval.losses:
-        yield line(Span(f"    {loss.packets}: {loss.verdict.operator_sentence}", Style.BAD))
+        yield line(Span(f"    {_loss_phrase(loss)}", Style.BAD))
     if interval.unknown:
         yield line(Span(f"    not all can be told: {interval.unknown}", Style.UNSURE))
+
+
+def _loss_phrase(loss: Loss) -> str:
+    """``12: underlay-loss (physical_network) between cs1/br-int and gw1/br-int``; the verdict has it in full."""
+    culprit = loss.verdict.culprit
+    where = "" if culprit is None else f" {where_phrase(culprit)}"
+    return f"{loss.packets}: {cause_phrase(loss.verdict)}{where}"
 
 
 def counts_document(report: CountReport, task: Task) -> str:

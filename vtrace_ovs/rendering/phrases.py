@@ -73,6 +73,12 @@ def place_phrase(culprit: Culprit) -> str:
     return f"{here}, {table_phrase(culprit.table_id, culprit.table_name)}"
 
 
+def where_phrase(culprit: Culprit) -> str:
+    """``at server2/br-int, table 40 (acl-out)``, ``between server1/br-int and server2``."""
+    place = place_phrase(culprit)
+    return place if place.startswith("between") else f"at {place}"
+
+
 def table_phrase(table_id: int, name: str | None = None) -> str:
     """``table 40``, with its name in the profile when it has one."""
     return f"table {table_id} ({name})" if name else f"table {table_id}"

@@ -13,8 +13,8 @@ from vtrace_ovs.rendering.phrases import (
     confidence_phrase,
     mark,
     packets_phrase,
-    place_phrase,
     share_phrase,
+    where_phrase,
 )
 
 BEFORE_THE_LAST = "The last table of each hop was seen; those before it are by the stored flow tables."
@@ -64,8 +64,7 @@ def verdict_line(verdict: Verdict) -> Line:
     """What, where, why and how sure, in one line."""
     parts: list[str | Span] = [mark(verdict.disposition), " ", Span(verdict.disposition.value, Style.STRONG)]
     if verdict.culprit is not None:
-        place = place_phrase(verdict.culprit)
-        parts.append(f" {place}" if place.startswith("between") else f" at {place}")
+        parts.append(f" {where_phrase(verdict.culprit)}")
     cause = cause_phrase(verdict)
     if cause:
         parts += [": ", Span(cause, Style.STRONG)]

@@ -173,7 +173,9 @@ def test_what_leaves_by_a_port_that_is_down_is_not_called_delivered() -> None:
 
 def test_what_may_not_go_back_by_its_own_port_is_not_called_lost_on_the_way() -> None:
     came_back = replace(ARRIVED, bridge=A, segment=Segment("s2", "s1"))
-    sent_back = CountedPlace(B, CountKind.SENT, 0)
-    result = found((came_back, 10), (sent_back, 10), (CAME_A, 10), (SENT_A, 10))
+    passed_on = replace(MARKED, kind=CountKind.PASSED_ON)
+    sent_back = ((came_back, 10), (CountedPlace(B, CountKind.SENT, 0), 10), (CAME_A, 10), (SENT_A, 10))
+    assert [loss.packets for loss in found(*sent_back).losses] == [10], "they came round by a router"
+    result = found(*sent_back, (passed_on, 10))
     assert result.losses == ()
     assert "may not send out of the port they came by" in result.doubts[0]

@@ -47,5 +47,9 @@ def test_no_loss_is_only_said_when_every_interval_closed_and_there_was_traffic()
     assert verdict(interval(0, entered=0)).disposition is Disposition.UNSEEN
     doubtful = verdict(interval(0), interval(1, unknown="tables changed"))
     assert doubtful.disposition is Disposition.INCONCLUSIVE
-    assert "of 1 of 2 intervals not all can be told: tables changed" in doubtful.operator_sentence
-    assert verdict().disposition is Disposition.INCONCLUSIVE
+    assert doubtful.operator_sentence == (
+        "No loss is proven, but of 1 of 2 intervals not all can be told: tables changed."
+    )
+    nothing = verdict()
+    assert nothing.disposition is Disposition.INCONCLUSIVE
+    assert nothing.operator_sentence == "Counting ended before any interval was over."

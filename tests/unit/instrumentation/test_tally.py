@@ -64,6 +64,8 @@ def test_packets_are_counted_where_they_leave_by_whether_the_next_vfd_counts_the
     marked = of_kind(places, CountKind.MARKED)
     patch = Segment("s1/br0", "s1/rt")
     assert {(place.port, place.segment) for place in marked} == {(2, patch), (3, ON_THE_WAY), (4, ON_THE_WAY)}
+    passed_on = of_kind(places, CountKind.PASSED_ON)
+    assert {(place.port, place.segment) for place in passed_on} == {(3, ON_THE_WAY), (4, ON_THE_WAY)}
     assert {place.port for place in of_kind(places, CountKind.LEFT)} == {1, 2, 3, 4, 5, 6}
 
 

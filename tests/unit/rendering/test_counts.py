@@ -44,7 +44,7 @@ def test_the_verdict_comes_first_then_every_vfd_in_sum_and_the_intervals() -> No
     assert "s2/br0        298          0        289          9" in shown
     assert "2023-11-14 22:13:20.000        100        0" in lines
     assert "2023-11-14 22:13:21.000        100        2" in lines
-    assert "    2: Lost between s1/br0 and s2/br0." in lines
+    assert "    2: underlay-loss (physical_network) between s1/br0 and s2/br0" in lines
     assert "2023-11-14 22:13:22.000        100        ?" in lines
     assert "    not all can be told: s2/br0 came up" in lines
     assert "2 packets had a DSCP that is not counted." in shown
