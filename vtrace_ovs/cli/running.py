@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -186,8 +187,13 @@ def _controller_settings(
         accept_tasks=accept_tasks,
         apps=apps,
         listen=None if settings.listen is None else ServiceAddress.parse(settings.listen),
-        session=SessionSettings() if settings.underlay else SessionSettings(search_time=0.0),
+        session=_session_settings(settings),
     )
+
+
+def _session_settings(settings: Settings) -> SessionSettings:
+    usual = SessionSettings(max_tasks=settings.max_tasks)
+    return usual if settings.underlay else replace(usual, search_time=0.0)
 
 
 def _remote(settings: Settings) -> ServiceAttachment:

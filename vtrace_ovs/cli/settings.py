@@ -10,6 +10,7 @@
 - ``OVS_RUNDIR``: where the local Open vSwitch keeps its sockets, as for its own programs (ovs-vswitchd(8))
 - ``XDG_STATE_HOME``: parent of the database's directory, for users other than root
 - ``VTRACE_NO_UNDERLAY``: any value but an empty one keeps us off underlay bridges
+- ``VTRACE_MAX_TASKS``: how many tasks may run at once, 1 to 512
 - ``NO_COLOR``: any value but an empty one turns colours off
 """
 
@@ -24,6 +25,7 @@ from vtrace_ovs.errors import UsageError
 if TYPE_CHECKING:
     from vtrace_ovs.ovsdb.client import TlsFiles
 
+MAX_TASKS = 512
 _METHODS = ("unix:", "tcp:", "ssl:")
 _SYSTEM_DATABASE = Path("/var/lib/vtrace/vtrace.db")
 _TLS_VARIABLES = ("VTRACE_TLS_KEY", "VTRACE_TLS_CERT", "VTRACE_TLS_CA")
@@ -38,7 +40,7 @@ class Settings:
     ``ovsdb`` are OVSDB connection strings; ``ovsdb_given`` is false when they are only the default, the local server.
     ``database`` is a path or SQLAlchemy URL. ``listen`` is what remote bridges dial, ``tls`` what ``ssl:`` needs.
     ``ovn_southbound`` are the connections of OVN's southbound database, if it may be asked. ``underlay``: its bridges
-    may be asked for post-cards.
+    may be asked for post-cards. More than ``max_tasks`` at once are refused.
     """
 
     ovsdb: tuple[str, ...]
@@ -50,6 +52,7 @@ class Settings:
     tls: "TlsFiles | None" = None
     ovn_southbound: tuple[str, ...] = ()
     underlay: bool = True
+    max_tasks: int = MAX_TASKS
 
 
 def read_settings(environment: Mapping[str, str] | None = None, user_id: int | None = None) -> Settings:
@@ -71,6 +74,7 @@ def read_settings(environment: Mapping[str, str] | None = None, user_id: int | N
         tls=_tls_files(known),
         ovn_southbound=ovsdb_connections(southbound, "VTRACE_OVN_SB") if southbound else (),
         underlay=not known.get("VTRACE_NO_UNDERLAY"),
+        max_tasks=_max_tasks(known.get("VTRACE_MAX_TASKS") or str(MAX_TASKS)),
     )
 
 
@@ -102,6 +106,12 @@ def ovsdb_connections(text: str, source: str) -> tuple[str, ...]:
         if method is None or connection == method:
             raise UsageError(f"{source}: {connection!r} is not an OVSDB connection: write unix:PATH or tcp:HOST:PORT")
     return connections
+
+
+def _max_tasks(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_TASKS:
+        raise UsageError(f"VTRACE_MAX_TASKS: {text!r} is not a number from 1 to {MAX_TASKS}")
+    return int(text)
 
 
 def _tls_files(environment: Mapping[str, str]) -> "TlsFiles | None":

@@ -47,7 +47,7 @@ from vtrace_ovs.session.readings import Readings
 from vtrace_ovs.session.runs import Stage, TaskRun
 from vtrace_ovs.session.scope import resolve
 from vtrace_ovs.session.settings import SessionSettings
-from vtrace_ovs.session.slots import Slots, require_slot
+from vtrace_ovs.session.slots import Slots
 from vtrace_ovs.session.turns import Turns
 from vtrace_ovs.session.wiping import Wiping
 
@@ -64,7 +64,7 @@ class Session:
         self.settings = settings
         self.fleet = Fleet()
         self.runs: dict[int, TaskRun] = {}
-        self.slots = Slots(settings.slot_quarantine)
+        self.slots = Slots(settings.slot_quarantine, settings.max_tasks)
         self.planning = Planning(self.fleet, instrumentation)
         self.deployment = Deployment(self.fleet, self.planning, settings.answer_deadline, settings.drain)
         self.presence = Presence(self.fleet, self.deployment, settings)
@@ -206,7 +206,7 @@ class Session:
             return ()
         try:
             require_company(run, self.runs.values())
-            require_slot(run.slot)
+            self.slots.require(run.slot)
             run.task = replace(run.task, request=resolve(self.fleet.topology, run.task.request))
             deadline = at + run.task.request.trace_time
             traffic = armed_task(self.fleet.topology, run.slot, run.task.request, deadline)

@@ -16,6 +16,7 @@ class SessionSettings:
     looked at every ``peek_interval``, as somebody may have changed their tables. Replies are waited for ``reply_wait``
     after the task of their requests has ended. Where packets are lost on the wire, underlay bridges are searched for
     ``search_time`` (0: not at all), after datapaths were waited for ``datapath_deadline`` to tell what they do.
+    No more than ``max_tasks`` run at once, 512 at most.
     """
 
     short_buffer: float = 1.0
@@ -31,3 +32,4 @@ class SessionSettings:
     reply_wait: float = 2.0
     search_time: float = 2.0
     datapath_deadline: float = 5.0
+    max_tasks: int = 512

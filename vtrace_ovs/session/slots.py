@@ -25,19 +25,30 @@ class Resting:
 
 @dataclass(slots=True)
 class Slots:
-    """Task numbers, of which each rests for ``quarantine`` seconds after its task before it is used again."""
+    """Numbers for at most so many tasks at once; each rests ``quarantine`` seconds after its task."""
 
     quarantine: float
+    max_tasks: int = SLOTS
     _resting: dict[int, Resting] = field(default_factory=dict)
 
     def free(self, runs: Collection[TaskRun], at: float) -> int:
         """The smallest task number that is neither in use nor may still be carried by a late packet (trap T18).
 
-        It is SLOTS when there is none: ``require`` refuses that.
+        It is SLOTS when there is none, or as many tasks run as may: ``require`` refuses that.
         """
+        if len(runs) >= self.max_tasks:
+            return SLOTS
         used = {run.slot for run in runs}
         self._resting = {slot: rest for slot, rest in self._resting.items() if rest.until > at}
         return next((slot for slot in range(SLOTS) if slot not in used and slot not in self._resting), SLOTS)
+
+    def require(self, slot: int) -> None:
+        """Raises RefusedError for the number that stands for none being free."""
+        if slot >= SLOTS:
+            raise RefusedError(
+                f"{self.max_tasks} tasks run already, or ended less than {self.quarantine:g} s ago; "
+                "wait until one ends, or cancel one"
+            )
 
     def find_partners(self, run: TaskRun, traffic: ArmedTask, runs: Collection[TaskRun]) -> None:
         """Whose packets may be this task's too: of those that run, and of those whose late copies may still come."""
@@ -51,9 +62,3 @@ class Slots:
     def rest(self, run: TaskRun, at: float) -> None:
         """A task has ended: nobody gets its number for a while."""
         self._resting[run.slot] = Resting(at + self.quarantine, run.armed_traffic)
-
-
-def require_slot(slot: int) -> None:
-    """Raises RefusedError for the number that stands for none being free."""
-    if slot >= SLOTS:
-        raise RefusedError(f"{SLOTS} tasks run already; wait until one ends, or cancel one")

@@ -51,6 +51,16 @@ def test_the_underlay_may_be_left_alone() -> None:
     assert not without_underlay(kept_off, option=False).underlay
 
 
+def test_fewer_tasks_may_be_allowed() -> None:
+    assert read_settings({"VTRACE_MAX_TASKS": "3"}, 0).max_tasks == 3
+
+
+@pytest.mark.parametrize("number", ["0", "513", "many", "-1"])
+def test_a_number_of_tasks_that_cannot_be_is_refused(number: str) -> None:
+    with pytest.raises(UsageError, match=r"^VTRACE_MAX_TASKS: .* is not a number from 1 to 512"):
+        read_settings({"VTRACE_MAX_TASKS": number}, 0)
+
+
 def test_an_empty_variable_counts_as_unset() -> None:
     empty = dict.fromkeys(("VTRACE_OVSDB", "VTRACE_DATABASE", "VTRACE_RUNDIR", "OVS_RUNDIR", "NO_COLOR"), "")
     assert read_settings(empty, 0) == read_settings({}, 0)

@@ -6,7 +6,7 @@ from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.session.runs import TaskRun
 from vtrace_ovs.session.settings import SessionSettings
-from vtrace_ovs.session.slots import SLOTS, Slots, require_slot
+from vtrace_ovs.session.slots import SLOTS, Slots
 
 
 def running(slot: int) -> TaskRun:
@@ -35,6 +35,15 @@ def test_too_many_tasks_are_refused() -> None:
     for slot in range(SLOTS - 1):
         slots.rest(running(slot), 0.0)
     last = slots.free((), 1.0)
-    require_slot(last)
-    with pytest.raises(RefusedError, match="512 tasks run already"):
-        require_slot(slots.free([running(last)], 1.0))
+    slots.require(last)
+    with pytest.raises(RefusedError, match="512 tasks run already, or ended less than 5 s ago"):
+        slots.require(slots.free([running(last)], 1.0))
+
+
+def test_fewer_tasks_may_be_allowed_and_those_that_ended_do_not_count() -> None:
+    slots = Slots(5.0, max_tasks=2)
+    slots.rest(running(0), 0.0)
+    last = slots.free([running(1)], 1.0)
+    slots.require(last)
+    with pytest.raises(RefusedError, match=r"^2 tasks run already"):
+        slots.require(slots.free([running(1), running(last)], 1.0))
