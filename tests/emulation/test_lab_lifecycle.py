@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from vtrace_ovs.lab.topologies import load_topology
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
 
 DEADLINE = 60.0
+CONNECTIONS = 20
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
@@ -146,11 +148,29 @@ def test_a_kept_lab_serves_every_call_until_it_is_taken_down(tmp_path: Path) -> 
         )
         report = client.stop_traffic(number)
         assert report.replies == report.sent
+        interrupted(client, "blue-web1", "blue-db2", "tcp", port=5432)
+        assert client.traffic("blue-web1", "blue-db2", "tcp", port=5432, rate=100, count=2, timeout=3).replies == 2
     finally:
         client.down()
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(LabError, match="no lab is up"):
         client.status()
+
+
+def interrupted(client: LabClient, source: str, destination: str, protocol: str, *, port: int) -> None:
+    """Traffic that would take an hour, and Ctrl-C once it is well under way."""
+    state = client.status()
+    inside = f"/proc/{next(vm.pid for vm in state.vms if vm.name == source)}/net/tcp"
+
+    def press() -> None:
+        until(lambda: Path(inside).read_text().count(f":{port:04X} ") > CONNECTIONS, f"{source} sends")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as pool:
+        pressed = pool.submit(press)
+        with pytest.raises(KeyboardInterrupt):
+            client.traffic(source, destination, protocol, port=port, rate=20, count=72000)
+        pressed.result()
 
 
 def test_two_labs_live_side_by_side(lab: Lab, tmp_path: Path) -> None:

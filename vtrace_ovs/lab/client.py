@@ -170,8 +170,12 @@ class LabClient:
             size=DEFAULT_SIZE if size is None else size,
         )
         number = self.start_traffic(request)
-        while self._call(Call(AskTraffic(number)), TrafficProgress).running:
-            time.sleep(POLL_INTERVAL)
+        try:
+            while self._call(Call(AskTraffic(number)), TrafficProgress).running:
+                time.sleep(POLL_INTERVAL)
+        except KeyboardInterrupt:
+            self.stop_traffic(number)
+            raise
         return self.stop_traffic(number)
 
     def start_traffic(self, request: TrafficRequest) -> int:
