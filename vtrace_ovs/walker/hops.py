@@ -116,8 +116,12 @@ def _cut(headers: Headers, max_len: int) -> Headers:
 
 
 def _nearest(view: BridgeView, stop: Stop, wanted: int) -> tuple[NearMiss, ...]:
+    """Without the flows of this table that the packet did match on an earlier pass, as before conntrack."""
     lookup = stop.found[stop.step]
-    return near_misses(view.indexes[lookup.table_id], stop.key, stop.state.unknown, lookup.entry, wanted)
+    met = {earlier.step.flow for earlier in stop.found[: stop.step] if earlier.table_id == lookup.table_id}
+    index = view.indexes[lookup.table_id]
+    nearest = near_misses(index, stop.key, stop.state.unknown, lookup.entry, wanted + len(met) if wanted else 0)
+    return tuple(near for near in nearest if not near.differences or near.flow not in met)[:wanted]
 
 
 def _steps(stop: Stop, nearest: tuple[NearMiss, ...]) -> tuple[Step, ...]:

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from vtrace_ovs.model import actions as act
+from vtrace_ovs.model import oxm
 from vtrace_ovs.model.flow import BridgeTables, Flow
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.packet import Headers
@@ -73,6 +74,18 @@ def test_a_dropped_hop_carries_near_misses_at_the_table_that_decided(
     assert (hop.drop, hop.ending, hop.steps[1].flow) == (DropShape.NO_MATCH, Ending.DROPPED, None)
     assert [near.flow for near in hop.steps[1].near_misses] == [allow.key]
     assert hop.steps[0].near_misses == ()
+
+
+def test_a_flow_that_the_packet_met_before_in_the_same_table_is_no_near_miss(
+    visited: Visited, flow: Callable[..., Flow], match: Callable[..., Match]
+) -> None:
+    marked = act.SetField(oxm.field("reg0"), 1, oxm.field("reg0").full_mask)
+    again = flow(0, 9, match(reg0=0), marked, act.Resubmit(None, 0))
+    allow = flow(0, 8, match(reg0=7), act.Output(2))
+    arrival, visit = visited(again, allow, flow(0, 5, match()))
+    hop = stopped_hop(arrival, stopping(visit)[0], 1)
+    assert [step.flow for step in hop.steps][:1] == [again.key]
+    assert [near.flow for near in hop.steps[-1].near_misses] == [allow.key]
 
 
 def test_an_unsupported_action_is_named_and_an_unknown_value_is_noted(
