@@ -308,7 +308,10 @@ def _silence(case: Case, candidates: tuple[BridgeId, ...], towards: str) -> tupl
     taken = [tally.taken for tally in tallies if tally is not None]
     all_counted = bool(taken) and len(taken) == len(tallies)
     if all_counted:
-        evidence.append(seen(f"Of {counted(sum(taken), 'copy', 'copies')} it took, none is missing."))
+        copies = counted(sum(taken), "copy", "copies")
+        evidence.append(
+            seen(f"Of {copies} it took, none is missing." if any(taken) else "It took no copy of anything.")
+        )
     return tuple(evidence), all_counted
 
 

@@ -43,6 +43,11 @@ def test_a_complete_count_and_datapaths_that_follow_their_tables_corroborate(sen
     readings = [DatapathReading(question, 6.0, 2, 0) for question in datapaths_of(sent, "cs2")]
     followed = replace(counted, datapaths=tuple(readings))
     assert diagnose(sent, None, followed).confidence is Confidence.CORROBORATED
+    for taken, told in ((0, "It took no copy of anything."), (19, "Of 19 copies it took, none is missing.")):
+        sentences = [
+            one.sentence for one in diagnose(sent, None, replace(followed, copies={CS2: CopyTally(taken)})).evidence
+        ]
+        assert told in sentences
     assert diagnose(sent, None, replace(scene, datapaths=tuple(readings))).confidence is Confidence.INFERRED
     verdict = diagnose(sent, None, replace(counted, datapaths=(readings[0],)))
     assert verdict.confidence is Confidence.INFERRED
