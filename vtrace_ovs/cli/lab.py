@@ -117,7 +117,9 @@ def traffic(  # noqa: PLR0913, PLR0917 - one parameter per option
 @lab.command()
 def fault(  # noqa: PLR0913, PLR0917 - one parameter per option
     fault_name: Annotated[str, typer.Argument(metavar="FAULT", help="One that vtrace lab faults lists.")],
-    vm: Annotated[str | None, typer.Option("--vm", help="The destination; for rate-limit the sender.")] = None,
+    vm: Annotated[
+        str | None, typer.Option("--vm", help="The destination; for a fault of the sender, that one.")
+    ] = None,
     protocol: Annotated[str | None, typer.Option("-p", "--protocol", help="What a security rule is about.")] = None,
     port: Annotated[int | None, typer.Option("--port", help="Destination port a security rule is about.")] = None,
     prefix: Annotated[str | None, typer.Option("--prefix", help="Prefix of a route.")] = None,
