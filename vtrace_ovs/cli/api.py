@@ -88,12 +88,16 @@ def open_store(database: str | None = None) -> Iterator["Store"]:
 
 
 def find_task(store: "Store", reference: str | None) -> Task:
-    """The task a number or filter means; None means the newest one. Raises UsageError when there is none."""
+    """The task a number or filter means. Raises UsageError when there is none.
+
+    None means the newest one; of a request and its replies, made together, the request.
+    """
     if reference is None:
-        newest = store.tasks(limit=1)
-        if not newest:
+        newest = next(iter(store.tasks(limit=1)), None)
+        if newest is None:
             raise UsageError("there is no task yet: vtrace add FILTER makes one")
-        return newest[0]
+        request = newest.request.answers
+        return newest if request is None else store.task(request) or newest
     wanted = reference.strip()
     task = store.task(int(wanted)) if wanted.isdecimal() else store.latest_task_for(parse(wanted).text)
     if task is None:

@@ -135,6 +135,8 @@ def result(
     """Print what a task found out."""
     with open_store() as store:
         task = find_task(store, reference)
+        if task.request.interval is not None and (capture or page or output is ResultFormat.DOT):
+            raise UsageError(f"task {task.id} counted packets, it traced none: there is only -o tree or -o json of it")
         if capture is not None:
             write_capture(store, _directions(store, task), capture)
         if page is not None:

@@ -25,7 +25,7 @@ def controller_lock(rundir: Path) -> Iterator[None]:
         except BlockingIOError:
             holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
             raise InfrastructureError(
-                f"a controller is already running (pid {holder}); give it the task with `vtrace add`, or stop it"
+                f"a controller is already running (pid {holder}): give it the trace with `vtrace add`, wait, or stop it"
             ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)

@@ -56,7 +56,8 @@ def _scope(scope: Scope) -> list[str]:
 
 def _row(task: Task, now: float) -> tuple[str, ...]:
     request = task.request
-    numbers = (str(request.packet_count), str(request.trace_time))
+    packets = "all" if request.interval is not None else str(request.packet_count)  # counted, not traced
+    numbers = (packets, str(request.trace_time))
     return (str(task.id), task.state.value, *numbers, _age(now - task.created_at), request_phrase(task))
 
 

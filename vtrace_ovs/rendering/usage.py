@@ -28,10 +28,14 @@ _NAME = max(len(category.value) for category in CauseCategory)
 def usage_lines(usage: Usage) -> Iterator[Line]:
     """The whole screen: tasks and losses, both distributions, every week, and what caused the losses."""
     if not usage.tasks:
-        yield line("no tasks")
+        yield line("no tasks that trace packets")
         return
     yield line(
-        Span(f"{usage.tasks} tasks, {usage.with_result} with a result, {usage.losses} of them a loss", Style.STRONG)
+        Span(
+            f"{usage.tasks} task{'' if usage.tasks == 1 else 's'}, {usage.with_result} with a result, "
+            f"{usage.losses} of them a loss",
+            Style.STRONG,
+        )
     )
     yield from _distribution("Packets asked for", usage.packet_counts, PACKET_COUNT_BINS)
     yield from _distribution("Seconds asked for", usage.trace_times, TRACE_TIME_BINS)

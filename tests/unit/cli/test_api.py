@@ -54,6 +54,13 @@ def test_a_filter_means_its_newest_task(database: Path) -> None:
         ]
 
 
+def test_the_newest_task_of_a_request_and_its_replies_is_the_request(database: Path) -> None:
+    number = add_vtrace("tcp,nw_src=10.0.0.1,nw_dst=10.0.1.5", both=True)
+    with open_store(str(database)) as store:
+        assert store.answering(number) is not None
+        assert find_task(store, None).id == number
+
+
 def test_a_task_that_is_not_there_is_named(database: Path) -> None:
     with open_store(str(database)) as store:
         with pytest.raises(UsageError, match="no task yet"):

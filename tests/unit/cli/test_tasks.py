@@ -2,10 +2,12 @@ import json
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from vtrace_ovs.cli.api import open_store
+from vtrace_ovs.filters import counting_request
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.verdict import Disposition, TaskResult
 
@@ -86,6 +88,18 @@ def test_a_result_is_a_graph_too_and_so_are_both_directions(vtrace: Vtrace, resu
         assert (code, err) == (1, "")
         assert out.startswith("digraph vtrace {\n")
         assert ["DELIVERED" in out, "DROPPED" in out] == [True, True]
+
+
+@pytest.mark.parametrize("view", [("-o", "dot"), ("--html", "f"), ("--pcapng", "f")])
+def test_packets_that_were_only_counted_have_no_graph_no_report_and_no_copies(
+    vtrace: Vtrace, tmp_path: Path, view: tuple[str, str]
+) -> None:
+    with open_store() as store:
+        store.add_task(counting_request("udp,nw_src=10.0.0.1", counting_time=5), 0.0)
+    wanted = (view[0], view[1].replace("f", str(tmp_path / "f")))
+    code, out, err = vtrace("result", *wanted)
+    assert (code, out, list(tmp_path.glob("f"))) == (2, "", [])
+    assert "only -o tree or -o json" in err
 
 
 def test_a_task_without_result_is_not_known(vtrace: Vtrace) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from vtrace_ovs.filters import trace_request
+from vtrace_ovs.filters import counting_request, trace_request
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.rendering.lines import plain_text
 from vtrace_ovs.rendering.tasks import state_line, task_table
@@ -12,11 +12,13 @@ def test_a_table_has_one_aligned_line_per_task() -> None:
     tasks = [
         Task(9, REQUEST, TaskState.ARMED, 1000.0),
         Task(10, trace_request("ip"), TaskState.FAILED, 0.0, reason="server2: no OVSDB"),
+        Task(11, counting_request("ip", counting_time=60), TaskState.DONE, 990.0),
     ]
     assert plain_text(task_table(tasks, 1030.0)).splitlines() == [
         "TASK  STATE   PACKETS  SECONDS  AGE  FILTER",
         "   9  armed        20       30  30s  tcp,tp_dst=443 --vni 5001 --from web-0 --to db-0",
         "  10  failed       20       30  17m  ip  server2: no OVSDB",
+        "  11  done        all       60  40s  ip",
     ]
 
 

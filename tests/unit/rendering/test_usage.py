@@ -48,7 +48,7 @@ def test_the_screen_has_both_figures_and_the_table() -> None:
 
 
 def test_an_empty_database_says_so() -> None:
-    assert plain_text(usage_lines(usage_of([]))) == "no tasks\n"
+    assert plain_text(usage_lines(usage_of([]))) == "no tasks that trace packets\n"
     assert json.loads(usage_document(usage_of([])))["packet_count"] == []
 
 
