@@ -6,7 +6,7 @@ closed when the row is gone (design D1, D9).
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import time
@@ -60,7 +60,7 @@ class Invitations:
         self._declined = declined
         self._failed = failed
         self._jobs: queue.SimpleQueue[_Wanted | _Overdue | None] = queue.SimpleQueue()
-        self._invited: dict[str, frozenset[str]] = {}
+        self._invited: dict[str, frozenset[BridgeId]] = {}
         self._intents: dict[str, list[Intent]] = {}
         self._target = ""
         self._thread = threading.Thread(target=self._work, name="vtrace-invitations", daemon=True)
@@ -70,7 +70,7 @@ class Invitations:
         self._thread.start()
 
     def want(self, task_id: int, target: str, bridges: Sequence[Bridge]) -> None:
-        """Have these bridges dial ``target`` on behalf of a task, and the bridges of no other server."""
+        """Have these bridges dial ``target`` on behalf of a task, and no others."""
         self._jobs.put(_Wanted(task_id, target, tuple(bridges)))
 
     def take_back(self) -> None:
@@ -105,53 +105,63 @@ class Invitations:
     def _adjust(self, wanted: _Wanted) -> None:
         if wanted.bridges:
             self._target = wanted.target
-        servers: dict[str, list[Bridge]] = {}
+        servers: dict[str, set[BridgeId]] = {}
         for bridge in wanted.bridges:
             if isinstance(bridge.attachment, ServiceController):
-                servers.setdefault(bridge.attachment.ovsdb, []).append(bridge)
-        missing = {
-            ovsdb: bridges
-            for ovsdb, bridges in servers.items()
-            if not {bridge.id.name for bridge in bridges} <= self._invited.get(ovsdb, frozenset())
-        }
+                servers.setdefault(bridge.attachment.ovsdb, set()).add(bridge.id)
+        missing = {ovsdb: bridges - self._here(ovsdb) for ovsdb, bridges in servers.items()}
         self._write_intents(wanted, missing)
-        unwanted = tuple(ovsdb for ovsdb in self._intents if ovsdb not in servers)
-        jobs = (
-            *((self._attach, ovsdb, bridges) for ovsdb, bridges in missing.items()),
-            *((self._detach, ovsdb, []) for ovsdb in unwanted),
-        )
+        jobs = [
+            (ovsdb, missing.get(ovsdb, set()), servers.get(ovsdb, set()))
+            for ovsdb in {**servers, **self._intents}
+            if ovsdb not in servers or self._here(ovsdb) ^ servers[ovsdb]
+        ]
         if jobs:
             with ThreadPoolExecutor(min(len(jobs), MAX_PARALLEL_SERVERS), thread_name_prefix="vtrace-rows") as pool:
-                gone = [ovsdb for ovsdb in pool.map(lambda job: job[0](job[1], job[2]), jobs) if ovsdb is not None]
-            undone = [intent.id for ovsdb in gone for intent in self._intents.pop(ovsdb)]
+                undone = [intent.id for closed in pool.map(lambda job: self._change(*job), jobs) for intent in closed]
             if undone:
                 self._store.intents_undone(undone, time())
 
-    def _write_intents(self, wanted: _Wanted, missing: dict[str, list[Bridge]]) -> None:
+    def _here(self, ovsdb: str) -> frozenset[BridgeId]:
+        return self._invited.get(ovsdb, frozenset())
+
+    def _write_intents(self, wanted: _Wanted, missing: Mapping[str, Collection[BridgeId]]) -> None:
         drafts = [
-            IntentDraft(wanted.task_id, IntentKind.CONTROLLER_ROW, str(bridge.id), ovsdb, wanted.target)
+            IntentDraft(wanted.task_id, IntentKind.CONTROLLER_ROW, str(bridge), ovsdb, wanted.target)
             for ovsdb, bridges in missing.items()
-            for bridge in bridges
-            if bridge.id.name not in self._invited.get(ovsdb, frozenset())
+            for bridge in sorted(bridges)
         ]
         for intent in self._store.write_intents(drafts, time()) if drafts else ():
             self._intents.setdefault(intent.ovsdb, []).append(intent)
 
-    def _attach(self, ovsdb: str, bridges: list[Bridge]) -> None:
-        names = frozenset(bridge.id.name for bridge in bridges)
+    def _change(self, ovsdb: str, missing: Collection[BridgeId], wanted: Collection[BridgeId]) -> list[Intent]:
+        """Bring the rows of one server in line; the intents that are closed by it."""
+        if missing:
+            self._attach(ovsdb, missing)
+        if not wanted:
+            return self._detach(ovsdb, frozenset())
+        staying = self._here(ovsdb).intersection(wanted)
+        return self._detach(ovsdb, staying) if staying != self._here(ovsdb) else []
+
+    def _attach(self, ovsdb: str, bridges: Collection[BridgeId]) -> None:
         try:
-            self._rows.attach(ovsdb, sorted(names), self._target)
+            self._rows.attach(ovsdb, sorted(bridge.name for bridge in bridges), self._target)
         except OvsdbError as error:
             for bridge in bridges:
-                self._declined(Declined(bridge.id, f"{bridge.id}: {error}"))
+                self._declined(Declined(bridge, f"{bridge}: {error}"))
         else:
-            self._invited[ovsdb] = self._invited.get(ovsdb, frozenset()) | names
+            self._invited[ovsdb] = self._here(ovsdb).union(bridges)
 
-    def _detach(self, ovsdb: str, _: list[Bridge]) -> str | None:
-        """The server, when our rows are gone from it; otherwise its intents stay open and `vtrace clean` has work."""
+    def _detach(self, ovsdb: str, staying: frozenset[BridgeId]) -> list[Intent]:
+        """Take our rows back, but of these bridges; of a server that does not answer, `vtrace clean` has work."""
+        leaving = sorted(bridge.name for bridge in self._here(ovsdb) - staying)
         try:
-            self._rows.detach(ovsdb, self._target)
+            self._rows.detach(ovsdb, self._target, leaving if staying else None)
         except OvsdbError:
-            return None
-        self._invited.pop(ovsdb, None)
-        return ovsdb
+            return []
+        self._invited[ovsdb] = staying
+        names = {str(bridge) for bridge in staying}
+        known = self._intents.pop(ovsdb, [])
+        if staying:
+            self._intents[ovsdb] = [intent for intent in known if intent.target in names]
+        return [intent for intent in known if intent.target not in names]

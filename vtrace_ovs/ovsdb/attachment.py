@@ -22,7 +22,7 @@ class ServiceAttachment:
         with OvsdbClient(ovsdb, self.timeout, self.tls) as client:
             add_service_controllers(client, bridges, target)
 
-    def detach(self, ovsdb: str, target: str | None) -> tuple[str, ...]:
-        """Remove our rows for ``target`` (None: all of ours) from one OVSDB; the bridges that had one."""
+    def detach(self, ovsdb: str, target: str | None, bridges: Sequence[str] | None = None) -> tuple[str, ...]:
+        """Remove our rows for ``target`` from these bridges of one OVSDB (None: any); the bridges that had one."""
         with OvsdbClient(ovsdb, self.timeout, self.tls) as client:
-            return remove_service_controllers(client, target=target)
+            return remove_service_controllers(client, target=target, bridges=bridges)

@@ -5,7 +5,7 @@ would make ovs-vswitchd flush flows, groups and meters (design D1, traps T1 and 
 Controller table.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from vtrace_ovs.codecs.ovsdb_json import BridgeRow, ControllerRow, Json, decode_rows, select_operations
 from vtrace_ovs.codecs.ovsdb_rows import OUR_OWNER, protocol_obstacle
@@ -37,19 +37,20 @@ def add_service_controllers(
 
 
 def remove_service_controllers(
-    client: OvsdbClient, *, owner: str = OUR_OWNER, target: str | None = None
+    client: OvsdbClient, *, owner: str = OUR_OWNER, target: str | None = None, bridges: Collection[str] | None = None
 ) -> tuple[str, ...]:
-    """Remove every Controller row of ``owner`` from one OVSDB, or only those for one ``target``.
+    """Remove every Controller row of ``owner`` from one OVSDB, or only those for one ``target``, or of some bridges.
 
     Returns the bridges that had one. Raises OvsdbError.
     """
-    bridges = [row for row in _bridges(client) if _owned(row, owner, target)]
-    if bridges:
+    chosen = (row for row in _bridges(client) if bridges is None or row.name in bridges)
+    rows = [row for row in chosen if _owned(row, owner, target)]
+    if rows:
         removals = [
-            _mutation(row, "delete", [["uuid", ours.uuid] for ours in _owned(row, owner, target)]) for row in bridges
+            _mutation(row, "delete", [["uuid", ours.uuid] for ours in _owned(row, owner, target)]) for row in rows
         ]
         client.transact([*removals, _comment(f"{owner}: detach")])
-    return tuple(row.name for row in bridges)
+    return tuple(row.name for row in rows)
 
 
 def _bridges(client: OvsdbClient) -> tuple[BridgeRow, ...]:

@@ -27,8 +27,11 @@ class RemoteAttachment(Protocol):
     def attach(self, ovsdb: str, bridges: Sequence[str], target: str) -> None:
         """Add a service Controller row for ``target`` to these bridges of one OVSDB, to all of them or to none."""
 
-    def detach(self, ovsdb: str, target: str | None) -> tuple[str, ...]:
-        """Remove our rows from one OVSDB (only those for ``target``, unless None); the bridges that had one."""
+    def detach(self, ovsdb: str, target: str | None, bridges: Sequence[str] | None = None) -> tuple[str, ...]:
+        """Remove our rows from one OVSDB (only those for ``target`` and of ``bridges``, unless None).
+
+        Returns the bridges that had one.
+        """
 
 
 RoundWaiter = Callable[[Bridge, Callable[[], None]], bool]

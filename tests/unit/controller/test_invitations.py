@@ -42,10 +42,11 @@ class Surroundings:
             raise OvsdbError("no answer")
         self.log.append(f"attach {ovsdb} {','.join(bridges)} {target}")
 
-    def detach(self, ovsdb: str, target: str | None) -> tuple[str, ...]:
+    def detach(self, ovsdb: str, target: str | None, bridges: Sequence[str] | None = None) -> tuple[str, ...]:
         if ovsdb in self.dead:
             raise OvsdbError("no answer")
-        self.log.append(f"detach {ovsdb} {target}")
+        named = "" if bridges is None else f" {','.join(bridges)}"
+        self.log.append(f"detach {ovsdb} {target}{named}")
         return ()
 
 
@@ -108,6 +109,21 @@ def test_a_server_nobody_needs_any_more_is_let_go(guests: Guests) -> None:
     guests.invitations.close()
     detached = [line for line in guests.around.log if line.startswith("detach")]
     assert detached == [f"detach tcp:s1:6640 {TARGET}", f"detach tcp:s2:6640 {TARGET}"]
+
+
+def test_of_two_bridges_of_a_server_one_is_let_go(guests: Guests) -> None:
+    guests.invitations.want(1, TARGET, (remote("s1", "a"), remote("s1", "b")))
+    guests.invitations.want(1, TARGET, (remote("s1", "b"),))
+    guests.invitations.want(1, TARGET, (remote("s1", "a"), remote("s1", "b")))
+    guests.invitations.close()
+    assert guests.around.log[3:] == [
+        f"detach tcp:s1:6640 {TARGET} a",
+        "undone 1",
+        f"intent controller row s1/a {TARGET}",
+        f"attach tcp:s1:6640 a {TARGET}",
+        f"detach tcp:s1:6640 {TARGET}",
+        "undone 2",
+    ]
 
 
 def test_a_dead_server_declines_for_its_bridges_and_its_intents_stay_open() -> None:

@@ -29,8 +29,8 @@ class NoRemote:
     def attach(self, ovsdb: str, bridges: Sequence[str], target: str) -> None:
         raise AssertionError((ovsdb, bridges, target))
 
-    def detach(self, ovsdb: str, target: str | None) -> tuple[str, ...]:
-        raise AssertionError((ovsdb, target))
+    def detach(self, ovsdb: str, target: str | None, bridges: Sequence[str] | None = None) -> tuple[str, ...]:
+        raise AssertionError((ovsdb, target, bridges))
 
 
 @pytest.fixture
