@@ -248,7 +248,7 @@ class Bench:
 
     @contextmanager
     def controller(self) -> Iterator[Store]:
-        """``vtrace controller``, attached to every bridge; its database."""
+        """``vtrace controller``, which is connected to no bridge before its first task; its database."""
         self.runs += 1
         place = self.place / str(self.runs)
         place.mkdir()

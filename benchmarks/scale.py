@@ -62,7 +62,8 @@ CASES = (
 NOTES = """\
 Tasks one after another, after {warm_up} to warm up: from the row's `created_at` to `armed_at`. Each reads those \
 switches the traffic may come to, hop by hop (of up to 16 all), plans, writes the intents to the database, installs \
-sinks on these switches, then sources on one, a barrier each. All switches are connected when a task is added.
+sinks on these switches, then sources on one, a barrier each. Those it needs are connected by then: the tasks follow \
+one another within seconds.
 Switches are simulated in one other process: {flows} production flows each, no datapath, so nothing is \
 waited for behind a barrier.
 Processor time: that of the controller's process, all threads, from added to armed, median."""

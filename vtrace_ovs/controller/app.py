@@ -26,7 +26,9 @@ from vtrace_ovs.model.task import Task
 from vtrace_ovs.model.topology import Topology
 from vtrace_ovs.session.commands import (
     Command,
+    Connect,
     EraseIntents,
+    HangUp,
     NameFlows,
     ObserveServers,
     Program,
@@ -151,8 +153,6 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
                 if self._inbox and (isinstance(event, URGENT) or monotonic() - since > BUSY):
                     hub.sleep(0)
                     since = monotonic()
-            if self.session.runs or self.session.idle:
-                self._links.serve(min(self.session.runs, default=None))
         except Exception as error:  # noqa: BLE001 - the runner cleans the bridges and says what happened
             self._fail(error)
 
@@ -160,6 +160,10 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         if isinstance(command, SaveTaskState) and command.state.final:
             self.ended.add(command.task_id)
         match command:
+            case Connect(bridges):
+                self._links.connect(bridges, min(self.session.runs, default=None))
+            case HangUp(bridges):
+                self._links.hang_up(bridges)
             case ReadBridge(bridge):
                 self._links.read(bridge)
             case ReadCounters(bridge):

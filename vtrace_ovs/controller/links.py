@@ -1,13 +1,13 @@
-"""Keeps one OpenFlow conversation per VFD of the inventory: dials local bridges, has remote ones dial us.
+"""Keeps one OpenFlow conversation per bridge the session wants: dials local bridges, has remote ones dial us.
 
-Remote bridges are connected only while tasks run: nothing of ours is in their OVSDB otherwise (design D1). Hub threads
-are native threads under os-ken, so what they share is changed under a lock, and nothing is reported or sent under it.
+Nobody else is connected, and nothing of ours is in the OVSDB of other remote bridges (design D1). Hub threads are
+native threads under os-ken, so what they share is changed under a lock, and nothing is reported or sent under it.
 """
 
 import socket
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from time import monotonic, time
 from typing import Any
 
@@ -15,6 +15,7 @@ from vtrace_ovs.codecs import openflow
 from vtrace_ovs.codecs.framing import Message
 from vtrace_ovs.codecs.ovsdb_rows import attach_obstacle
 from vtrace_ovs.controller.bridge_link import BridgeLink
+from vtrace_ovs.controller.confirmations import Confirmations
 from vtrace_ovs.controller.connection import Connection
 from vtrace_ovs.controller.crowd import Crowd
 from vtrace_ovs.controller.invitations import Declined, Invitations
@@ -25,8 +26,8 @@ from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.controller.settling import Settler
 from vtrace_ovs.errors import CodecError, OpenFlowError, VtraceError
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, ServiceController, Topology
-from vtrace_ovs.session.commands import UNAWAITED, Program, WatchFlows
-from vtrace_ovs.session.events import BridgeDown, BridgeReleased, CopiesCrowded, Event, Programmed
+from vtrace_ovs.session.commands import Program, WatchFlows
+from vtrace_ovs.session.events import BridgeDown, CopiesCrowded, Event, Programmed
 
 REDIAL_INTERVAL = 0.25
 GREETING_DEADLINE = 2.0
@@ -44,15 +45,6 @@ class Link:
     crowd: Crowd
 
 
-@dataclass(slots=True)
-class Awaited:
-    """The programs of one batch on one server: who has not confirmed, who has, and what to touch then."""
-
-    bridges: set[BridgeId] = field(default_factory=set)
-    confirmed: list[Programmed] = field(default_factory=list)
-    touch: Program | None = None
-
-
 class Links:
     """All conversations. ``report`` takes session events, in order per bridge; ``failed`` what ends the controller."""
 
@@ -67,8 +59,9 @@ class Links:
         self._probe = surroundings.probe
         self._report = report
         self._calls: Mailbox[Callable[[], None]] = Mailbox(lambda call: call())
-        self._settler = Settler(surroundings.wait_round, self._calls.post)
-        self._awaited: dict[tuple[str, int], Awaited] = {}
+        self._dials: Mailbox[None] = Mailbox(lambda _: self._dial_missing())
+        settler = Settler(surroundings.wait_round, self._calls.post)
+        self._confirmations = Confirmations(settler, self._named, self._touch, report)
         self._declines: Mailbox[Declined] = Mailbox(self._declined)
         self._invitations = Invitations(
             surroundings.store, surroundings.remote, surroundings.probe, self._declines.post, failed
@@ -76,6 +69,7 @@ class Links:
         self._reception = Reception(settings.listen, self._invitations, self._arrived)
         self._topology = Topology()
         self._bridges: dict[BridgeId, Bridge] = {}
+        self._wanted: set[BridgeId] = set()
         self._links: dict[BridgeId, Link] = {}
         self._callers: set[Link] = set()
         self._dialing: set[BridgeId] = set()
@@ -91,12 +85,13 @@ class Links:
     def start(self) -> None:
         """Start the hub thread that dials, and the native one that invites."""
         self._calls.start()
+        self._dials.start()
         self._declines.start()
         self._invitations.start()
         self._dialer = hub.spawn(self._keep_dialing)
 
     def adopt(self, topology: Topology) -> None:
-        """Hold conversations with these VFDs, and with no others."""
+        """These are the VFDs there are; conversations with others end."""
         with self._lock:
             self._topology = topology
             self._bridges = {bridge.id: bridge for bridge in topology.vfds()}
@@ -104,16 +99,31 @@ class Links:
             self._greeting.intersection_update(self._bridges)
         for link in gone:
             link.connection.close()
-        self._dial_missing()
+        self._dials.post(None)
         self._invite()
 
-    def serve(self, task_id: int | None) -> None:
-        """Have remote bridges dial us as long as a task runs (any one of them is named), and let go of them after."""
-        before, self._task = self._task, task_id
-        if task_id is not None and before is None:
+    def connect(self, bridges: Collection[BridgeId], task_id: int | None) -> None:
+        """Carry out ``Connect``, on behalf of a task: any one that runs, None when none does."""
+        with self._lock:
+            self._task = self._task if task_id is None else task_id
+            self._wanted.update(bridges)
+        self._dials.post(None)
+        if self._remote(bridges):
             self._invite()
-        elif task_id is None and before is not None:
-            self._release()
+
+    def hang_up(self, bridges: Collection[BridgeId]) -> None:
+        """Carry out ``HangUp``."""
+        with self._lock:
+            self._wanted.difference_update(bridges)
+            self._greeting.difference_update(bridges)
+            links = [self._links.pop(bridge_id) for bridge_id in bridges if bridge_id in self._links]
+        for link in links:
+            link.connection.close()
+        for bridge_id in bridges:
+            self._reported_down.pop(bridge_id, None)
+            self._confirmations.lost(bridge_id)
+        if self._remote(bridges):
+            self._invite()
 
     def read(self, bridge_id: BridgeId) -> None:
         """Carry out ``ReadBridge``."""
@@ -131,10 +141,7 @@ class Links:
         """Carry out ``Program``."""
         link = self._attached(command.bridge)
         if link is not None:
-            if command.touch is not None:
-                awaited = self._awaited.setdefault((command.bridge.node, command.batch), Awaited())
-                awaited.bridges.add(command.bridge)
-                awaited.touch = Program(command.bridge, UNAWAITED, (command.touch,))
+            self._confirmations.expect(command)
             link.conversation.program(command)
 
     def watch(self, command: WatchFlows) -> None:
@@ -145,50 +152,13 @@ class Links:
 
     def _told(self, event: Event) -> None:
         """Pass an event on; programs with a flow to touch are confirmed when the server's datapath follows."""
-        if not isinstance(event, Programmed):
-            self._report(event)
-            return
-        place = (event.bridge.node, event.batch)
-        with self._lock:
-            awaited = self._awaited.get(place)
-            if awaited is None or event.bridge not in awaited.bridges:
-                awaited = None
-            else:
-                awaited.confirmed.append(event)
-                awaited.bridges.discard(event.bridge)
-                if awaited.bridges:
-                    return
-                del self._awaited[place]
-        if awaited is None:
-            self._report(event)
+        if isinstance(event, Programmed):
+            self._confirmations.confirmed(event)
         else:
-            self._settle(awaited)
+            self._report(event)
 
-    def _settle(self, awaited: Awaited) -> None:
-        """One wait serves all bridges of a server: they share its ovs-vswitchd."""
-        touch, confirmed = awaited.touch, tuple(awaited.confirmed)
-        bridge = None if touch is None else self._bridges.get(touch.bridge)
-
-        def done() -> None:
-            for event in confirmed:
-                self._report(replace(event, at=time()))
-
-        if touch is None or bridge is None:
-            done()
-        else:
-            self._settler.settle(bridge, lambda: self._touch(touch), done)
-
-    def _forget_awaited(self, bridge_id: BridgeId) -> None:
-        """A bridge that is gone confirms nothing; the others of its server need not wait for it."""
-        with self._lock:
-            ready = []
-            for place, awaited in tuple(self._awaited.items()):
-                if bridge_id in awaited.bridges:
-                    awaited.bridges.discard(bridge_id)
-                    if not awaited.bridges:
-                        ready.append(self._awaited.pop(place))
-        for awaited in ready:
-            self._settle(awaited)
+    def _named(self, bridge_id: BridgeId) -> Bridge | None:
+        return self._bridges.get(bridge_id)
 
     def _touch(self, again: Program) -> None:
         link = self._links.get(again.bridge)
@@ -205,6 +175,7 @@ class Links:
             link.connection.close()
         self._reception.close()
         self._declines.close()
+        self._dials.close()
         self._calls.close()
 
     def _attached(self, bridge_id: BridgeId) -> Link | None:
@@ -230,13 +201,14 @@ class Links:
                 self._lost(link, "ovs-vswitchd accepts the connection but does not answer: it hangs")
 
     def _dial_missing(self) -> None:
-        """Dial local bridges that are not connected, those first that were not dialled for longest."""
+        """Dial local bridges that are wanted and not connected, those first that were not dialled for longest."""
         with self._lock:
             busy = {*self._links, *self._dialing}
             missing = [
                 (bridge, bridge.attachment.path)
-                for bridge in self._bridges.values()
-                if self._open and bridge.id not in busy and isinstance(bridge.attachment, ManagementSocket)
+                for bridge_id in self._wanted
+                if self._open and bridge_id not in busy and (bridge := self._bridges.get(bridge_id)) is not None
+                if isinstance(bridge.attachment, ManagementSocket)
             ]
             missing.sort(key=lambda one: self._dialed_at.get(one[0].id, 0.0))
             self._undialed = False
@@ -253,43 +225,39 @@ class Links:
     def _dial(self, bridge: Bridge, path: str) -> None:
         self._dialed_at[bridge.id] = monotonic()
         sock = socket.socket(socket.AF_UNIX)
+        sock.setblocking(False)  # of a vswitchd that hangs for long, the queue of callers is full
         try:
             sock.connect(path)
+            sock.setblocking(True)
         except OSError:
             sock.close()
             self._down(bridge.id, self._probe(bridge) or f"{bridge.id}: {path} was refused")
             return
         link = self._link(bridge.id, sock, None)
         with self._lock:
-            if self._open:
+            if self._open and bridge.id in self._wanted:
                 self._greeting.add(bridge.id)
                 self._links[bridge.id] = link
             else:
                 link.connection.close()
         self._begin(link)
 
+    def _remote(self, bridges: Collection[BridgeId]) -> list[Bridge]:
+        found = [self._bridges[bridge_id] for bridge_id in sorted(bridges) if bridge_id in self._bridges]
+        return [bridge for bridge in found if isinstance(bridge.attachment, ServiceController)]
+
     def _invite(self) -> None:
-        remote = [bridge for bridge in self._bridges.values() if isinstance(bridge.attachment, ServiceController)]
-        if self._task is None or not remote:
+        """Have the remote bridges that are wanted dial us, and no others."""
+        with self._lock:
+            remote = self._remote(self._wanted)
+        if not remote or self._task is None:
+            self._reception.release()
             return
         problems = {bridge.id: attach_obstacle(self._topology, bridge) for bridge in remote}
         usable = [bridge for bridge in remote if problems[bridge.id] is None]
         for bridge_id, problem in (problems | self._reception.expect(self._task, usable)).items():
             if problem is not None:
                 self._down(bridge_id, problem)
-
-    def _release(self) -> None:
-        """Let go of remote bridges: hang up first, so that none reports a loss that is no loss."""
-        remote = [bridge.id for bridge in self._bridges.values() if isinstance(bridge.attachment, ServiceController)]
-        with self._lock:
-            links = [self._links.pop(bridge_id) for bridge_id in remote if bridge_id in self._links]
-        for link in links:
-            link.connection.close()
-        if remote:
-            self._reception.release()
-        for bridge_id in remote:
-            self._reported_down.pop(bridge_id, None)
-            self._report(BridgeReleased(time(), bridge_id))
 
     def _arrived(self, sock: socket.socket) -> None:
         """Somebody dials us: one of the expected bridges, once its dpid says so."""
@@ -305,6 +273,8 @@ class Links:
         with self._lock:
             self._callers.discard(link)
             before = self._links.get(bridge_id)
+            if bridge_id not in self._wanted:
+                raise OpenFlowError(f"{bridge_id} was expected a moment ago")
             self._links[bridge_id] = link
         if before is not None:
             before.connection.close()
@@ -312,7 +282,7 @@ class Links:
         return bridge_id
 
     def _declined(self, declined: Declined) -> None:
-        if declined.bridge not in self._links and self._task is not None:
+        if declined.bridge not in self._links:
             self._down(declined.bridge, declined.reason)
 
     def _link(self, name: BridgeId, sock: socket.socket, identify: Callable[[int], BridgeId] | None) -> Link:
@@ -361,9 +331,9 @@ class Links:
             local = bridge is not None and isinstance(bridge.attachment, ManagementSocket)
             reason = (self._probe(bridge) if local and bridge is not None else None) or reason
         self._down(bridge_id, reason if str(bridge_id) in reason else f"{bridge_id}: {reason}")
-        self._forget_awaited(bridge_id)
+        self._confirmations.lost(bridge_id)
 
     def _down(self, bridge_id: BridgeId, reason: str) -> None:
-        if self._open and self._reported_down.get(bridge_id) != reason:
+        if self._open and bridge_id in self._wanted and self._reported_down.get(bridge_id) != reason:
             self._reported_down[bridge_id] = reason
             self._report(BridgeDown(time(), bridge_id, reason))

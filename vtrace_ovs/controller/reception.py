@@ -50,6 +50,8 @@ class Reception:
             return problems | {bridge.id: f"{bridge.id}: {error}" for bridge in usable}
         known = {bridge.id for found in self._expected.values() for bridge in found}
         self._expected = {dpid: found for dpid, found in by_dpid.items() if len(found) == 1}
+        named = {bridge.id for bridge in usable}
+        self._awaited = {bridge_id: since for bridge_id, since in self._awaited.items() if bridge_id in named}
         self._awaited.update((bridge.id, (bridge, monotonic())) for bridge in usable if bridge.id not in known)
         if usable:
             self._invitations.want(task_id, target, usable)

@@ -1,6 +1,6 @@
 """What a session knows of each bridge: whether it answers, its tables, and what of ours it carries."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from math import inf
 
@@ -9,7 +9,7 @@ from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import BridgeTables, FlowKey, MeterCounters, PortCounters
 from vtrace_ovs.model.topology import Bridge, BridgeId, Topology
 from vtrace_ovs.session.bridge_counts import BridgeCounts, counts_of
-from vtrace_ovs.session.commands import ReadBridge
+from vtrace_ovs.session.commands import Connect, ReadBridge
 from vtrace_ovs.session.copies import CopyCount
 
 PEEKED_FLOWS = 5000
@@ -22,7 +22,9 @@ READING_TAKES = 1.0
 
 @dataclass(slots=True)
 class BridgeState:
-    """One VFD. ``up`` None: not known yet; ``carried`` is what we have installed, ``carried_since`` when anything was.
+    """One VFD. ``called``: a conversation with it is held or sought, as it was needed at ``needed_at`` or still is.
+
+    ``up`` None: not known, or not called; ``carried`` is what we have installed, ``carried_since`` when anything was.
 
     ``planned_with`` is what ``carried`` was made from; ``tables_version`` counts changes of production's tables.
     ``tables`` are without flows of this tool; ``read_at`` and ``asked_at`` are when they last came and were
@@ -37,6 +39,8 @@ class BridgeState:
     """
 
     bridge: Bridge
+    called: bool = False
+    needed_at: float = 0.0
     up: bool | None = None
     dpid: int | None = None
     reason: str = ""
@@ -67,6 +71,10 @@ class BridgeState:
     def losses(self) -> tuple[object, ...]:
         """What is known of copies and of packets in queues that were lost: more of it changes verdicts."""
         return self.copies.tally.lost, self.copies.uncounted, self.counts.queue_dropped
+
+    def hang_up(self) -> None:
+        """It is not talked to any more, so whether it answers is not known."""
+        self.called, self.up, self.reason = False, None, ""
 
     def forsake(self, *plans: BridgePlan | None) -> None:
         """Count on nothing of ours there any more, but remember what may be left."""
@@ -162,10 +170,21 @@ class Fleet:
             self.states[bridge.id] = state
         self.gone = {bridge_id: state for bridge_id, state in kept.items() if state.left}
 
-    @property
-    def settled(self) -> bool:
-        """Whether every bridge is known to answer or not to."""
-        return self.known and all(state.up is not None for state in self.states.values())
+    def call(self, bridges: Collection[BridgeId], at: float) -> tuple[Connect, ...]:
+        """These bridges are needed now: whoever of them is not called is from now on."""
+        needed = [(bridge, state) for bridge, state in self.states.items() if bridge in bridges]
+        fresh = tuple(bridge for bridge, state in needed if not state.called)
+        for _, state in needed:
+            state.called, state.needed_at = True, at
+        return (Connect(fresh),) if fresh else ()
+
+    def awaits(self, bridges: Iterable[BridgeId]) -> bool:
+        """Whether of one of these bridges it is not known yet if it answers."""
+        return any(bridge in self.states and self.states[bridge].up is None for bridge in bridges)
+
+    def hopeful(self) -> tuple[BridgeId, ...]:
+        """The bridges that answer, or may if they are called."""
+        return tuple(bridge_id for bridge_id, state in self.states.items() if state.up is not False)
 
     def live(self) -> tuple[BridgeId, ...]:
         """The bridges that answer."""

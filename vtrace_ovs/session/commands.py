@@ -19,6 +19,23 @@ UNAWAITED = -1
 
 
 @dataclass(frozen=True, slots=True)
+class Connect:
+    """Hold a conversation with each of these bridges from now on; answered by ``BridgeUp`` or ``BridgeDown``.
+
+    Whenever one is lost it is sought again, and both come again, until ``HangUp``.
+    """
+
+    bridges: tuple[BridgeId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the conversations with these bridges. Nothing is answered, and nothing is told of them any more."""
+
+    bridges: tuple[BridgeId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReadBridge:
     """Read flows, groups, meters, ports and meter counters; answered by ``BridgeRead`` or ``BridgeDown``."""
 
@@ -182,7 +199,9 @@ class ReportFault:
 
 
 Command = (
-    ReadBridge
+    Connect
+    | HangUp
+    | ReadBridge
     | ReadCounters
     | WriteIntents
     | EraseIntents

@@ -87,6 +87,11 @@ class Deployment:
             return self.rollout.wanted[bridge]
         return self.fleet.states[bridge].carried
 
+    @property
+    def engaged(self) -> frozenset[BridgeId]:
+        """The bridges that the transition under way reads or changes."""
+        return frozenset(self._reading).union(() if self.rollout is None else self.rollout.changes)
+
     def begin(self, runs: Iterable[TaskRun], at: float) -> tuple[Command, ...]:
         """Start a transition to what these tasks need."""
         reread = self.reread
@@ -100,12 +105,20 @@ class Deployment:
         return self._read(self.planning.first_to_read(), at) if reread else self._plan(at)
 
     def _read(self, bridges: frozenset[BridgeId], at: float) -> tuple[Command, ...]:
-        """Read what answers of these before planning."""
-        asked = tuple(bridge for bridge in self.fleet.live() if bridge in bridges)
+        """Read what answers of these before planning; who is not connected, as soon as that is known."""
+        asked = tuple(bridge for bridge in self.fleet.hopeful() if bridge in bridges)
         if not asked:
             return self._plan(at)
         self.move, self._reading, self._asked_at = Move.READING, set(asked), at
-        return tuple(ReadBridge(bridge) for bridge in asked)
+        here = (bridge for bridge in asked if self.fleet.states[bridge].up)
+        return (*self.fleet.call(self._reading, at), *(ReadBridge(bridge) for bridge in here))
+
+    def bridge_up(self, bridge: BridgeId, at: float) -> tuple[Command, ...]:
+        """A bridge is connected: it is read, if that is what a transition waits for."""
+        if self.move is not Move.READING or bridge not in self._reading:
+            return ()
+        self._asked_at = at
+        return (ReadBridge(bridge),)
 
     def bridge_read(self, event: BridgeRead) -> tuple[Command, ...]:
         """A bridge's tables arrived."""
@@ -164,7 +177,9 @@ class Deployment:
         if state is not None:
             sent = self.rollout is not None and bridge in self.rollout.changes
             state.forsake(self.rollout.wanted[bridge] if sent and self.rollout is not None else None)
-        self._reading.discard(bridge)
+        if bridge in self._reading:
+            self._reading.discard(bridge)
+            self._asked_at = at
         if self.move is Move.READING and not self._reading:
             return self._plan(at)
         if self.rollout is not None:
@@ -178,7 +193,7 @@ class Deployment:
         for bridge, state in (*self.fleet.states.items(), *self.fleet.gone.items()):
             if state.left:
                 state.owed.add(run.task.id)
-            elif state.up and bridge in run.intended:
+            elif state.up is not False and bridge in run.intended:
                 erased.append(EraseIntents(bridge, (run.task.id,)))
         return tuple(erased)
 

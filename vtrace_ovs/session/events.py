@@ -42,14 +42,6 @@ class BridgeDown:
 
 
 @dataclass(frozen=True, slots=True)
-class BridgeReleased:
-    """We let go of a remote bridge, as no task runs; whether it answers is unknown until one does."""
-
-    at: float
-    bridge: BridgeId
-
-
-@dataclass(frozen=True, slots=True)
 class TaskClaimed:
     """A new task was taken from the database; its state there is ``analyser ready``."""
 
@@ -183,7 +175,6 @@ Event = (
     InventoryRead
     | BridgeUp
     | BridgeDown
-    | BridgeReleased
     | TaskClaimed
     | CancelRequested
     | BridgeRead

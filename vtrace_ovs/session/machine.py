@@ -11,6 +11,7 @@ from vtrace_ovs.model.cost import Moment
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.session.alternator import Alternator, require_company
+from vtrace_ovs.session.attendance import Attendance
 from vtrace_ovs.session.brakes import brakes
 from vtrace_ovs.session.bridges import Fleet
 from vtrace_ovs.session.commands import Command, ObserveServers, ReportFault, SaveTaskState
@@ -19,7 +20,6 @@ from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import (
     BridgeDown,
     BridgeRead,
-    BridgeReleased,
     BridgeUp,
     CancelRequested,
     CopiesCrowded,
@@ -43,6 +43,7 @@ from vtrace_ovs.session.naming import Naming
 from vtrace_ovs.session.outcomes import Outcomes
 from vtrace_ovs.session.planning import Planning
 from vtrace_ovs.session.presence import Presence
+from vtrace_ovs.session.reaching import read_first
 from vtrace_ovs.session.readings import Readings
 from vtrace_ovs.session.runs import Stage, TaskRun
 from vtrace_ovs.session.scope import resolve
@@ -68,6 +69,7 @@ class Session:
         self.planning = Planning(self.fleet, instrumentation)
         self.deployment = Deployment(self.fleet, self.planning, settings.answer_deadline, settings.drain)
         self.presence = Presence(self.fleet, self.deployment, settings)
+        self.attendance = Attendance(self.fleet, self.deployment, settings.linger)
         self.turns = Turns(self.deployment)
         self.intake = Intake(self.fleet, self.deployment, settings)
         self.outcomes = Outcomes(self.fleet, self.planning, Naming(settings.naming_deadline), profile_named)
@@ -96,7 +98,7 @@ class Session:
     def _absorb(self, event: Event) -> tuple[Command, ...]:
         runs = tuple(self.runs.values())
         match event:
-            case InventoryRead() | BridgeUp() | BridgeDown() | BridgeReleased():
+            case InventoryRead() | BridgeUp() | BridgeDown():
                 return self.presence.told(event, runs)
             case TaskClaimed(at, task):
                 self.runs[task.id] = TaskRun(task, self.slots.free(runs, at), claimed_at=at)
@@ -105,8 +107,8 @@ class Session:
             case CountersRead():
                 self.alternator.told(event, runs)
             case BridgeRead(at, bridge):
-                self.presence.answered(bridge, at, runs)
-                return (*self.readings.bridge_read(event, runs), *self.deployment.bridge_read(event))
+                again = self.presence.answered(bridge, at, runs)
+                return (*again, *self.readings.bridge_read(event, runs), *self.deployment.bridge_read(event))
             case FlowsChanged():
                 return self.wiping.told(event, runs)
             case CopiesCrowded():
@@ -114,18 +116,22 @@ class Session:
             case IntentsWritten(at, batch):
                 return self.deployment.intents_written(batch, at)
             case Programmed(at, bridge):
-                self.presence.answered(bridge, at, runs)
+                again = self.presence.answered(bridge, at, runs)
                 self.alternator.told(event, runs)
-                return self.deployment.programmed(event)
+                return (*again, *self.deployment.programmed(event))
             case PacketInReceived():
                 return self.intake.packet_in(event, runs)
             case FlowsNamed():
                 self.outcomes.flows_named(event, runs)
             case Tick(at):
-                return (*self.presence.overdue(at, runs), *self.deployment.drained(at), *self.presence.peek(at, runs))
+                return self._time_passed(at, runs)
             case _:
                 assert_never(event)
         return ()
+
+    def _time_passed(self, at: float, runs: tuple[TaskRun, ...]) -> tuple[Command, ...]:
+        looks = (*self.presence.overdue(at, runs), *self.deployment.drained(at), *self.presence.peek(at, runs))
+        return (*looks, *self.attendance.review(runs, at))
 
     def _told_of_a_run(self, event: CancelRequested | ServerObserved | UnderlaySearched | DatapathsRead) -> None:
         run = self.runs.get(event.task_id)
@@ -199,27 +205,37 @@ class Session:
     def _start(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         if run.cancelled:
             return self._ended(run, at)
-        waited = at - run.claimed_at > self.settings.inventory_deadline
-        if not self.fleet.settled and not waited:
+        if not self.fleet.known and at - run.claimed_at <= self.settings.inventory_deadline:
             return ()
         if self.alternator.must_wait(run, self.runs.values()):
             return ()
         try:
             require_company(run, self.runs.values())
-            self.slots.require(run.slot)
-            run.task = replace(run.task, request=resolve(self.fleet.topology, run.task.request))
-            deadline = at + run.task.request.trace_time
-            traffic = armed_task(self.fleet.topology, run.slot, run.task.request, deadline)
-            self.presence.require_one_of(source.bridge for source in traffic.sources)
+            called = self._call(run, at) if run.called_at is None else ()
+            waited = at - (run.called_at or at) > self.settings.inventory_deadline
+            if self.fleet.awaits(run.places) and not waited:
+                return called
+            self.presence.require_one_of(source.bridge for source in run.traffic.sources)
         except VtraceError as error:
             run.failure = str(error)
             return self._ended(run, at)
-        run.armed_traffic, run.promised_until = traffic, deadline
         run.copies_before = {bridge: known.copies.tally for bridge, known in self.fleet.states.items()}
         run.note(scope_note(self.fleet.topology, run.task.request))
-        self.slots.find_partners(run, traffic, self.runs.values())
+        self.slots.find_partners(run, run.traffic, self.runs.values())
         run.stage, self.deployment.stale, self.deployment.reread = Stage.ARMING, True, True
-        return (SaveTaskState(run.task.id, TaskState.ARMING, at, slot=run.slot),)
+        return (*called, SaveTaskState(run.task.id, TaskState.ARMING, at, slot=run.slot))
+
+    def _call(self, run: TaskRun, at: float) -> tuple[Command, ...]:
+        """Find out where its packets enter, and have these VFDs connected, with those that are to be read with them.
+
+        Raises UsageError and RefusedError for a task that cannot be.
+        """
+        self.slots.require(run.slot)
+        run.task = replace(run.task, request=resolve(self.fleet.topology, run.task.request))
+        run.promised_until = at + run.task.request.trace_time
+        run.armed_traffic = armed_task(self.fleet.topology, run.slot, run.task.request, run.promised_until)
+        run.called_at = at
+        return self.fleet.call(read_first(self.fleet.states, run.places), at)
 
     def _armed(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         problem = self.deployment.first_problem()
@@ -302,4 +318,4 @@ class Session:
         del self.runs[run.task.id]
         self.slots.rest(run, at)
         ended = SaveTaskState(run.task.id, run.final_state, at, reason=run.failure or run.invalidated)
-        return (*self.deployment.let_go(run), ended)
+        return (*self.deployment.let_go(run), ended, *self.attendance.look(self.runs.values(), at))

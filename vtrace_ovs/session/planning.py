@@ -56,7 +56,8 @@ class Planning:
         tasks = tuple(run.traffic for run in self.members)
         fixed = frozenset(task.slot for task in tasks)
         guess = (scope for _, scope in self._reaching.scopes(self.fleet.topology, tasks, fixed, self.fleet.tables()))
-        return read_first(self.fleet.live(), self._carrying().union(left, *guess))
+        there = self.fleet.hopeful() if self.arming else self.fleet.live()
+        return read_first(there, self._carrying().union(left, *guess))
 
     def spread(self) -> frozenset[BridgeId]:
         """Find out where packets of the tasks may come. Returns the bridges to be read before that can be said.
@@ -71,7 +72,7 @@ class Planning:
         for run, (task, scope) in zip(self.members, found, strict=True):
             run.armed_traffic = task
             run.scope |= scope
-        unread = self._scope().intersection(self.fleet.live()).difference(self._fresh)
+        unread = self._scope().intersection(self.fleet.hopeful()).difference(self._fresh)
         for run in self.members if not unread else ():
             run.aliased = True
         return unread

@@ -7,9 +7,9 @@ from typing import assert_never
 from vtrace_ovs.errors import InfrastructureError
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.session.bridges import BridgeState, Fleet
-from vtrace_ovs.session.commands import Command
+from vtrace_ovs.session.commands import Command, HangUp
 from vtrace_ovs.session.deployment import Deployment
-from vtrace_ovs.session.events import BridgeDown, BridgeReleased, BridgeUp, InventoryRead
+from vtrace_ovs.session.events import BridgeDown, BridgeUp, InventoryRead
 from vtrace_ovs.session.runs import Stage, TaskRun
 from vtrace_ovs.session.settings import SessionSettings
 
@@ -25,28 +25,28 @@ class Presence:
     deployment: Deployment
     settings: SessionSettings
 
-    def told(
-        self, event: InventoryRead | BridgeUp | BridgeDown | BridgeReleased, runs: Collection[TaskRun]
-    ) -> tuple[Command, ...]:
-        """The inventory changed, or a connection did."""
+    def told(self, event: InventoryRead | BridgeUp | BridgeDown, runs: Collection[TaskRun]) -> tuple[Command, ...]:
+        """The inventory changed, or a connection did: of a bridge that was hung up on, old news is no news."""
         match event:
             case InventoryRead(at, topology, problems):
                 return self._inventory(topology, problems, at, runs)
             case BridgeUp(at, bridge, dpid):
-                self._up(bridge, dpid, at, runs)
+                return self._up(bridge, dpid, at, runs) if self._called(bridge) else ()
             case BridgeDown(at, bridge, reason):
-                return self._down(bridge, reason, at, runs)
-            case BridgeReleased(_, bridge):
-                self._released(bridge)
+                return self._down(bridge, reason, at, runs) if self._called(bridge) else ()
             case _:
                 assert_never(event)
-        return ()
 
-    def answered(self, bridge: BridgeId, at: float, runs: Collection[TaskRun]) -> None:
+    def _called(self, bridge: BridgeId) -> bool:
+        state = self.fleet.states.get(bridge)
+        return state is not None and state.called
+
+    def answered(self, bridge: BridgeId, at: float, runs: Collection[TaskRun]) -> tuple[Command, ...]:
         """A bridge answers; one that we gave up on does so after all, over the same connection."""
         state = self.fleet.states.get(bridge)
         if state is not None and state.up is False and state.dpid is not None:
-            self._up(bridge, state.dpid, at, runs)
+            return self._up(bridge, state.dpid, at, runs)
+        return ()
 
     def overdue(self, at: float, runs: Collection[TaskRun]) -> tuple[Command, ...]:
         """Give up on bridges that have kept us waiting for too long."""
@@ -76,24 +76,29 @@ class Presence:
     ) -> tuple[Command, ...]:
         named = {bridge.id for bridge in topology.vfds()}
         vanished = [state for bridge, state in self.fleet.states.items() if bridge not in named]
-        commands: list[Command] = []
+        called = tuple(state.bridge.id for state in vanished if state.called)
+        commands: list[Command] = [HangUp(called)] if called else []
         for state in vanished:
-            state.up = None
+            state.hang_up()
             commands.extend(self.deployment.bridge_lost(state.bridge.id, at))
+        changed = bool(vanished) or not named <= self.fleet.states.keys()
         self.fleet.adopt(topology, problems)
-        self.deployment.stale |= bool(vanished) and any(run.instrumented for run in runs)
+        self.deployment.stale |= changed and any(run.instrumented for run in runs)
         return tuple(commands)
 
-    def _up(self, bridge: BridgeId, dpid: int, at: float, runs: Iterable[TaskRun]) -> None:
-        state = self.fleet.states.get(bridge)
-        if state is None:
-            return
-        state.up, state.dpid, state.reason, state.up_at = True, dpid, "", at
+    def _up(self, bridge: BridgeId, dpid: int, at: float, runs: Iterable[TaskRun]) -> tuple[Command, ...]:
+        """One that is being waited for is read; to others of ours, what they are to carry comes again."""
+        state = self.fleet.states[bridge]
+        running = [run for run in runs if run.instrumented]
+        if state.up is False or any(bridge in run.armed_on for run in running):
+            state.up_at = at
+        state.up, state.dpid, state.reason = True, dpid, ""
         state.asked_at, state.owes = state.read_at, False  # what was asked of it before is not answered any more
         self.fleet.version += 1
-        running = [run for run in runs if run.instrumented]
-        self.deployment.stale |= bool(state.left or running)
-        self.deployment.reread |= bool(state.left) or any(bridge in run.scope for run in running)
+        asked = self.deployment.bridge_up(bridge, at)
+        if not asked and (state.left or any(bridge in run.scope for run in running)):
+            self.deployment.stale = self.deployment.reread = True
+        return asked
 
     def _down(self, bridge: BridgeId, reason: str, at: float, runs: Iterable[TaskRun]) -> tuple[Command, ...]:
         """Nobody may mark packets toward it: when it comes back, it takes no marks off until it is armed again."""
@@ -104,11 +109,6 @@ class Presence:
             colored = any(run.coloring for run in runs)
             self.deployment.stale |= colored and state.carried is not None
         return self.deployment.bridge_lost(bridge, at)
-
-    def _released(self, bridge: BridgeId) -> None:
-        state = self.fleet.states.get(bridge)
-        if state is not None:
-            state.up, state.reason, state.tables = None, "", None
 
 
 def _why_down(state: BridgeState) -> str:

@@ -32,10 +32,11 @@ MOST_UNCLAIMED = 1024
 
 
 class Stage(Enum):
-    """WAITING: for the inventory and bridges to be known. ARMING: flows on their way. COLLECTING: coloring.
+    """WAITING: for the inventory, and the bridges where its packets enter. ARMING: flows on their way.
 
-    CLOSING: coloring ends, late packets are judged. DRAINING: nothing is colored any more, packets may be in flight.
-    REMOVING: the last flows are on their way out. OBSERVING: servers are asked what the trace cost them. ENDED.
+    COLLECTING: coloring. CLOSING: coloring ends, late packets are judged. DRAINING: nothing is colored any more, but
+    packets may be in flight. REMOVING: the last flows are on their way out. OBSERVING: servers are asked what the trace
+    cost them. ENDED.
     """
 
     WAITING = "waiting"
@@ -64,6 +65,7 @@ class TaskRun:
     ``unclaimed`` names the groups of which no copy shows the packet being colored, and ``forgotten`` counts those given
     up for want of room; ``aliased`` tells that ``armed_traffic`` names its aliases, ``touched`` that a copy came since
     it last went on.
+    ``called_at`` is when it was found out where its packets enter, and these VFDs were called.
     ``request_ended_at`` is when the task whose replies these are was found to have ended. ``faults`` are errors of
     this tool's own that are not logged yet. ``partners`` are the slots under which packets of this task may travel
     besides its own, as other tasks' filters overlap; ``held`` are their copies until one shows that the packet is
@@ -93,6 +95,7 @@ class TaskRun:
     fleet_version: int = -1
     promised_until: float = 0.0
     claimed_at: float = 0.0
+    called_at: float | None = None
     armed_at: float = 0.0
     drained_at: float = 0.0
     looked_back: bool = False
@@ -138,6 +141,12 @@ class TaskRun:
         if self.armed_traffic is None:
             raise ValueError(f"task {self.task.id} is not being armed yet")
         return self.armed_traffic
+
+    @property
+    def places(self) -> frozenset[BridgeId]:
+        """The VFDs it needs: where its packets enter, and where they may come as far as that is known."""
+        entries = () if self.armed_traffic is None else self.armed_traffic.sources
+        return self.scope.union(source.bridge for source in entries)
 
     @property
     def gathering(self) -> bool:

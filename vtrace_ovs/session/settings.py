@@ -17,6 +17,7 @@ class SessionSettings:
     after the task of their requests has ended. Where packets are lost on the wire, underlay bridges are searched for
     ``search_time`` (0: not at all), after datapaths were waited for ``datapath_deadline`` to tell what they do.
     No more than ``max_tasks`` run at once, 512 at most.
+    Connections to bridges that no task needs any more are kept for ``linger``, as tasks come in rows.
     """
 
     short_buffer: float = 1.0
@@ -33,3 +34,4 @@ class SessionSettings:
     search_time: float = 2.0
     datapath_deadline: float = 5.0
     max_tasks: int = 512
+    linger: float = 5.0

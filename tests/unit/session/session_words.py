@@ -6,7 +6,9 @@ from vtrace_ovs.instrumentation.cookies import Cookie
 from vtrace_ovs.model.flow import FlowMod, FlowModCommand, MeterMod, MeterModCommand
 from vtrace_ovs.session.commands import (
     Command,
+    Connect,
     EraseIntents,
+    HangUp,
     NameFlows,
     ObserveServers,
     Program,
@@ -38,8 +40,8 @@ def is_removal(mod: FlowMod | MeterMod) -> bool:
 
 def words(command: Command) -> str:
     match command:
-        case ReadBridge(bridge) | WatchFlows(bridge):
-            return f"{_glance(command)} {bridge}"
+        case Connect() | HangUp() | ReadBridge() | WatchFlows():
+            return _contact(command)
         case WriteIntents(_, intents):
             tasks = sorted({draft.task_id for draft in intents})
             return f"intents of {','.join(map(str, tasks))}"
@@ -67,10 +69,18 @@ def words(command: Command) -> str:
             assert_never(command)
 
 
-def _glance(command: ReadBridge | WatchFlows) -> str:
-    if isinstance(command, ReadBridge):
-        return "read"
-    return "watch" if command.watches else "unwatch"
+def _contact(command: Connect | HangUp | ReadBridge | WatchFlows) -> str:
+    match command:
+        case Connect(bridges):
+            return f"connect {','.join(map(str, bridges))}"
+        case HangUp(bridges):
+            return f"hang up on {','.join(map(str, bridges))}"
+        case ReadBridge(bridge):
+            return f"read {bridge}"
+        case WatchFlows(bridge, watches):
+            return f"{'watch' if watches else 'unwatch'} {bridge}"
+        case _:
+            assert_never(command)
 
 
 def _sort(mod: FlowMod | MeterMod) -> str:

@@ -33,7 +33,9 @@ from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.session.commands import (
     Command,
+    Connect,
     EraseIntents,
+    HangUp,
     ObserveServers,
     Program,
     ReadBridge,
@@ -68,6 +70,8 @@ class World:
 
     Bridges in ``mute`` get programs and requests but never answer; those in ``refusing`` refuse what they are sent
     (``refusing_removal``: only deletes). ``hold_intents`` leaves intents unanswered, ``deaf`` whoever asks servers.
+    ``absent`` are bridges that are down, and why; of those ``unheard`` nothing is heard when they are called. Who is
+    ``connected`` was called and not hung up on.
     """
 
     def __init__(self, *bridges: BridgeId, settings: SessionSettings | None = None) -> None:
@@ -80,6 +84,9 @@ class World:
         self.flows: dict[BridgeId, dict[FlowKey, FlowMod]] = {bridge: {} for bridge in bridges}
         self.meters: dict[BridgeId, dict[int, MeterMod]] = {bridge: {} for bridge in bridges}
         self.mute: set[BridgeId] = set()
+        self.absent: dict[BridgeId, str] = {}
+        self.unheard: set[BridgeId] = set()
+        self.connected: set[BridgeId] = set()
         self.refusing: dict[BridgeId, str] = {}
         self.refusing_removal: dict[BridgeId, str] = {}
         self.hold_intents = False
@@ -88,8 +95,6 @@ class World:
         self.transcript: list[Command] = []
         self._marked = 0
         self.feed(InventoryRead(self.now, self.topology))
-        for bridge in bridges:
-            self.feed(BridgeUp(self.now, bridge, DPIDS[bridge]))
 
     def feed(self, event: Event) -> tuple[Command, ...]:
         """One event, and what follows from the bridges' answers to it; returns the commands of the event itself."""
@@ -126,10 +131,17 @@ class World:
         self.feed(CancelRequested(self.now, number))
 
     def down(self, bridge: BridgeId, reason: str = "ovs-vswitchd died") -> None:
+        self.absent[bridge] = reason
         self.feed(BridgeDown(self.now, bridge, reason))
 
     def up(self, bridge: BridgeId) -> None:
-        self.feed(BridgeUp(self.now, bridge, DPIDS[bridge]))
+        self.absent.pop(bridge, None)
+        self.feed(self._greeting(bridge))
+
+    def _greeting(self, bridge: BridgeId) -> Event:
+        if bridge in self.absent:
+            return BridgeDown(self.now, bridge, self.absent[bridge])
+        return BridgeUp(self.now, bridge, DPIDS[bridge])
 
     def restart(self, bridge: BridgeId) -> None:
         """The bridge lost all we gave it."""
@@ -196,9 +208,14 @@ class World:
             self.feed(event)
 
     def told(self, *kinds: type[Command]) -> list[str]:
-        """The commands since the last call in words; of the given kinds only, if any are given."""
+        """The commands since the last call in words; of the given kinds only, else all but who is to be connected."""
         fresh, self._marked = self.transcript[self._marked :], len(self.transcript)
-        return [words(command) for command in fresh if not kinds or isinstance(command, kinds)]
+        left_out = () if kinds else (Connect, HangUp)
+        return [
+            words(command)
+            for command in fresh
+            if not isinstance(command, left_out) and (not kinds or isinstance(command, kinds))
+        ]
 
     def states(self, number: int = 1) -> list[TaskState]:
         return [entry.state for entry in self.saved() if entry.task_id == number]
@@ -236,6 +253,11 @@ class World:
         return found
 
     def _answers(self, command: Command) -> tuple[Event, ...]:
+        if isinstance(command, Connect):
+            self.connected.update(command.bridges)
+            return tuple(self._greeting(bridge) for bridge in command.bridges if bridge not in self.unheard)
+        if isinstance(command, HangUp):
+            self.connected.difference_update(command.bridges)
         if isinstance(command, ObserveServers):
             return observed(command, self.flows, self.flows if self.deaf else self.mute, self.now)
         if isinstance(command, ReadDatapaths):

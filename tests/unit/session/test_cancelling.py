@@ -7,7 +7,6 @@ from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.verdict import Disposition
 from vtrace_ovs.session.commands import Program, WriteIntents
 from vtrace_ovs.session.events import (
-    BridgeReleased,
     CancelRequested,
     IntentsWritten,
 )
@@ -19,7 +18,7 @@ DEADLINE = SessionSettings().answer_deadline
 
 def test_a_task_cancelled_while_it_waits_touches_nothing() -> None:
     world = World(CS1, CS2)
-    world.feed(BridgeReleased(world.now, CS1))
+    world.unheard.add(CS1)
     world.claim(tcp_to_db())
     world.cancel()
     assert world.states() == [TaskState.CANCELLED]

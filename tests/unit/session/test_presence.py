@@ -15,7 +15,6 @@ from vtrace_ovs.model.verdict import CauseCode, Disposition
 from vtrace_ovs.session.commands import Program
 from vtrace_ovs.session.events import (
     BridgeDown,
-    BridgeReleased,
     InventoryRead,
 )
 from vtrace_ovs.session.settings import SessionSettings
@@ -229,5 +228,4 @@ def test_a_task_whose_vm_leaves_the_inventory_ends_clean(armed: World) -> None:
 def test_events_of_bridges_nobody_knows_are_nothing(world: World) -> None:
     stranger = BridgeId("elsewhere", GW.name)
     assert world.feed(BridgeDown(world.now, stranger, "gone")) == ()
-    world.feed(BridgeReleased(world.now, stranger))
     assert stranger not in world.session.fleet.states

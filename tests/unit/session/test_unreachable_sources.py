@@ -17,7 +17,7 @@ from vtrace_ovs.model.topology import (
     Topology,
 )
 from vtrace_ovs.session.commands import Command, SaveTaskState
-from vtrace_ovs.session.events import BridgeDown, BridgeReleased, BridgeUp, InventoryRead, TaskClaimed, Tick
+from vtrace_ovs.session.events import BridgeDown, BridgeUp, InventoryRead, TaskClaimed, Tick
 from vtrace_ovs.session.judging import scene_of
 from vtrace_ovs.session.machine import Session
 from vtrace_ovs.session.settings import SessionSettings
@@ -56,55 +56,52 @@ def _saved(commands: tuple[Command, ...]) -> list[SaveTaskState]:
     return [command for command in commands if isinstance(command, SaveTaskState)]
 
 
+def _claimed(session: Session, at: float = NOW) -> None:
+    assert _saved(session.handle(TaskClaimed(at, _task()))) == []
+
+
 def test_the_reason_of_the_only_source_bridge_is_the_tasks_reason() -> None:
     session = _session(1)
-    session.handle(BridgeDown(NOW, _bridge_id(1), "bridge br speaks only OpenFlow10"))
-    (saved,) = _saved(session.handle(TaskClaimed(NOW, _task())))
+    _claimed(session)
+    (saved,) = _saved(session.handle(BridgeDown(NOW, _bridge_id(1), "bridge br speaks only OpenFlow10")))
     assert (saved.state, saved.reason) == (TaskState.FAILED, "s1/br: bridge br speaks only OpenFlow10")
 
 
 def test_many_reasons_are_cut_short() -> None:
     session = _session(6)
-    for number in range(1, 7):
-        session.handle(BridgeDown(NOW, _bridge_id(number), f"reason {number}"))
-    (saved,) = _saved(session.handle(TaskClaimed(NOW, _task())))
+    _claimed(session)
+    commands = [session.handle(BridgeDown(NOW, _bridge_id(number), f"reason {number}")) for number in range(1, 7)]
+    (saved,) = _saved(commands[-1])
     assert saved.reason == "s1/br: reason 1; s2/br: reason 2; s3/br: reason 3; and 3 more bridges do not answer"
 
 
 def test_one_source_bridge_is_enough() -> None:
     session = _session(2)
-    session.handle(BridgeDown(NOW, _bridge_id(1), "dead"))
-    session.handle(BridgeUp(NOW, _bridge_id(2), 2))
-    (saved,) = _saved(session.handle(TaskClaimed(NOW, _task())))
+    _claimed(session)
+    assert _saved(session.handle(BridgeDown(NOW, _bridge_id(1), "dead"))) == []
+    (saved,) = _saved(session.handle(BridgeUp(NOW, _bridge_id(2), 2)))
     assert saved.state is TaskState.ARMING
 
 
 def test_a_bridge_that_stays_unknown_is_waited_for_and_then_named() -> None:
     session = _session(1)
-    assert _saved(session.handle(TaskClaimed(NOW, _task()))) == []
+    _claimed(session)
     (saved,) = _saved(session.handle(Tick(NOW + SessionSettings().inventory_deadline + 1)))
     assert (saved.state, saved.reason) == (TaskState.FAILED, "s1/br: it has not answered yet")
 
 
 def test_a_task_that_waited_long_for_a_controller_still_waits_for_its_bridges() -> None:
     session = _session(1)
-    assert _saved(session.handle(TaskClaimed(NOW + 3600, _task()))) == []
+    _claimed(session, NOW + 3600)
     (saved,) = _saved(session.handle(BridgeUp(NOW + 3601, _bridge_id(1), 1)))
-    assert saved.state is TaskState.ARMING
-
-
-def test_a_released_bridge_is_waited_for_again() -> None:
-    session = _session(1)
-    session.handle(BridgeUp(NOW, _bridge_id(1), 1))
-    session.handle(BridgeReleased(NOW, _bridge_id(1)))
-    assert _saved(session.handle(TaskClaimed(NOW, _task()))) == []
-    (saved,) = _saved(session.handle(BridgeUp(NOW, _bridge_id(1), 1)))
     assert saved.state is TaskState.ARMING
 
 
 def test_a_bridge_that_came_up_after_arming_was_not_watched_from_the_start() -> None:
     session = _session(2)
+    _claimed(session)
     session.handle(BridgeUp(NOW, _bridge_id(1), 1))
+    session.handle(BridgeDown(NOW, _bridge_id(2), "dead"))
     session.handle(BridgeUp(NOW + 5, _bridge_id(2), 2))
     scene = scene_of(session.fleet, {}, {}, {}, hop_limit=5, armed_at=NOW + 1)
     assert list(scene.unobserved) == [_bridge_id(2)]
