@@ -76,13 +76,13 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 
 def list_tasks(output: FormatOption = Format.TREE) -> None:
-    """List every task and its state."""
+    """List every task, its state and what it found."""
     with open_store() as store:
-        tasks = store.tasks()
+        tasks, headlines = store.tasks(), store.headlines()
     if output is Format.JSON:
-        emit_text(tasks_document(tasks))
+        emit_text(tasks_document(tasks, headlines))
     else:
-        emit(task_table(tasks, time.time()))
+        emit(task_table(tasks, headlines, time.time()))
 
 
 def watch(

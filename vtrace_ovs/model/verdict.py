@@ -174,6 +174,15 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True)
+class Headline:
+    """What a task's verdict comes to in a list of many; ``blamed`` is the bridge, or only the server."""
+
+    disposition: Disposition
+    code: CauseCode
+    blamed: BridgeId | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskResult:
     """Everything a task found out. ``verdict`` is the task's own: its proven losses, or delivery, or why unknown.
 

@@ -1,7 +1,7 @@
 """Turns results and tasks into JSON documents with a schema version and fixed enums (``docs/json.md``)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vtrace_ovs.model.agreement import Agreement, Examined
 from vtrace_ovs.model.cost import ServerCost, ServerReading
@@ -9,7 +9,7 @@ from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.packet import FiveTuple, Headers, Tunnel
 from vtrace_ovs.model.task import Task
 from vtrace_ovs.model.trajectory import Hop, NearMiss, Step, Trajectory
-from vtrace_ovs.model.verdict import Culprit, Exchange, PathGroup, TaskResult, Verdict
+from vtrace_ovs.model.verdict import Culprit, Exchange, Headline, PathGroup, TaskResult, Verdict
 from vtrace_ovs.model.wording import flow_text, match_text
 
 SCHEMA = 1
@@ -69,9 +69,17 @@ def task_document(task: Task) -> str:
     return document_text({"schema": SCHEMA, "task": task_fields(task), **_NOTHING_YET})
 
 
-def tasks_document(tasks: Sequence[Task]) -> str:
-    """A list of tasks."""
-    return document_text({"schema": SCHEMA, "tasks": [task_fields(task) for task in tasks]})
+def tasks_document(tasks: Sequence[Task], headlines: Mapping[int, Headline]) -> str:
+    """A list of tasks, each with what was found."""
+    listed = [{**task_fields(task), "found": _found(headlines.get(task.id))} for task in tasks]
+    return document_text({"schema": SCHEMA, "tasks": listed})
+
+
+def _found(headline: Headline | None) -> Json | None:
+    if headline is None:
+        return None
+    blamed = None if headline.blamed is None else str(headline.blamed)
+    return {"disposition": headline.disposition.value, "code": headline.code.value, "blamed": blamed}
 
 
 def document_text(document: Json) -> str:

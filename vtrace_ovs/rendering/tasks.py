@@ -1,12 +1,14 @@
 """Turns tasks into the lines of ``vtrace list`` and ``vtrace watch``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from vtrace_ovs.model.filter import Scope
 from vtrace_ovs.model.task import Task, TaskState
+from vtrace_ovs.model.verdict import CauseCode, Disposition, Headline
 from vtrace_ovs.rendering.lines import Line, Span, Style, line
+from vtrace_ovs.rendering.phrases import mark
 
-_HEADINGS = ("TASK", "STATE", "PACKETS", "SECONDS", "AGE", "FILTER")
+_HEADINGS = ("TASK", "STATE", "PACKETS", "SECONDS", "AGE", "VERDICT", "FILTER")
 _RIGHT = frozenset({"TASK", "PACKETS", "SECONDS", "AGE"})
 _STYLES = {
     TaskState.DONE: Style.GOOD,
@@ -20,16 +22,16 @@ _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 
 
-def task_table(tasks: Sequence[Task], now: float) -> Iterator[Line]:
+def task_table(tasks: Sequence[Task], headlines: Mapping[int, Headline], now: float) -> Iterator[Line]:
     """One line per task in the order given, under headings. ``now`` is in Unix seconds."""
     if not tasks:
         yield line("no tasks")
         return
-    rows = [_row(task, now) for task in tasks]
+    rows = [_row(task, headlines.get(task.id), now) for task in tasks]
     widths = [max(len(row[column]) for row in (_HEADINGS, *rows)) for column in range(len(_HEADINGS))]
     yield line(Span(_columns(_HEADINGS, widths), Style.STRONG))
     for task, row in zip(tasks, rows, strict=True):
-        yield line(Span(_columns(row, widths), _STYLES.get(task.state, Style.PLAIN)), *_reason(task))
+        yield line(Span(_columns(row, widths), _style(task, headlines.get(task.id))), *_reason(task))
 
 
 def state_line(task: Task, now: float) -> Line:
@@ -54,11 +56,27 @@ def _scope(scope: Scope) -> list[str]:
     return [*named, "--wide"] if scope.wide else named
 
 
-def _row(task: Task, now: float) -> tuple[str, ...]:
+def _row(task: Task, headline: Headline | None, now: float) -> tuple[str, ...]:
     request = task.request
     packets = "all" if request.interval is not None else str(request.packet_count)  # counted, not traced
     numbers = (packets, str(request.trace_time))
-    return (str(task.id), task.state.value, *numbers, _age(now - task.created_at), request_phrase(task))
+    found = "" if headline is None else headline_phrase(headline)
+    return (str(task.id), task.state.value, *numbers, _age(now - task.created_at), found, request_phrase(task))
+
+
+def _style(task: Task, headline: Headline | None) -> Style:
+    """Of a task that is done, what it found counts."""
+    if task.state is TaskState.DONE and headline is not None:
+        return mark(headline.disposition).style
+    return _STYLES.get(task.state, Style.PLAIN)
+
+
+def headline_phrase(headline: Headline) -> str:
+    """``✗ DROPPED no-route at gw1/vr-blue``, ``✗ LOST_ON_WIRE underlay-loss after cs1/br-int``, or ``✓ DELIVERED``."""
+    cause = "" if headline.code is CauseCode.NONE else f" {headline.code.value}"
+    where = "after" if headline.disposition is Disposition.LOST_ON_WIRE else "at"
+    place = "" if headline.blamed is None else f" {where} {headline.blamed}"
+    return f"{mark(headline.disposition).text} {headline.disposition.value}{cause}{place}"
 
 
 def _columns(cells: Sequence[str], widths: Sequence[int]) -> str:

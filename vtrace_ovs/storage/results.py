@@ -1,6 +1,6 @@
 """Turns results, trajectories and the inventory into rows and back: columns to query, a document to restore from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from vtrace_ovs.codecs.documents import from_json, to_json
 from vtrace_ovs.model.cost import ServerCost
-from vtrace_ovs.model.topology import Bridge
+from vtrace_ovs.model.topology import Bridge, BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
-from vtrace_ovs.model.verdict import TaskResult, Verdict
+from vtrace_ovs.model.verdict import Headline, TaskResult, Verdict
 from vtrace_ovs.storage.schema import ResultCostRow, ResultGroupRow, ResultRow, TrajectoryRow, VfdRow
 
 
@@ -38,6 +38,14 @@ def find_result(session: Session, task_id: int) -> TaskResult | None:
     """The result of a task."""
     row = session.get(ResultRow, task_id)
     return None if row is None else from_json(TaskResult, row.document)
+
+
+def list_headlines(session: Session) -> Iterator[tuple[int, Headline]]:
+    """Of every task that has a result, its number and what was found; columns only, no document is read."""
+    query = select(ResultRow.task_id, ResultRow.disposition, ResultRow.code, ResultRow.node, ResultRow.bridge)
+    for number, disposition, code, node, bridge in session.execute(query):
+        blamed = node if node is None or bridge is None else BridgeId(node, bridge)
+        yield number, Headline(disposition, code, blamed)
 
 
 def save_trajectories(session: Session, task_id: int, trajectories: Iterable[Trajectory]) -> None:

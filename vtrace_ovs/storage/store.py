@@ -16,7 +16,7 @@ from vtrace_ovs.model.task import Intent, IntentDraft, Task, TaskState, TraceReq
 from vtrace_ovs.model.topology import Bridge, BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.model.usage import TaskOutcome
-from vtrace_ovs.model.verdict import TaskResult
+from vtrace_ovs.model.verdict import Headline, TaskResult
 from vtrace_ovs.storage import counts, evidence, results, snapshots, tasks, usage
 from vtrace_ovs.storage.database import BUSY_TIMEOUT, Database, open_database
 from vtrace_ovs.storage.snapshots import StoredSnapshot
@@ -234,6 +234,11 @@ class Store:
         """The result of a task, as far as it is known."""
         with self._database.reading() as session:
             return results.find_result(session, task_id)
+
+    def headlines(self) -> dict[int, Headline]:
+        """What was found, in short, by the number of each task that has a result."""
+        with self._database.reading() as session:
+            return dict(results.list_headlines(session))
 
     def outcomes(self) -> tuple[TaskOutcome, ...]:
         """What was asked for and what became of it, of every task, oldest first."""

@@ -9,7 +9,7 @@ from vtrace_ovs.filters import trace_request
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Hop, Trajectory
-from vtrace_ovs.model.verdict import Culprit, PathGroup, TaskResult, Verdict
+from vtrace_ovs.model.verdict import CauseCode, Culprit, Disposition, Headline, PathGroup, TaskResult, Verdict
 from vtrace_ovs.rendering.document import SCHEMA, result_document, task_document, tasks_document
 
 TASK = Task(3, trace_request("tcp", source_vm="web-0"), TaskState.NEW, 100.0)
@@ -63,4 +63,12 @@ def test_a_task_without_a_result_has_no_verdict() -> None:
 
 
 def test_tasks_are_listed_in_order() -> None:
-    assert [task["id"] for task in json.loads(tasks_document([TASK, TASK]))["tasks"]] == [3, 3]
+    assert [task["id"] for task in json.loads(tasks_document([TASK, TASK], {}))["tasks"]] == [3, 3]
+
+
+def test_a_listed_task_has_what_it_found_in_short() -> None:
+    lost = Headline(Disposition.LOST_IN_VFD, CauseCode.VSWITCHD_DEAD, "server1")
+    (task,) = json.loads(tasks_document([TASK], {TASK.id: lost}))["tasks"]
+    assert task["found"] == {"disposition": "LOST_IN_VFD", "code": "vswitchd-dead", "blamed": "server1"}
+    (task,) = json.loads(tasks_document([TASK], {}))["tasks"]
+    assert task["found"] is None

@@ -18,6 +18,7 @@ from vtrace_ovs.model.verdict import (
     Confidence,
     Culprit,
     Disposition,
+    Headline,
     PathGroup,
     TaskResult,
     Verdict,
@@ -55,6 +56,15 @@ def test_a_result_comes_back_with_every_field(data: st.DataObject, store: Store,
     result = data.draw(values_of(TaskResult))
     store.save_result(task.id, result)
     assert store.result(task.id) == result
+
+
+def test_what_tasks_found_is_listed_in_short(store: Store, task: Task) -> None:
+    assert store.headlines() == {}
+    store.save_result(task.id, RESULT)
+    lost = Headline(Disposition.DROPPED, CauseCode.SECURITY_RULE_DENY, BRIDGE)
+    assert store.headlines() == {task.id: lost}
+    store.save_result(task.id, replace(RESULT, verdict=replace(DROP, culprit=Culprit("s2"))))
+    assert store.headlines() == {task.id: replace(lost, blamed="s2")}
 
 
 def test_a_task_without_a_result_has_none(store: Store, task: Task) -> None:
