@@ -76,7 +76,9 @@ class Wire:
         rest = b""
         while chunk := source.recv(RECEIVE_SIZE):
             found, rest = messages(rest + chunk)
-            target.sendall(b"".join(_bytes(received) for received in found if passes(bridge, received)))
+            for received in found:  # one by one: when a message makes somebody act, those before it are through
+                if passes(bridge, received):
+                    target.sendall(_bytes(received))
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 
