@@ -167,8 +167,10 @@ def heal(
 
 
 def fault_text(made: "Fault") -> str:
-    """A fault and where it strikes, e.g. ``security-deny vm=web-1 port=443``."""
-    places = ("vm", "protocol", "port", "prefix", "rate", "server", "link", "switch", "percent")
+    """A fault and where it strikes, e.g. ``security-deny vm=web-1 protocol=tcp port=443``."""
+    from vtrace_ovs.lab.faults.catalogue import CATALOGUE  # noqa: PLC0415 - keeps --help quick
+
+    places = CATALOGUE[made.name].places
     said = [f"{place}={getattr(made, place)}" for place in places if getattr(made, place) is not None]
     return " ".join([made.name.value, *said])
 

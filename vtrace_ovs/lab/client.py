@@ -18,7 +18,8 @@ from typing import TypeVar
 
 from vtrace_ovs.codecs.documents import from_json, to_json
 from vtrace_ovs.errors import CodecError, LabError, UsageError
-from vtrace_ovs.lab.faults.fault import Fault, fault_named
+from vtrace_ovs.lab.faults.catalogue import CATALOGUE
+from vtrace_ovs.lab.faults.fault import PLACES, Fault, fault_named
 from vtrace_ovs.lab.preconditions import check_preconditions
 from vtrace_ovs.lab.protocol import (
     SOCKET_NAME,
@@ -128,6 +129,11 @@ class LabClient:
         fault = Fault(
             *(fault_named(name), vm, protocol, port, network, rate, server, link), switch=switch, percent=percent
         )
+        places = CATALOGUE[fault.name].places
+        for place in PLACES:
+            if getattr(fault, place) is not None and place not in places:
+                taken = ", ".join(f"--{one}" for one in places)
+                raise UsageError(f"{name}: --{place} means nothing to this fault; it takes {taken}")
         return self._call(Call(InjectFault(fault)), Fault)
 
     def heal(self, name: str | None = None) -> LabState:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from vtrace_ovs.rendering.lines import plain_text
 
 Vtrace = Callable[..., tuple[int, str, str]]
 
-DENY = Fault(FaultName.SECURITY_DENY, "blue-db", port=443, prefix=IPv4Network("10.0.0.0/24"))
+DENY = Fault(FaultName.SECURITY_DENY, "blue-db", port=443, prefix=IPv4Network("10.0.0.0/24"), rate=1)
 STATE = LabState(
     "small",
     (ServerState("cs1", 7, "unix:/lab/cs1/db.sock", IPv4Address("172.31.0.11")), ServerState("cs2", 8, "unix:/2")),
@@ -37,7 +38,7 @@ def test_a_lab_is_shown_server_by_server() -> None:
         "    blue-db  10.0.0.2  tenant blue",
         "  cs2",
         "  underlay: pfd1",
-        "  fault: security-deny vm=blue-db port=443 prefix=10.0.0.0/24",
+        "  fault: security-deny vm=blue-db port=443",
         "  VTRACE_OVSDB=unix:/lab/cs1/db.sock,unix:/2",
     ]
 
@@ -51,11 +52,12 @@ def test_a_lab_has_a_document() -> None:
     assert document["lab"] == "small"
     assert document["servers"][1] == {"name": "cs2", "pid": 8, "ovsdb": "unix:/2", "vtep": None}
     assert document["vms"][0]["address"] == "10.0.0.2"
-    assert document["faults"] == ["security-deny vm=blue-db port=443 prefix=10.0.0.0/24"]
+    assert document["faults"] == ["security-deny vm=blue-db port=443"]
 
 
-def test_a_fault_names_only_the_places_it_has() -> None:
+def test_a_fault_names_only_the_places_that_mean_something_to_it() -> None:
     assert fault_text(Fault(FaultName.NOT_SENT)) == "not-sent"
+    assert fault_text(replace(DENY, name=FaultName.NO_ROUTE)) == "no-route vm=blue-db prefix=10.0.0.0/24"
 
 
 def test_the_faults_there_are_can_be_listed(vtrace: Vtrace) -> None:

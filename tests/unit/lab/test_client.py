@@ -27,6 +27,8 @@ def test_a_wrong_request_is_refused_before_anybody_is_asked(tmp_path: Path) -> N
         client.fault("gremlins")
     with pytest.raises(UsageError, match="is no prefix"):
         client.fault("no-route", prefix="10.0.0.1/8")
+    with pytest.raises(UsageError, match="no-route: --port means nothing to this fault; it takes --vm, --prefix"):
+        client.fault("no-route", vm="blue-db2", port=443)
     with pytest.raises(UsageError, match="no protocol 'dccp'; there are: icmp, tcp, tcp-stream, udp"):
         client.traffic("a", "b", "dccp", port=1)
     with pytest.raises(UsageError, match="without end"):

@@ -55,12 +55,14 @@ FAULTS = {
         OverlayEdit(_without_route),
         (Symptom(CauseCode.NO_ROUTE, Disposition.DROPPED, "gw1/vr-blue", table=10),),
         selective=True,
+        places=("vm", "prefix"),
     ),
     FaultName.BLACKHOLE_ROUTE: FaultKind(
         "the route to the destination's subnet is a blackhole",
         OverlayEdit(_with_blackhole),
         (Symptom(CauseCode.BLACKHOLE_ROUTE, Disposition.DROPPED, "gw1/vr-blue", table=10),),
         selective=True,
+        places=("vm", "prefix"),
     ),
     FaultName.NEIGHBOUR_UNRESOLVED: FaultKind(
         "nobody answers the sender's ARP requests and neighbour solicitations",

@@ -78,5 +78,6 @@ FAULTS = {
                 families=(IpFamily.IPV4,),
             ),
         ),
+        places=("vm", "server"),
     ),
 }

@@ -96,26 +96,31 @@ FAULTS = {
         "ovs-vswitchd of the destination's server is killed",
         NodeDeed(_kill, _restart),
         (Symptom(CauseCode.VSWITCHD_DEAD, Disposition.LOST_IN_VFD, "cs3/br-int"),),
+        places=("vm", "server"),
     ),
     FaultName.VSWITCHD_HUNG: FaultKind(
         "ovs-vswitchd of the destination's server is there but does nothing",
         NodeDeed(_stop, _continue),
         (Symptom(CauseCode.VSWITCHD_DEAD, Disposition.LOST_IN_VFD, "cs3/br-int"),),
+        places=("vm", "server"),
     ),
     FaultName.TUNNEL_UDP_PORT: FaultKind(
         "the tunnel port of the destination's server listens on another UDP port than all others send to",
         NodeDeed(_other_udp_port, _usual_udp_port),
         _REFUSED,
+        places=("vm", "server"),
     ),
     FaultName.TUNNEL_ADDRESS: FaultKind(
         "the tunnel port of the destination's server has a local_ip that is not the server's",
         NodeDeed(_other_address, _own_address),
         _REFUSED,
+        places=("vm", "server"),
     ),
     FaultName.TUNNEL_PORT_GONE: FaultKind(
         "the tunnel port of the destination's server is in the wrong bridge",
         NodeDeed(_without_tunnel, _with_tunnel),
         _REFUSED,
+        places=("vm", "server"),
     ),
     FaultName.PORT_DOWN: FaultKind(
         "the port of the destination is down",

@@ -103,6 +103,8 @@ class Fault:
     percent: int | None = None
 
 
+PLACES = ("vm", "protocol", "port", "prefix", "rate", "server", "link", "switch", "percent")
+"""What of a fault says where it strikes, and how."""
 DEFAULT_PROTOCOL = "tcp"
 DEFAULT_PORT = 443
 DEFAULT_RATE = 1

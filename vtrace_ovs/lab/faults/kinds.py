@@ -108,7 +108,7 @@ class FaultKind:
     """How a fault is done, in a sentence and for real, and what it looks like (at least one symptom).
 
     ``of_sender``: it strikes the sender of the traffic, not its destination. ``selective``: it is about one protocol
-    and family at a time, those of the Fault.
+    and family at a time, those of the Fault. ``places`` are the parts of a Fault that say where it strikes and how.
     """
 
     sentence: str
@@ -116,6 +116,7 @@ class FaultKind:
     symptoms: tuple[Symptom, ...]
     of_sender: bool = False
     selective: bool = False
+    places: tuple[str, ...] = ("vm",)
 
 
 def with_flows(program: BridgeProgram, *flows: FlowLine) -> BridgeProgram:

@@ -95,17 +95,20 @@ FAULTS = {
         OverlayEdit(_limited),
         (Symptom(CauseCode.METER_RATE_LIMIT, Disposition.DROPPED, "cs1/br-int", table=15),),
         of_sender=True,
+        places=("vm", "rate"),
     ),
     FaultName.DESTINATION_RATE_LIMIT: FaultKind(
         "a meter of the destination's server lets a packet a second out to it",
         ProgramEdit(_limited_at_output),
         (Symptom(CauseCode.METER_RATE_LIMIT, Disposition.DROPPED, "cs3/br-int", table=50),),
+        places=("vm", "rate"),
     ),
     FaultName.BANDWIDTH_LIMIT: FaultKind(
         "a meter of the sender's server lets a kilobit a second through",
         ProgramEdit(_limited_in_kilobits),
         (Symptom(CauseCode.METER_RATE_LIMIT, Disposition.DROPPED, "cs1/br-int", table=15),),
         of_sender=True,
+        places=("vm", "rate"),
     ),
     FaultName.INGRESS_POLICING: FaultKind(
         "the sender's port lets a kilobit a second in, where its datapath polices: Open vSwitch's own does not",

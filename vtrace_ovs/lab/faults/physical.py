@@ -144,11 +144,13 @@ FAULTS = {
         "a cable between two underlay switches is cut",
         NodeDeed(_link_set("down"), _link_set("up")),
         (Symptom(*_WIRE, "cs1/br-int"),),
+        places=("link",),
     ),
     FaultName.UPLINK_DOWN: FaultKind(
         "the network interface of the destination's server is down",
         NodeDeed(_uplink("down"), _uplink("up")),
         (Symptom(*_WIRE, "gw1/br-int"),),
+        places=("vm", "server"),
     ),
     FaultName.PFD_BLACKHOLE: FaultKind(
         "an underlay switch does not know the way to the destination's server",
@@ -158,6 +160,7 @@ FAULTS = {
             Symptom(*_WIRE, "gw1/br-int", topology="leaf-spine"),
             Symptom(*_NO_ROUTE, "leaf2/leaf2", 0, topology="leaf-spine", underlay=True),
         ),
+        places=("vm", "server", "switch"),
     ),
     FaultName.PFD_ACL: FaultKind(
         "an underlay switch denies tunnels from other servers to the destination's",
@@ -167,6 +170,7 @@ FAULTS = {
             Symptom(*_DENIED, "pfd2/pfd2", 0, underlay=True),
             Symptom(*_DENIED, "leaf2/leaf2", 0, topology="leaf-spine", destination="blue-web2", underlay=True),
         ),
+        places=("vm", "server", "switch"),
     ),
     FaultName.ONE_WAY_LOSS: FaultKind(
         "an underlay switch denies tunnels from the destination's server to others",
@@ -180,6 +184,7 @@ FAULTS = {
                 underlay=True,
             ),
         ),
+        places=("vm", "server", "switch"),
     ),
     FaultName.PFD_MTU: FaultKind(
         "a cable between two underlay switches carries small packets only",
@@ -188,11 +193,13 @@ FAULTS = {
             Symptom(*_WIRE, "cs1/br-int", size=LARGE),
             Symptom(CauseCode.NONE, Disposition.DELIVERED, None),
         ),
+        places=("link",),
     ),
     FaultName.UNDERLAY_LOSSY: FaultKind(
         "a cable between two underlay switches loses some of the packets",
         NodeDeed(_lossy, _lossless),
         (Symptom(*_WIRE, "cs1/br-int", packets=10),),
+        places=("link", "percent"),
     ),
     FaultName.ECMP_MEMBER: FaultKind(
         "one of two switches between the leaves forwards nothing, so some connections are cut off",
@@ -216,5 +223,6 @@ FAULTS = {
                 underlay=True,
             ),
         ),
+        places=("switch",),
     ),
 }

@@ -84,12 +84,14 @@ FAULTS = {
         OverlayEdit(_denied),
         (Symptom(CauseCode.SECURITY_RULE_DENY, Disposition.DROPPED, "cs3/br-int", table=40),),
         selective=True,
+        places=("vm", "protocol", "port"),
     ),
     FaultName.DEFAULT_DENY: FaultKind(
         "no rule of the destination's security groups permits the traffic",
         OverlayEdit(_not_permitted),
         (Symptom(CauseCode.SECURITY_DEFAULT_DENY, Disposition.DROPPED, "cs3/br-int", table=40),),
         selective=True,
+        places=("vm", "protocol", "port"),
     ),
     FaultName.REMOTE_DENY: FaultKind(
         "a rule of the destination's security group denies all that comes from other subnets",
@@ -108,5 +110,6 @@ FAULTS = {
         (Symptom(CauseCode.REPLY_LOST, Disposition.DROPPED, "cs1/br-int", table=40, both=True),),
         of_sender=True,
         selective=True,
+        places=("vm", "protocol"),
     ),
 }

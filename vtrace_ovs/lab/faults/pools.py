@@ -92,5 +92,6 @@ FAULTS = {
         ),
         of_sender=True,
         selective=True,
+        places=("vm", "protocol", "port"),
     ),
 }
