@@ -62,7 +62,7 @@ def balance(
     if any(packets < 0 for packets in counts.values()):
         return Balance(0, (), (), ("counters went backwards: somebody replaced flows of ours",))
     sheet = _Sheet(counts, tuple(meters), scene, dropping)
-    losses = (*sheet.drops(), *sheet.missing_inside(), *sheet.missing_on_the_way())
+    losses = (*sheet.drops(), *sheet.missing_inside(), *sheet.not_carried_out(), *sheet.missing_on_the_way())
     return Balance(sheet.entered(), tuple(sheet.vfds()), losses, tuple(dict.fromkeys((*sheet.doubts, *sheet.beyond()))))
 
 
@@ -134,6 +134,21 @@ class _Sheet:
             elif missing > 0:
                 yield Loss(missing, verdict_of(self._inside(bridge, missing), None))
 
+    def not_carried_out(self) -> Iterator[Loss]:
+        """What flows were told of and the meters beside them did not see: the datapath does something else.
+
+        Open vSwitch tells flows what their megaflow met, whatever it did with it. A packet may pass several bridges of
+        a server. Where packets are colored as well, the two cannot be compared.
+        """
+        inlets = {p.bridge for p in self._of(CountKind.ARRIVED) if p.segment and p.segment.receiver == p.bridge.node}
+        for node in sorted({bridge.node for bridge in self._bridges}):
+            here = [bridge for bridge in self._bridges if bridge.node == node]
+            short = {bridge: unseen for bridge in here if (unseen := self._unseen(bridge)) > 0}
+            known = sum(max(0, self._missing(bridge)) for bridge in here)
+            if short and min(short.values()) > known:
+                first = next((bridge for bridge in short if bridge in inlets), min(short))
+                yield Loss(min(short.values()) - known, verdict_of(_somewhere(first), None))
+
     def missing_on_the_way(self) -> Iterator[Loss]:
         """What one server sent and no other saw arrive. Patch ports lose nothing: both their ends are one lookup."""
         if any(place.segment is None for place in self._of(CountKind.ARRIVED)):
@@ -174,6 +189,11 @@ class _Sheet:
         """How many packets came into a VFD and were not seen to end there; negative where they were multiplied."""
         ends = sum(self._at[bridge, kind] for kind in (CountKind.SENT, CountKind.ENDED, CountKind.DISCARDED))
         return self._at[bridge, CountKind.CAME] - ends
+
+    def _unseen(self, bridge: BridgeId) -> int:
+        """How many packets flows say came into a VFD, beyond those that its meters saw come."""
+        told = 0 if self._at[bridge, CountKind.ENTERED] else self._at[bridge, CountKind.ARRIVED]
+        return told - self._at[bridge, CountKind.CAME]
 
     def _inside(self, bridge: BridgeId, missing: int) -> Finding:
         """A meter is named only if it dropped as many that can hardly have been others'."""

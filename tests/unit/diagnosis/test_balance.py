@@ -141,6 +141,28 @@ def test_a_meter_is_blamed_only_for_what_can_hardly_have_been_others_packets(
     assert result.losses[0].verdict.confidence is expected[1]
 
 
+def test_what_flows_are_told_and_meters_never_saw_was_lost_in_that_datapath() -> None:
+    """A datapath flow that was changed behind its tables is credited to flows all the same."""
+    assert losses(found((CAME_B, -30), (ENDED_B, -30))) == [(30, CauseCode.UNKNOWN, str(B))]
+    router, patch = BridgeId("s2", "rt0"), Segment(str(B), "s2/rt0")
+    twice = (replace(ARRIVED, segment=Segment("s2/rt0", str(B)), port=3), 1000), (CAME_B, 970), (CAME_B, -30)
+    through = (
+        (CountedPlace(router, CountKind.CAME, 0), 970),
+        (CountedPlace(router, CountKind.ENDED, 0), 970),
+        (CountedPlace(router, CountKind.ARRIVED, 0, 1, patch), 1000),
+        (ENDED_B, 970 - 30),
+    )
+    changes = Counter[CountedPlace]()
+    for place, by in (*twice, *through):
+        changes[place] += by
+    assert losses(found(*changes.items())) == [(30, CauseCode.UNKNOWN, str(B))], "each was lost once"
+    assert losses(found((CAME_B, -30), (ENDED_B, -40))) == [
+        (10, CauseCode.UNKNOWN, str(B)),
+        (20, CauseCode.UNKNOWN, str(B)),
+    ]
+    assert found((CountedPlace(B, CountKind.ENTERED, 0, 1), 500), (CAME_B, -30), (ENDED_B, -30)).losses == ()
+
+
 def test_a_drop_aside_counts_only_where_packets_are_missing() -> None:
     aside = replace(DROPPED, kind=CountKind.ASIDE)
     assert found((aside, 9)).losses == ()
@@ -150,7 +172,7 @@ def test_a_drop_aside_counts_only_where_packets_are_missing() -> None:
 @pytest.mark.parametrize(
     ("changes", "doubt"),
     [
-        (((ARRIVED, 5),), "5 packets more came from s1"),
+        (((ARRIVED, 5), (CAME_B, 5), (ENDED_B, 5)), "5 packets more came from s1"),
         (((ENDED_B, 500), (DISCARDED_B, 5)), "sends packets out more than once"),
         (((replace(LEFT, port=2), 5),), "for where nobody counts them"),
         (((replace(DROPPED, kind=CountKind.UNNAMED), 5),), "by a port its flows do not name"),
