@@ -122,9 +122,9 @@ def test_a_database_server_that_restarts_during_a_trace_does_not_matter(lab: Lab
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_switch_that_restarts_hands_no_vm_a_mark(lab: Lab, program: Vtrace) -> None:
-    """Until it takes marks off again, nobody may send it any."""
+    """Until it takes marks off again, nobody may send it any, also of traffic that is too fast for copies of it."""
     with (
-        sending_tos(lab, 0, rate=100, everywhere=True) as traffic,
+        sending_tos(lab, 0, rate=1000, everywhere=True) as traffic,
         program.started("run", UDP, "--from", "blue-web1", "-n", "500", "-t", "20") as process,
     ):
         await_that(lambda: program.state() == "armed")

@@ -47,14 +47,14 @@ from vtrace_ovs.session.commands import (
     WatchFlows,
     WriteIntents,
 )
-from vtrace_ovs.session.events import CopiesCrowded, Event, FlowsChanged, InventoryRead, TaskClaimed, Tick
+from vtrace_ovs.session.events import BridgeDown, CopiesCrowded, Event, FlowsChanged, InventoryRead, TaskClaimed, Tick
 from vtrace_ovs.session.machine import Session
 
 TICK = 0.02
 BUSY = 0.01
 """Seconds of events in a row; then connections have their turn: under eventlet, hub threads share one of the system."""
 
-URGENT = FlowsChanged, CopiesCrowded
+URGENT = FlowsChanged, CopiesCrowded, BridgeDown
 
 
 class VTraceApp(App):  # type: ignore[misc]  # neither framework has types

@@ -29,7 +29,7 @@ class BridgeState:
     ``planned_with`` is what ``carried`` was made from; ``tables_version`` counts changes of production's tables.
     ``tables`` are without flows of this tool; ``read_at`` and ``asked_at`` are when they last came and were
     asked for (``ask_again``: once more since; ``owes``: that answer is still to come; ``answered_in``: how long the
-    last took), ``up_at`` when it last came up.
+    last took), ``up_at`` when it last came up, ``closed_at`` when a connection to it was last lost.
     ``stranger`` is set when another run of this tool has flows there.
     ``copies`` counts those of traced packets; ``scarce_since`` is when half of our meter's burst was spent.
     ``left`` are plans of ours of which something may still be there though nothing is counted on, ``owed`` the tasks
@@ -53,6 +53,7 @@ class BridgeState:
     planned_with: "PlanBasis | None" = None
     stranger: bool = False
     up_at: float = 0.0
+    closed_at: float = 0.0
     copies: CopyCount = field(default_factory=CopyCount)
     scarce_since: float | None = None
     read_at: float = 0.0

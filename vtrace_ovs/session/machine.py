@@ -85,6 +85,8 @@ class Session:
 
     def handle(self, event: Event) -> tuple[Command, ...]:
         """What to do about one event."""
+        if self.presence.outlived(event):
+            return ()
         absorbed = self._absorb(event)
         news = isinstance(event, PacketInReceived)
         progress = self._progress([run for run in self.runs.values() if run.touched or not news], event.at)
@@ -98,7 +100,10 @@ class Session:
     def _absorb(self, event: Event) -> tuple[Command, ...]:
         runs = tuple(self.runs.values())
         match event:
-            case InventoryRead() | BridgeUp() | BridgeDown():
+            case BridgeDown(bridge=bridge):
+                followed = self.presence.told(event, runs)
+                return (*self.turns.lost(bridge, runs), *followed)
+            case InventoryRead() | BridgeUp():
                 return self.presence.told(event, runs)
             case TaskClaimed(at, task):
                 self.runs[task.id] = TaskRun(task, self.slots.free(runs, at), claimed_at=at)

@@ -133,8 +133,9 @@ class Planning:
         basis = self._basis(state, scene)
         coloring = {run.slot for run in self.members if run.coloring}
         if state.carried is not None and state.planned_with is not None and not self._resumed(state, coloring):
-            # Where nothing is colored any more, only what is on its way matters: no plan is made for new tables.
-            same = state.planned_with.slots == basis.slots if not coloring else state.planned_with == basis
+            # Where nothing is to be colored any more, only what is on its way matters: no plan is made for new tables.
+            over = not any(run.gathering for run in self.members)
+            same = state.planned_with.slots == basis.slots if over else state.planned_with == basis
             if same:
                 self.bases[bridge_id] = state.planned_with
                 kept = tuple(flow for flow in state.carried.sources if _slot(flow) in coloring)

@@ -9,7 +9,15 @@ from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.session.bridges import BridgeState, Fleet
 from vtrace_ovs.session.commands import Command, HangUp
 from vtrace_ovs.session.deployment import Deployment
-from vtrace_ovs.session.events import BridgeDown, BridgeUp, InventoryRead
+from vtrace_ovs.session.events import (
+    BridgeDown,
+    BridgeRead,
+    BridgeUp,
+    CountersRead,
+    Event,
+    InventoryRead,
+    Programmed,
+)
 from vtrace_ovs.session.runs import Stage, TaskRun
 from vtrace_ovs.session.settings import SessionSettings
 
@@ -33,13 +41,23 @@ class Presence:
             case BridgeUp(at, bridge, dpid):
                 return self._up(bridge, dpid, at, runs) if self._called(bridge) else ()
             case BridgeDown(at, bridge, reason):
-                return self._down(bridge, reason, at, runs) if self._called(bridge) else ()
+                if not self._called(bridge):
+                    return ()
+                self.fleet.states[bridge].closed_at = at
+                return self._down(bridge, reason, at, runs)
             case _:
                 assert_never(event)
 
     def _called(self, bridge: BridgeId) -> bool:
         state = self.fleet.states.get(bridge)
         return state is not None and state.called
+
+    def outlived(self, event: Event) -> bool:
+        """Whether this is what a bridge said over a connection that has closed: that news came ahead of it."""
+        if not isinstance(event, BridgeUp | BridgeRead | CountersRead | Programmed):
+            return False
+        state = self.fleet.states.get(event.bridge)
+        return state is not None and event.at < state.closed_at
 
     def answered(self, bridge: BridgeId, at: float, runs: Collection[TaskRun]) -> tuple[Command, ...]:
         """A bridge answers; one that we gave up on does so after all, over the same connection."""
@@ -106,8 +124,8 @@ class Presence:
         if state is not None:
             state.up, state.reason = False, reason.removeprefix(f"{bridge}: ")
             self.fleet.version += 1
-            colored = any(run.coloring for run in runs)
-            self.deployment.stale |= colored and state.carried is not None
+            marked = any(run.gathering for run in runs)  # those that rest must not color again before
+            self.deployment.stale |= marked and state.carried is not None
         return self.deployment.bridge_lost(bridge, at)
 
 

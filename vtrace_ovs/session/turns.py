@@ -1,13 +1,16 @@
-"""Turns copies that come faster than they can be taken into pauses: the tasks rest, and color again one by one.
+"""Turns copies that come too fast, and bridges that go, into pauses: tasks rest, and color again when they may.
 
 A copy that is lost costs a switch what one costs that is taken, and of a packet with a lost copy nothing is proven. So
 of traffic that is too fast, packets are colored in short bursts, of one task after the other where several trace it.
+A VFD that goes may be back, without our flows, before others are told to send it no marks: until they are, what comes
+to it is not colored.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
+from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.brakes import brakes
 from vtrace_ovs.session.commands import Command
 from vtrace_ovs.session.deployment import Deployment
@@ -25,10 +28,14 @@ RESTED = "traffic came faster than copies of it can be taken, so its packets wer
 
 @dataclass(slots=True)
 class Turns:
-    """Which tasks rest, in the order in which they will go on; ``_since`` is when last one rested or went on."""
+    """Which tasks rest, in the order in which they will go on; ``_since`` is when last one rested or went on.
+
+    ``_halted`` rest because a bridge went.
+    """
 
     deployment: Deployment
     _resting: list[int] = field(default_factory=list)
+    _halted: list[int] = field(default_factory=list)
     _rested_at: float = -inf
     _since: float = -inf
 
@@ -49,8 +56,22 @@ class Turns:
             self.deployment.stale = True
         return tuple(brakes(self.deployment.fleet, crowd))
 
+    def lost(self, bridge: BridgeId, runs: Iterable[TaskRun]) -> tuple[Command, ...]:
+        """A bridge goes: tasks whose packets may come to it rest. Those that count take off marks without a pause."""
+        halted = [run for run in runs if run.coloring and run.alternation is None and bridge in run.scope]
+        halted = [run for run in halted if run.stage is Stage.COLLECTING]
+        for run in halted:
+            run.resting = True
+            self._halted.append(run.task.id)
+        self.deployment.stale |= bool(halted)
+        return tuple(brakes(self.deployment.fleet, halted))
+
     def advance(self, runs: Mapping[int, TaskRun], at: float) -> None:
-        """Let the next task color again, when nothing came too fast for long enough."""
+        """Let the next task color again, when nothing came too fast for long enough, and those that a bridge halted."""
+        if self._halted and self.deployment.settled:
+            for halted in [runs[number] for number in self._halted if number in runs]:
+                halted.resting, self.deployment.stale = False, True
+            self._halted = []
         if not self._resting or not self.deployment.settled or at - self._since < PAUSE:
             return
         resting = [run for number in self._resting if (run := runs.get(number)) and run.stage is Stage.COLLECTING]

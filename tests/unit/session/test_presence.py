@@ -114,6 +114,7 @@ def test_a_bridge_that_stays_away_keeps_its_intents_open(armed: World) -> None:
 
 def test_a_bridge_with_half_a_plan_left_is_wiped_before_it_is_instrumented_again(armed: World) -> None:
     armed.down(CS2)
+    armed.wait(1.0)
     armed.flows[CS2].popitem()
     armed.told()
     armed.up(CS2)
@@ -143,8 +144,20 @@ def test_nobody_marks_packets_toward_a_bridge_that_is_gone_until_it_takes_marks_
     assert marking()
 
 
+def test_what_a_bridge_said_before_its_connection_closed_does_not_make_it_answer_afterwards(armed: World) -> None:
+    """A controller with much to do hears of the end first."""
+    before = armed.reading(CS2)
+    armed.wait(0.1)
+    armed.down(CS2)
+    armed.feed(before)
+    assert CS2 in armed.session.fleet.unreachable()
+    armed.feed(armed.reading(CS2))
+    assert CS2 not in armed.session.fleet.unreachable()
+
+
 def test_a_bridge_whose_flows_outlived_the_connection_is_left_as_it_is(armed: World) -> None:
     armed.down(CS2)
+    armed.wait(1.0)
     armed.told()
     armed.up(CS2)
     assert not [told for told in armed.told(Program) if "-" in told.removeprefix("cs2/br")]

@@ -1,11 +1,12 @@
 from dataclasses import replace
 
-from session_network import CS1, CS2, headers, tcp_to_db
+from session_network import CS1, CS2, GW, headers, tcp_to_db
 from session_world import World
 
 from vtrace_ovs.instrumentation.cookies import Cookie
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.session.commands import Program
 from vtrace_ovs.session.events import CopiesCrowded
 from vtrace_ovs.session.turns import LATE, PAUSE, RESTED
 
@@ -120,6 +121,29 @@ def test_coloring_ends_at_once_even_while_a_transition_is_under_way(world: World
     busy(world)
     flood(world, 1, 2)
     assert coloring(world) == set()
+
+
+def test_nothing_is_colored_from_when_a_bridge_goes_until_the_others_send_it_no_marks(world: World) -> None:
+    two_tasks(world)
+    busy(world)
+    world.down(GW)
+    assert coloring(world) == set(), "the transition under way may last"
+    world.wake(CS2)
+    world.wait(1.0)
+    assert coloring(world) == slots(world, 1, 2)
+    assert not any(world.session.runs[number].notes.count(RESTED) for number in PORTS)
+
+
+def test_a_task_that_rests_as_a_bridge_goes_colors_again_when_the_others_send_it_no_marks(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=10 * MANY))
+    busy(world)
+    flood(world, 1)
+    world.down(GW)
+    world.told()
+    world.wake(CS2)
+    world.wait(1.0)
+    programs = [said.removeprefix("cs1/br ") for said in world.told(Program) if said.startswith("cs1/br")]
+    assert programs.index("-sinks") < programs.index("+sources"), programs
 
 
 def test_so_does_that_of_a_task_that_has_its_packets(world: World) -> None:

@@ -225,6 +225,7 @@ def test_flows_that_are_not_to_stay_may_go(world: World) -> None:
 def test_a_bridge_that_is_armed_anew_is_watched_anew(world: World) -> None:
     world.claim(tcp_to_db(trace_time=60))
     world.down(CS2)
+    world.wait(1.0)
     world.told()
     world.up(CS2)
     assert "watch cs2/br" in world.told()
