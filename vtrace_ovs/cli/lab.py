@@ -198,6 +198,10 @@ def state_lines(state: "LabState") -> Iterator[Line]:
     for made in state.faults:
         yield line("  fault: ", Span(fault_text(made), Style.BAD))
     yield line("  VTRACE_OVSDB=", ",".join(state.ovsdb_remotes))
+    if state.switches:
+        whole = ",".join((*state.ovsdb_remotes, *state.underlay_remotes))
+        yield line(Span("  with the underlay, for post-cards of what it drops:", Style.FAINT))
+        yield line("  VTRACE_OVSDB=", whole)
 
 
 def state_document(state: "LabState") -> str:

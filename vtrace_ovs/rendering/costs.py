@@ -9,7 +9,7 @@ _PERCENT = 100.0
 
 
 def cost_lines(costs: Sequence[ServerCost], detail: int) -> Iterator[Line]:
-    """``cost: cs1 +3 megaflows, +1 masks, 12 upcalls, 40 copies, 0.4 % CPU`` of the servers that sent copies.
+    """``cost: cs1 +3 megaflows, +1 mask, 12 upcalls, 40 copies, 0.4 % CPU`` of the servers that sent copies.
 
     ``detail`` shows every server, and the readings themselves.
     """
@@ -23,14 +23,18 @@ def cost_lines(costs: Sequence[ServerCost], detail: int) -> Iterator[Line]:
 def _figures(cost: ServerCost) -> Iterator[str]:
     """What is not known is not mentioned."""
     if cost.megaflows is not None:
-        yield f"{cost.megaflows:+d} megaflows"
+        yield f"{cost.megaflows:+d} megaflow{_s(cost.megaflows)}"
     if cost.masks is not None:
-        yield f"{cost.masks:+d} masks"
+        yield f"{cost.masks:+d} mask{_s(cost.masks)}"
     if cost.upcalls is not None:
-        yield f"{cost.upcalls} upcalls"
-    yield f"{cost.copies} copies"
+        yield f"{cost.upcalls} upcall{_s(cost.upcalls)}"
+    yield f"{cost.copies} {'copy' if cost.copies == 1 else 'copies'}"
     if cost.cpu_share is not None:
         yield f"{cost.cpu_share * _PERCENT:.1f} % CPU"
+
+
+def _s(count: int) -> str:
+    return "" if abs(count) == 1 else "s"
 
 
 def _readings(cost: ServerCost) -> Iterator[Line]:

@@ -40,6 +40,8 @@ def test_a_lab_is_shown_server_by_server() -> None:
         "  underlay: pfd1",
         "  fault: security-deny vm=blue-db port=443",
         "  VTRACE_OVSDB=unix:/lab/cs1/db.sock,unix:/2",
+        "  with the underlay, for post-cards of what it drops:",
+        "  VTRACE_OVSDB=unix:/lab/cs1/db.sock,unix:/2,unix:/3",
     ]
 
 

@@ -13,6 +13,8 @@ def shown(*costs: ServerCost, detail: int = 0) -> list[str]:
 
 def test_a_server_that_sent_copies_has_one_line() -> None:
     assert shown(COST, QUIET) == ["cost: cs1 +3 megaflows, +0 masks, 12 upcalls, 40 copies, 0.4 % CPU"]
+    one = ServerCost("cs1", 1, BEFORE, ServerReading(14.0, megaflows=4, masks=5, upcalls=101))
+    assert shown(one) == ["cost: cs1 -1 megaflow, +1 mask, 1 upcall, 1 copy"]
 
 
 def test_what_is_not_known_is_not_mentioned() -> None:
