@@ -6,6 +6,7 @@ from typing import TypeGuard
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.causes import cause_of_drop, cause_of_miss
 from vtrace_ovs.diagnosis.compare import deciding_step
+from vtrace_ovs.diagnosis.loops import round_phrase
 from vtrace_ovs.diagnosis.naming import counted, endpoint_with, place_name, port_name
 from vtrace_ovs.diagnosis.pools import exhausted_pool
 from vtrace_ovs.diagnosis.wording import Particulars
@@ -164,7 +165,7 @@ def looped(case: Case) -> Finding:
         disposition=Disposition.LOOPED,
         code=CauseCode.FORWARDING_LOOP,
         confidence=Confidence.OBSERVED,
-        particulars=Particulars(place=str(hop.bridge)),
+        particulars=Particulars(place=str(hop.bridge), detail=round_phrase(case.observed)),
         culprit=Culprit(hop.bridge.node, hop.bridge),
         evidence=(seen(f"{hop.bridge} logged the packet {visits} times by the same port with the same headers."),),
     )

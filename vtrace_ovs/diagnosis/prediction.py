@@ -7,6 +7,7 @@ from vtrace_ovs.diagnosis.arrivals import misdelivered
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, verdict_of
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.drops import drop_finding
+from vtrace_ovs.diagnosis.loops import round_phrase
 from vtrace_ovs.diagnosis.naming import port_name
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.diagnosis.wire import unwired
@@ -44,7 +45,7 @@ def _finding(case: Case, hop: Hop) -> Finding:
         case Ending.ON_WIRE:
             return _no_endpoint(hop)
         case Ending.LOOPED:
-            return _looped(hop)
+            return _looped(case, hop)
         case Ending.UNKNOWN | Ending.OPEN:
             return unwired(case) or _undecided(hop)
         case _:
@@ -79,12 +80,12 @@ def _no_endpoint(hop: Hop) -> Finding:
     )
 
 
-def _looped(hop: Hop) -> Finding:
+def _looped(case: Case, hop: Hop) -> Finding:
     return Finding(
         disposition=Disposition.LOOPED,
         code=CauseCode.FORWARDING_LOOP,
         confidence=Confidence.INFERRED,
-        particulars=Particulars(place=str(hop.bridge)),
+        particulars=Particulars(place=str(hop.bridge), detail=round_phrase(case.observed)),
         culprit=Culprit(hop.bridge.node, hop.bridge),
     )
 

@@ -8,6 +8,7 @@ from vtrace_ovs.diagnosis.case import Case, Finding, deduced, evidence_lost, see
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.datapath import contradicting
 from vtrace_ovs.diagnosis.drops import drop_finding, predicted_the_same
+from vtrace_ovs.diagnosis.loops import round_phrase
 from vtrace_ovs.diagnosis.missing import evidence_missing, logged_before_silence
 from vtrace_ovs.diagnosis.naming import counted, place_name
 from vtrace_ovs.diagnosis.scene import MeterReading
@@ -141,7 +142,7 @@ def _predicted_loop(case: Case) -> Finding | None:
         disposition=Disposition.LOOPED,
         code=CauseCode.FORWARDING_LOOP,
         confidence=Confidence.INFERRED,
-        particulars=Particulars(place=str(case.hop.bridge)),
+        particulars=Particulars(place=str(case.hop.bridge), detail=round_phrase(case.predicted)),
         culprit=_vfd(case.hop),
         evidence=(_came_in(case.hop), deduced("The stored tables lead the packet round in a loop.")),
     )

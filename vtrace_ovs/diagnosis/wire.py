@@ -6,6 +6,7 @@ from vtrace_ovs.diagnosis.arrivals import exited, stopped_at_output
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.datapath import contradicting, unfollowed
+from vtrace_ovs.diagnosis.loops import round_phrase
 from vtrace_ovs.diagnosis.missing import evidence_missing, logged_before_silence
 from vtrace_ovs.diagnosis.naming import counted, place_name, port_name
 from vtrace_ovs.diagnosis.sizes import USERSPACE, too_large
@@ -213,12 +214,12 @@ def _foreseen_loop(case: Case, _: Onward) -> Finding | None:
     again = predicted.last
     if predicted.ending is not Ending.LOOPED or again is None:
         return None
-    round_again = f"the stored tables lead it to {again.bridge} again as hop {again.dscp_mark}, by the same port"
+    round_again = f"the stored tables lead it to {again.bridge} again, and would as often as its TTL allows"
     return Finding(
         disposition=Disposition.LOOPED,
         code=CauseCode.FORWARDING_LOOP,
         confidence=Confidence.INFERRED,
-        particulars=Particulars(place=str(again.bridge)),
+        particulars=Particulars(place=str(again.bridge), detail=round_phrase(predicted)),
         culprit=Culprit(again.bridge.node, again.bridge),
         evidence=(_departed(case), deduced(f"It was followed for {limit} hops; {round_again}.")),
     )
