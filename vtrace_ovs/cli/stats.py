@@ -15,7 +15,6 @@ from vtrace_ovs.cli.options import (
     ListenOption,
     OvsdbOption,
     SourceOption,
-    VerboseOption,
     VniOption,
     WideOption,
 )
@@ -48,7 +47,9 @@ def stats(  # noqa: PLR0913, PLR0917 - one parameter per option
     ovsdb: OvsdbOption = None,
     listen: ListenOption = None,
     output: FormatOption = Format.TREE,
-    verbose: VerboseOption = 0,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, help="Every interval, and what verdicts rest on.")
+    ] = 0,
     framework: FrameworkOption = None,
 ) -> None:
     """Count traffic in and out of every VFD, copy none: what was lost where, and when."""

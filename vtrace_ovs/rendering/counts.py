@@ -8,7 +8,7 @@ from vtrace_ovs.model.task import Task
 from vtrace_ovs.rendering.document import SCHEMA, Json, document_text, task_fields, verdict_fields
 from vtrace_ovs.rendering.lines import Line, Span, Style, line
 from vtrace_ovs.rendering.phrases import cause_phrase, packets_phrase, where_phrase
-from vtrace_ovs.rendering.screen import verdict_line
+from vtrace_ovs.rendering.screen import evidence_lines, titled, verdict_line
 
 CLEAN_SHOWN = 20
 """So many intervals are all shown; of more only those that lost packets or cannot be told, unless asked for."""
@@ -26,6 +26,8 @@ def counts_lines(report: CountReport, verbose: int = 0) -> Iterator[Line]:
     yield line(f"  {packets_phrase(counted.entered)} counted, {counted.lost} of them lost, in {lengths}")
     yield from _vfds(report)
     yield from _intervals(report, verbose)
+    if verbose:
+        yield from titled("Evidence", (fact for place in counted.by_place() for fact in evidence_lines(place.verdict)))
     if counted.other_dscp:
         yield line(f"Note: {packets_phrase(counted.other_dscp)} had a DSCP that is not counted.")
     for note in report.notes:

@@ -37,11 +37,11 @@ def result_lines(result: TaskResult, detail: int = 0) -> Iterator[Line]:
     for group in result.groups:
         yield from _group(result, group, detail)
     if not several:
-        yield from _titled("Evidence", _evidence(result.verdict))
-    yield from _titled("Notes", (line("  ", note) for note in result.notes))
+        yield from titled("Evidence", evidence_lines(result.verdict))
+    yield from titled("Notes", (line("  ", note) for note in result.notes))
     if detail and result.armed:
         armed = f"{len(result.armed):,} of {result.vfds:,} VFDs armed, those the traffic could come to"
-        yield from _titled("Scope", iter((line("  ", armed),)))
+        yield from titled("Scope", iter((line("  ", armed),)))
     if result.costs:
         yield _BLANK
         yield from cost_lines(result.costs, detail)
@@ -100,7 +100,7 @@ def _losses(result: TaskResult, detail: int) -> Iterator[Line]:
     for fate in result.losses:
         verdict = fate.verdict
         yield line("  ", Span(share_phrase(result, fate), Style.STRONG), ": ", *verdict_line(verdict).spans)
-        own = (line("  ", verdict.operator_sentence), *_particulars(verdict, detail), *_evidence(verdict))
+        own = (line("  ", verdict.operator_sentence), *_particulars(verdict, detail), *evidence_lines(verdict))
         yield from (Line((Span("  "), *one.spans)) for one in own)
 
 
@@ -154,12 +154,13 @@ def _identity(trajectory: Trajectory, detail: int) -> Iterator[Line]:
         yield line(Span(f"  packet_id {trajectory.packet_id}, occurrence {trajectory.occurrence}", Style.FAINT))
 
 
-def _evidence(verdict: Verdict) -> Iterator[Line]:
+def evidence_lines(verdict: Verdict) -> Iterator[Line]:
+    """What a verdict rests on, a line for each fact."""
     for fact in verdict.evidence:
         yield line(f"  {'observed' if fact.observed else 'inferred'}  ", fact.sentence)
 
 
-def _titled(title: str, lines: Iterator[Line]) -> Iterator[Line]:
+def titled(title: str, lines: Iterator[Line]) -> Iterator[Line]:
     """Lines under a title; nothing where there are none."""
     shown = list(lines)
     if shown:

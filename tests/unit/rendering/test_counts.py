@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 
 from vtrace_ovs.model.counting import Counted, CountReport, Interval, Loss, VfdCount
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.task import Task, TaskState, TraceRequest
 from vtrace_ovs.model.topology import BridgeId
-from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culprit, Disposition, Verdict
+from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culprit, Disposition, Evidence, Verdict
 from vtrace_ovs.rendering.counts import counts_document, counts_lines
 
 A, B = BridgeId("s1", "br0"), BridgeId("s2", "br0")
@@ -57,6 +58,13 @@ def test_of_many_intervals_those_that_lost_are_shown_and_the_others_counted() ->
     assert "22:13:50.000" in screen(many)
     assert "22:13:51.000" not in screen(many)
     assert "22:13:51.000" in screen(many, 1)
+
+
+def test_what_verdicts_rest_on_is_a_detail() -> None:
+    seen = replace(WIRE, evidence=(Evidence("All datapath flows do what the tables say.", observed=True),))
+    interval = Interval(AT, AT + 1, 100, losses=(Loss(2, seen),))
+    assert "  observed  All datapath flows do what the tables say." in screen(report(interval), 1)
+    assert "Evidence" not in screen(report(interval))
 
 
 def test_the_document_has_places_and_intervals() -> None:
