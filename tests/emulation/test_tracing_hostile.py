@@ -2,11 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import reduce
 from itertools import cycle
+from operator import truediv
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP, IPOption
-from scapy.layers.l2 import Ether
+from scapy.layers.inet6 import (
+    IPv6,
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+    IPv6ExtHdrRouting,
+)
+from scapy.layers.l2 import GRE, Ether
+from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 from vtrace_program import UDP as TRAFFIC
 from vtrace_program import FrameSender, Vtrace, captured, repeating
@@ -19,13 +29,19 @@ from vtrace_ovs.model.verdict import CauseCode, Disposition
 SERIES = len(POOL_2) // MARKS_PER_SERIES
 HONEST, BROKEN, FORGED, SPOOFED = 0x1000, 0x2000, 0x3000, 0x4000
 PAIR = {"src": "10.0.1.11", "dst": "10.0.2.22"}
+PAIR6 = {"src": "fd00:0:0:1::11", "dst": "fd00:0:0:2::22"}
 PORTS = {"sport": 4000, "dport": 5000}
+DEAD = {Ending.OPEN, Ending.DROPPED}
+SILENT = {BROKEN: DEAD, BROKEN + 1: DEAD, BROKEN + 16: {Ending.ON_WIRE}}
+"""Open vSwitch tells nobody of a dead TTL, and writes no mark where the protocol is 0."""
+FATES = {Disposition.DELIVERED, Disposition.DROPPED, Disposition.INCONCLUSIVE}
 pytestmark = pytest.mark.usefixtures("unchanged")
 
 
 def broken() -> list[Packet]:
     """Packets of the traced addresses that no honest stack sends, each with an IP ID of its own."""
     whole = UDP(**PORTS) / Raw(b"x" * 32)
+    inner = IP(**PAIR, tos=min(POOL_2) << 2) / whole
     shapes: list[tuple[dict[str, object], Packet]] = [
         ({"ttl": 0}, whole),
         ({"ttl": 1}, whole),
@@ -43,8 +59,34 @@ def broken() -> list[Packet]:
         ({"proto": 17}, Raw(b"\x0f")),
         ({"proto": 17}, Raw(b"")),
         ({}, TCP(sport=4000, dport=5000, dataofs=15)),
+        ({"proto": 0}, Raw(b"x")),
+        ({}, UDP(**PORTS)),
+        ({}, UDP(**PORTS, len=0) / Raw(b"none")),
+        ({}, GRE() / inner),
+        ({}, UDP(sport=4000, dport=4789) / VXLAN(vni=101) / Ether() / inner),
+        ({}, inner),
     ]
     return [IP(**{**PAIR, "id": BROKEN + number, **changes}) / body for number, (changes, body) in enumerate(shapes)]
+
+
+def chained() -> list[Packet]:
+    """IPv6 with all kinds of extension headers, each with a flow label of its own; the last two end within one."""
+    whole, option = UDP(**PORTS) / Raw(b"x" * 32), IPv6ExtHdrDestOpt()
+    bodies: list[tuple[int | None, Packet]] = [
+        (None, whole),
+        (None, IPv6ExtHdrHopByHop() / option / IPv6ExtHdrRouting() / option / whole),
+        (None, reduce(truediv, [option] * 12) / whole),
+        (None, IPv6ExtHdrFragment(id=7) / whole),
+        (None, IPv6ExtHdrFragment(id=8, m=1) / whole),
+        (None, IPv6ExtHdrFragment(id=8, offset=5) / Raw(b"later")),
+        (51, Raw(bytes([17, 4]) + bytes(22)) / whole),
+        (59, Raw(b"nothing")),
+        (None, UDP(**PORTS)),
+        (60, Raw(b"\x11")),
+        (60, Raw(b"\x11\xff" + bytes(14))),
+    ]
+    starts = [IPv6(**PAIR6, fl=number, **({"nh": nh} if nh else {})) for number, (nh, _) in enumerate(bodies, 1)]
+    return [start / body for start, (_, body) in zip(starts, bodies, strict=True)]
 
 
 def honest(number: int, tos: int = 0, base: int = HONEST) -> Packet:
@@ -90,13 +132,12 @@ def test_every_packet_fares_as_the_trace_says_whatever_is_sent_around_it(lab: La
     assert {HONEST, BROKEN} == {ip_id & 0xF000 for ip_id, _ in entered if ip_id is not None}
     for ip_id, ending in entered:
         assert ip_id is not None
-        silent = {Ending.OPEN} if ip_id in (BROKEN, BROKEN + 1) else set()  # Open vSwitch tells nobody of a dead TTL
-        assert ending in {Ending.HANDED_TO_PORT, Ending.DROPPED} | silent, (hex(ip_id), ending)
+        assert ending in SILENT.get(ip_id, {Ending.HANDED_TO_PORT, Ending.DROPPED}), (hex(ip_id), ending)
         if ip_id != BROKEN + 9:  # the one to itself
             assert (ip_id in arrived) == (ending is Ending.HANDED_TO_PORT), (hex(ip_id), ending)
         if ip_id & 0xF000 == HONEST:
             assert ending is Ending.HANDED_TO_PORT
-    assert {group.verdict.disposition for group in result.groups} == {Disposition.DELIVERED, Disposition.DROPPED}
+    assert {group.verdict.disposition for group in result.groups} == FATES
     assert not any(group.verdict.code is CauseCode.INTERNAL_ERROR for group in result.groups)
     for frame in (*frames, *others):
         packet = Ether(frame)
@@ -131,3 +172,30 @@ def test_all_code_points_in_the_traced_traffic_neither_blind_the_trace_nor_make_
     altered = {(sent, got) for sent, got in altered if sent != got}
     assert {sent for sent, _ in altered} <= set(POOL_2), altered
     assert len({got for _, got in altered}) <= SERIES, "what loses a code point of ours gets the DSCP of a series"
+
+
+def test_headers_before_the_upper_protocol_neither_hide_a_packet_nor_make_a_loss_of_it(
+    lab: Lab, program: Vtrace
+) -> None:
+    packets = chained()
+    shapes = cycle(packets)
+    with (
+        captured(lab, "blue-db2") as frames,
+        FrameSender(lab, "blue-web1") as own,
+        repeating(lambda _: own.send(next(shapes)), 0.01),
+        program.controller() as controller,
+    ):
+        task = program.add(f"ipv6,ipv6_src={PAIR6['src']}", 60, 15, source_vm="blue-web1")
+        result = program.result(task)
+        assert controller.poll() is None
+    with program.store() as store:
+        ways = [way for way in store.trajectories(task) if way.origin is Origin.OBSERVED]
+    arrived = {Ether(frame)[IPv6].fl for frame in frames if IPv6 in Ether(frame)}
+    entered = {(way.hops[0].headers_in.flow_label, way.ending) for way in ways if way.hops[0].headers_in is not None}
+    assert {label for label, _ in entered} == {packet.fl for packet in packets}
+    for label, ending in entered:
+        if label in {packet.fl for packet in packets[-2:]}:
+            assert ending is Ending.ON_WIRE, "Open vSwitch takes its protocol for 0"
+        else:
+            assert ending is (Ending.HANDED_TO_PORT if label in arrived else Ending.DROPPED), label
+    assert {group.verdict.disposition for group in result.groups} == FATES

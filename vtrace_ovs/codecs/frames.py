@@ -36,10 +36,9 @@ _SCTP = 132
 _TCP_PROTOCOL, _UDP_PROTOCOL, _ICMPV6 = int(IpProtocol.TCP), int(IpProtocol.UDP), int(IpProtocol.ICMPV6)
 _WHOLE, _FIRST, _LATER = Fragment.NO, Fragment.FIRST, Fragment.LATER
 _WITH_ID = {int(IpProtocol.ICMP): frozenset({0, 8, 13, 14, 15, 16, 17, 18}), _ICMPV6: frozenset({128, 129})}
-_SKIPPED_V6 = frozenset({0, 43, 60})
 _FRAGMENT_V6 = 44
 _AUTHENTICATION = 51
-_MOST_EXTENSIONS = 8
+_EXTENSIONS_V6 = frozenset({0, 43, 60, _FRAGMENT_V6, _AUTHENTICATION})
 
 _ipv4_address = lru_cache(maxsize=65536)(IPv4Address)
 _ipv6_address = lru_cache(maxsize=65536)(IPv6Address)
@@ -181,11 +180,14 @@ def _ipv6(frame: bytes, offset: int) -> _Network | None:
 
 
 def _behind_extensions(protocol: int, body: bytes) -> tuple[int, int, Fragment, int | None, bytes]:
-    """The upper protocol; offset, kind and identification of a fragment; what is behind the headers OVS skips too."""
+    """The upper protocol; offset, kind and identification of a fragment; what is behind the headers OVS skips too.
+
+    The protocol of a packet that ends within such a header is 0, as OVS has it (tried).
+    """
     at, fragment, ip_id = 0, _WHOLE, None
-    for _ in range(_MOST_EXTENSIONS):
-        if len(body) < 8 or fragment is _LATER:  # noqa: PLR2004  extension headers come in units of 8 bytes
-            break
+    while protocol in _EXTENSIONS_V6 and fragment is not _LATER:
+        if len(body) < 2 or len(body) < _extension_size(protocol, body[1]):  # noqa: PLR2004  next header and length
+            return 0, at, fragment, ip_id, b""
         if protocol == _FRAGMENT_V6:
             bits = int.from_bytes(body[2:4])
             at = bits >> 3
@@ -193,13 +195,16 @@ def _behind_extensions(protocol: int, body: bytes) -> tuple[int, int, Fragment, 
             ip_id = int.from_bytes(body[4:8])
             # OVS takes a later fragment for protocol 44 (tried), so that is what flows and filters match.
             protocol, body = protocol if fragment is _LATER else body[0], body[8:]
-        elif protocol == _AUTHENTICATION:
-            protocol, body = body[0], body[8 + 4 * body[1] :]
-        elif protocol in _SKIPPED_V6:
-            protocol, body = body[0], body[8 + 8 * body[1] :]
         else:
-            break
+            protocol, body = body[0], body[_extension_size(protocol, body[1]) :]
     return protocol, at, fragment, ip_id, body
+
+
+def _extension_size(protocol: int, length: int) -> int:
+    """Bytes of an extension header whose length field says this."""
+    if protocol == _FRAGMENT_V6:
+        return 8
+    return 8 + (4 if protocol == _AUTHENTICATION else 8) * length
 
 
 def _transport(network: _Network) -> _Transport:

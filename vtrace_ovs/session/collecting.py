@@ -110,6 +110,7 @@ def record_of(event: PacketInReceived, reading: LogReading, bridge: Bridge, topo
     probe = reading.probe
     name, seen = packet_id(event.headers), event.headers.five_tuple
     before = seen if probe.loc is _IN else _original(metadata, event.headers) or seen
+    tunnel = _tunnel(metadata, bridge, topology, probe.loc, in_port, probe.out_port)
     return PacketInRecord(
         sequence=0,
         task_id=0,
@@ -123,12 +124,12 @@ def record_of(event: PacketInReceived, reading: LogReading, bridge: Bridge, topo
         in_port=in_port,
         timestamp=event.at,
         out_port=probe.out_port,
-        tunnel=_tunnel(metadata, bridge, topology, probe.loc, in_port, probe.out_port),
+        tunnel=tunnel,
         nat_key=seen if before != seen else None,
         table_id=probe.table_id,
         flow=probe.flow,
         cookie=probe.cookie,
-        msg=_msg(reading),
+        msg=_msg(reading, tunnel, seen),
         ct_state=metadata.get(oxm.CT_STATE, 0),
         frame=event.packet_in.frame,
     )
@@ -143,15 +144,19 @@ def of_task(record: PacketInRecord, task_id: int, sequence: int, group: PacketGr
     return replace(record, task_id=task_id, sequence=sequence, five_tuple=before, nat_key=nat_key)
 
 
-def _msg(reading: LogReading) -> RecordMsg:
-    """What the copy itself says about an output or a drop."""
+def _msg(reading: LogReading, tunnel: Tunnel | None, five_tuple: FiveTuple | None) -> RecordMsg:
+    """What the copy itself says about an output or a drop.
+
+    Open vSwitch writes no IP header, so no mark, of a packet whose protocol is 0 (tried). Patch ports need none.
+    """
     if reading.probe.kind is _KIND_ASIDE:
         return RecordMsg.ASIDE
     if reading.probe.loc is not _OUT:
         return _MSG_NONE
     if reading.suppressed:
         return RecordMsg.SUPPRESSED
-    return _MSG_NONE if reading.marked else RecordMsg.UNMARKED
+    writable = tunnel is None or five_tuple is None or five_tuple.protocol != 0
+    return _MSG_NONE if reading.marked and writable else RecordMsg.UNMARKED
 
 
 def _vtep(topology: Topology, bridge: Bridge, other_end: IPAddress | None) -> IPAddress | None:

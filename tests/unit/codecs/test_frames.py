@@ -10,6 +10,7 @@ from vtrace_ovs.model.packet import FiveTuple, Fragment, NeighbourQuestion
 
 MACS = bytes.fromhex("0e0000000002 0e0000000001")
 SOURCE, DESTINATION = IPv4Address("10.0.0.1"), IPv4Address("10.0.1.2")
+SOURCE6, DESTINATION6 = IPv6Address("fe80::1"), IPv6Address("fe80::2")
 
 
 def ipv4(protocol: int, body: bytes, fragment: int = 0, tos: int = 0, options: bytes = b"") -> bytes:
@@ -26,7 +27,7 @@ def tcp(payload: bytes = b"hello", options: bytes = b"") -> bytes:
 
 def ipv6(protocol: int, body: bytes) -> bytes:
     head = struct.pack("!IHBB", 6 << 28 | 0xB9 << 20 | 0xBEEF5, len(body), protocol, 64)
-    ends = IPv6Address("fe80::1").packed + IPv6Address("fe80::2").packed
+    ends = SOURCE6.packed + DESTINATION6.packed
     return MACS + b"\x86\xdd" + head + ends + body
 
 
@@ -120,19 +121,32 @@ def test_a_tcp_header_cut_behind_its_ports_still_gives_the_ports() -> None:
 def test_ipv6_ports_are_found_behind_extension_headers() -> None:
     extended = bytes([43, 0]) + bytes(6) + bytes([6, 0]) + bytes(6) + tcp()
     seen = headers(ipv6(0, extended), 200)
-    assert seen.five_tuple == FiveTuple(6, IPv6Address("fe80::1"), IPv6Address("fe80::2"), 40000, 443)
+    assert seen.five_tuple == FiveTuple(6, SOURCE6, DESTINATION6, 40000, 443)
     assert (seen.dscp, seen.ecn, seen.ttl, seen.ip_id, seen.flow_label) == (46, 1, 64, None, 0xBEEF5)
+
+
+def test_ipv6_ports_are_found_behind_any_number_of_extension_headers() -> None:
+    options = (bytes([60, 0]) + bytes(6)) * 20 + bytes([6, 0]) + bytes(6)
+    seen = headers(ipv6(60, options + tcp()), 300)
+    assert seen.five_tuple == FiveTuple(6, SOURCE6, DESTINATION6, 40000, 443)
+
+
+@pytest.mark.parametrize("rest", [b"\x06", b"\x06\xff" + bytes(14), b"\x06\x01" + bytes(6)])
+@pytest.mark.parametrize("extension", [0, 43, 60, 51])
+def test_the_protocol_of_a_packet_that_ends_in_an_extension_header_is_zero(extension: int, rest: bytes) -> None:
+    seen = headers(ipv6(extension, rest), 60)
+    assert seen.five_tuple == FiveTuple(0, SOURCE6, DESTINATION6)
 
 
 def test_an_authentication_header_counts_in_words_of_four_bytes() -> None:
     seen = headers(ipv6(51, bytes([60, 4]) + bytes(22) + bytes([6, 0]) + bytes(6) + tcp()), 200)
-    assert seen.five_tuple == FiveTuple(6, IPv6Address("fe80::1"), IPv6Address("fe80::2"), 40000, 443)
+    assert seen.five_tuple == FiveTuple(6, SOURCE6, DESTINATION6, 40000, 443)
 
 
 def test_a_later_ipv6_fragment_has_no_ports_and_the_protocol_ovs_gives_it() -> None:
     seen = headers(ipv6(44, bytes([17, 0, 0, 8, 0, 0, 0, 7]) + b"rest"), 200)
     assert (seen.fragment, seen.ip_id, seen.payload) == (Fragment.LATER, 7, b"rest")
-    assert seen.five_tuple == FiveTuple(44, IPv6Address("fe80::1"), IPv6Address("fe80::2"))
+    assert seen.five_tuple == FiveTuple(44, SOURCE6, DESTINATION6)
 
 
 def test_an_icmpv6_echo_has_id_and_sequence() -> None:
@@ -148,4 +162,4 @@ def test_an_arp_request_is_a_question_for_a_neighbour() -> None:
 def test_a_neighbour_solicitation_is_a_question_for_a_neighbour() -> None:
     target = IPv6Address("fe80::9")
     question = headers(ipv6(58, b"\x87" + bytes(7) + target.packed), 78).question
-    assert question == NeighbourQuestion(target, IPv6Address("fe80::1"))
+    assert question == NeighbourQuestion(target, SOURCE6)

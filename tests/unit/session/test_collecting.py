@@ -56,6 +56,11 @@ def test_a_packet_that_leaves_without_a_mark_says_so(armed: World) -> None:
     assert recorded(armed, event).msg == RecordMsg.UNMARKED
 
 
+def test_a_packet_of_protocol_zero_leaves_by_a_tunnel_without_a_mark(armed: World) -> None:
+    nothing = replace(headers(), five_tuple=FiveTuple(0, WEB, DB))
+    assert recorded(armed, armed.leaving(nothing)).msg == RecordMsg.UNMARKED
+
+
 def test_an_output_to_the_ingress_port_says_that_nothing_is_sent(armed: World) -> None:
     probe = armed.probe(CS2, ProbeKind.OUT, VM_PORT)
     event = armed.copy(CS2, probe, armed.state(2), headers(), in_port=VM_PORT)
