@@ -84,17 +84,17 @@ def test_where_packets_are_counted_nothing_is_copied_and_our_meters_let_everythi
 
 
 def test_meters_bound_all_copies_of_all_tasks(plan: Planned, task: ArmedTask) -> None:
-    other = replace(task, slot=6, packet_count=20, filter=replace(task.filter, destination_port=80))
+    other = replace(task, slot=6, packet_count=10, filter=replace(task.filter, destination_port=80))
     planned = plan(tables(flow(Output(1))), task, other)
     assert planned.meter_ids == PrivateMeters(4, 5)
     traced, apart = planned.meters
-    assert (traced.command, traced.meter_id, traced.rate, traced.burst) == (MeterModCommand.ADD, 4, 2000, 30 * 8 + 64)
+    assert (traced.command, traced.meter_id, traced.rate, traced.burst) == (MeterModCommand.ADD, 4, 2000, 20 * 8 + 64)
     assert (apart.meter_id, apart.rate, apart.burst) == (5, 10, 20)
 
 
 def test_no_more_copies_are_let_through_at_once_than_a_connection_may_take(plan: Planned, task: ArmedTask) -> None:
     planned = plan(tables(flow(Output(1))), replace(task, packet_count=1000))
-    assert planned.meters[0].burst == 512
+    assert planned.meters[0].burst == 256
 
 
 def test_every_flow_is_ours_and_no_two_have_the_same_key(plan: Planned, task: ArmedTask) -> None:
