@@ -53,7 +53,7 @@ def misdelivered(case: Case, confidence: Confidence) -> Finding | None:
         disposition=Disposition.INCONCLUSIVE,
         code=CauseCode.WRONG_ENDPOINT,
         confidence=confidence,
-        particulars=Particulars(towards=where, detail=f"{_behind(port)}, but its destination address is {owner}"),
+        particulars=Particulars(towards=where, detail=f"{_behind(port)}, but the destination address is {owner}"),
         culprit=Culprit(hop.bridge.node, hop.bridge),
         evidence=(deduced(f"By the inventory, its destination address is {owner}."),),
     )

@@ -40,7 +40,7 @@ EXITED = Wording(
     "Your traffic passed our virtual network and left it; what follows lies outside of it.",
 )
 LOST_IN_VFD = Wording(
-    "Lost inside {place}: it came in, but neither left nor met a flow that drops it{detail}.",
+    "Lost inside {place}: seen coming in, but neither leaving nor at a flow that drops{detail}.",
     "Your traffic is lost inside our virtual network; the cause is not known yet, and it is not your configuration.",
     "Check the virtual switch itself: its log, its coverage counters and `ovs-appctl ofproto/trace` for this packet.",
 )
@@ -52,19 +52,19 @@ WORDINGS = {
         "If the tenant did not mean to block this traffic, the tenant changes or removes the rule.",
     ),
     CauseCode.SECURITY_DEFAULT_DENY: Wording(
-        "No security rule permits it, so the default denies it in {place}: {flow}.",
+        "Denied by default in {place}, as no security rule permits this: {flow}.",
         "None of your security rules permits this traffic, so it is blocked by default; add a rule that permits it.",
         "If this traffic is meant to pass, the tenant adds a rule that permits it.",
     ),
     CauseCode.CONNECTION_NOT_ESTABLISHED: Wording(
-        "It belongs to no connection that is known, and such packets are denied in {place}: {flow}.",
+        "Denied in {place}, as part of no connection that is known: {flow}.",
         "This traffic is no part of a connection that your security rules let begin, so it is blocked; if it is an "
         "answer, what it answers took another way or was too long ago.",
         "For a reply, see whether its request passes the same connection tracking zone and is committed there, and "
         "whether the entry has timed out; for a first packet, add a rule that permits it.",
     ),
     CauseCode.CONNECTION_INVALID: Wording(
-        "Connection tracking calls it invalid, and such packets are dropped in {place}: {flow}.",
+        "Dropped in {place}, as invalid to connection tracking: {flow}.",
         "This traffic does not fit any connection our network has seen, so it is blocked; check whether both "
         "directions of it take the same way, and start the connection anew.",
         "See whether the zone sees both directions from the first packet on (`ovs-appctl dpctl/dump-conntrack`), and "
@@ -81,7 +81,7 @@ WORDINGS = {
         "The tenant adds a route to the destination's subnet, or attaches the subnet to the router.",
     ),
     CauseCode.BLACKHOLE_ROUTE: Wording(
-        "A blackhole route discards it in {place}: {flow}.",
+        "Discarded by a blackhole route in {place}: {flow}.",
         "One of your routes discards traffic to this destination; remove or change that route.",
         "The tenant removes the blackhole route, or adds a more specific one.",
     ),
@@ -91,12 +91,12 @@ WORDINGS = {
         "Check that the destination exists in this network and that the control plane has distributed its address.",
     ),
     CauseCode.UNKNOWN_VNI: Wording(
-        "The VNI it came with is not known in {place}: {flow}{detail}.",
+        "Came with a VNI that is not known in {place}: {flow}{detail}.",
         "Your traffic arrives at a server of ours that does not know your network; this is our fault.",
         "Compare the VNI of the sending flow with those that the classification of this virtual switch knows.",
     ),
     CauseCode.VLAN_MISMATCH: Wording(
-        "Its VLAN tag is not the one expected in {place}: {flow}{detail}.",
+        "Came with another VLAN tag than is expected in {place}, or with none: {flow}{detail}.",
         "Your machine sends with another VLAN tag than is expected of it, or without one; check its network interface.",
         "Compare the packet's VLAN tag with the one that the classification wants: see the near misses.",
     ),
@@ -123,12 +123,12 @@ WORDINGS = {
         "Give the translation more addresses or ports, or end old connections (`ovs-appctl dpctl/dump-conntrack`).",
     ),
     CauseCode.TTL_EXPIRED: Wording(
-        "Its TTL (IPv6: hop limit) runs out in {place}{detail}.",
+        "TTL (IPv6: hop limit) exceeded in {place}{detail}.",
         "Your traffic passes more routers than its TTL or hop limit allows; check for a routing loop or a low TTL.",
         "Look for a routing loop; otherwise the sender uses a greater TTL.",
     ),
     CauseCode.OUTPUT_TO_INGRESS: Wording(
-        "{place} would send it back by the port it came from ({towards}), which Open vSwitch suppresses{detail}.",
+        "Would go back from {place} by the port of arrival ({towards}), which Open vSwitch suppresses{detail}.",
         "Your traffic is directed back to where it came from and is discarded there; check addresses and routes.",
         "Correct the forwarding entry, or use the in_port action where sending back is meant.",
     ),
@@ -143,7 +143,7 @@ WORDINGS = {
         "The flow outlived its port: have the control plane recompute this switch, or add the port back.",
     ),
     CauseCode.NO_LIVE_BUCKET: Wording(
-        "No bucket of the group it was sent to in {place} is alive{detail}.",
+        "Sent to a group in {place} of which no bucket is alive{detail}.",
         "None of the next hops for your traffic is available in our virtual network at the moment.",
         "Check the ports and groups that the group's buckets watch.",
     ),
@@ -153,12 +153,12 @@ WORDINGS = {
         "Look for flows that resubmit to each other, and for patch ports that form a circle.",
     ),
     CauseCode.FORWARDING_LOOP: Wording(
-        "It goes round in a loop: {place} sees it again and again{detail}.",
+        "In a loop: {place} sees the same packet again and again{detail}.",
         "Your traffic goes round in a loop; check your routes for two that point at each other.",
         "Break the loop: compare the routes and forwarding entries of the devices on the path.",
     ),
     CauseCode.OVERLAPPING_FLOWS: Wording(
-        "Two flows of one priority match it in {place}, and which of them wins is left open: {flow} drops it, {detail} "
+        "Two flows of one priority match in {place}, and which of them wins is left open: {flow} drops, {detail} "
         "has other actions.",
         "Two rules of our virtual network contradict each other about this traffic; the one that discards it won.",
         "Give one of the two flows another priority, or matches that do not overlap.",
@@ -169,12 +169,12 @@ WORDINGS = {
         "Ask the owner of the flow's cookie, or give this pipeline a profile that says what its tables mean.",
     ),
     CauseCode.TABLE_MISS: Wording(
-        "Nothing matches it in {place}: {flow}{detail}.",
+        "Nothing matches in {place}: {flow}{detail}.",
         "Our virtual network has no rule for this traffic and discards it; we are finding out which one is missing.",
         "See the near misses for the flow that should have matched.",
     ),
     CauseCode.NO_OUTPUT_ACTION: Wording(
-        "It matches in {place} but is sent nowhere: {flow}{detail}.",
+        "Matched in {place}, but sent nowhere: {flow}{detail}.",
         "A rule inside our virtual network handles this traffic but sends it nowhere.",
         "The last flow has actions but no output: have its owner correct it.",
     ),
@@ -189,12 +189,12 @@ WORDINGS = {
         "Check the physical path between these tunnel endpoints: links, switches, MTU, firewalls.",
     ),
     CauseCode.UNDERLAY_DENY: Wording(
-        "A flow of the underlay drops it in {place}: {flow}{detail}.",
+        "Dropped by a flow of the underlay in {place}: {flow}{detail}.",
         "Your traffic is discarded in the physical network between two of our servers; this is our fault.",
         "Ask whoever programs that underlay switch why this flow is there, and have it corrected.",
     ),
     CauseCode.UNDERLAY_NO_ROUTE: Wording(
-        "The underlay has no way for it in {place}: {flow}{detail}.",
+        "The underlay has no way on in {place}: {flow}{detail}.",
         "The physical network between two of our servers has no way for your traffic; this is our fault.",
         "Have whoever programs that underlay switch add what is missing there for the destination's tunnel endpoint.",
     ),
@@ -215,7 +215,7 @@ WORDINGS = {
         "Set options:peer of both patch ports to each other's names.",
     ),
     CauseCode.NO_TUNNEL_ENDPOINT: Wording(
-        "{place} sends it into a tunnel, but {detail}.",
+        "Sent into a tunnel by {place}, but {detail}.",
         "Our virtual network does not know which server holds the destination; this is our fault.",
         "Check the flow that sets the tunnel destination, and the destination's tunnel ports.",
     ),
@@ -225,12 +225,12 @@ WORDINGS = {
         "Lower the MTU of the sender's interface (DHCP option 26, router advertisements), or raise the underlay's.",
     ),
     CauseCode.OUTSIDE_INVENTORY: Wording(
-        "It left {place} towards {towards}, which is not traced, so what became of it is not known{detail}.",
+        "Left {place} towards {towards}, which is not traced, so what came then is not known{detail}.",
         "Your traffic left the part of the network we can follow; up to there it is not lost.",
         "Add what lies behind to the inventory, or trace from there.",
     ),
     CauseCode.HOP_LIMIT_REACHED: Wording(
-        "It left {place} with the last mark there is, so later hops could not be followed{detail}.",
+        "Left {place} with the last mark there is, so later hops could not be followed{detail}.",
         "Your traffic passes more devices than we can follow; up to there it is not lost.",
         "Configure more DSCP code points as marks, or trace from a later device.",
     ),

@@ -62,7 +62,7 @@ def test_handed_to_another_machine_than_the_one_with_the_address_is_no_delivery(
     assert summary(verdict) == (Disposition.INCONCLUSIVE, CauseCode.WRONG_ENDPOINT, Confidence.OBSERVED)
     assert verdict.operator_sentence == (
         "Handed to port 2 (tap-cs1-b) of cs1/br-int, the port of vm-cs1-b, "
-        "but its destination address is that of port 1 (tap-cs2) of cs2/br-int, the port of vm-cs2."
+        "but the destination address is that of port 1 (tap-cs2) of cs2/br-int, the port of vm-cs2."
     )
 
 

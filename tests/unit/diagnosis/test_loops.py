@@ -23,7 +23,7 @@ def test_the_devices_of_the_last_round_are_named_in_order(hop: MakeHop, way: Way
     assert round_phrase(looped) == ", by way of gw1/br-int, gw1/vr-blue"
     verdict = diagnose(looped, None, scene)
     assert verdict.code is CauseCode.FORWARDING_LOOP
-    assert "cs2/br-int sees it again and again, by way of gw1/br-int, gw1/vr-blue." in verdict.operator_sentence
+    assert "sees the same packet again and again, by way of gw1/br-int, gw1/vr-blue." in verdict.operator_sentence
     assert "gw1" not in verdict.tenant_sentence
 
 
