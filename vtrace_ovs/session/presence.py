@@ -124,8 +124,8 @@ class Presence:
         if state is not None:
             state.up, state.reason = False, reason.removeprefix(f"{bridge}: ")
             self.fleet.version += 1
-            marked = any(run.gathering for run in runs)  # those that rest must not color again before
-            self.deployment.stale |= marked and state.carried is not None
+            marked = any(run.gathering for run in runs)  # or will be: those that rest or are being armed
+            self.deployment.stale |= marked and self.deployment.plan_coming_to(bridge) is not None
         return self.deployment.bridge_lost(bridge, at)
 
 

@@ -128,20 +128,34 @@ def _kind(flow: FlowMod) -> CookieKind | None:
     return None if cookie is None else cookie.kind
 
 
-def test_nobody_marks_packets_toward_a_bridge_that_is_gone_until_it_takes_marks_off_again(armed: World) -> None:
-    def marking() -> bool:
-        leaving = (flow for flow in armed.flows[CS1].values() if CookieKind.LEAVE is _kind(flow))
-        return any(exactly(TUN_DST, int(VTEPS[CS2])) in flow.match.fields for flow in leaving)
+def marking(world: World) -> bool:
+    """Whether cs1/br sends marks to cs2/br."""
+    leaving = (flow for flow in world.flows[CS1].values() if CookieKind.LEAVE is _kind(flow))
+    return any(exactly(TUN_DST, int(VTEPS[CS2])) in flow.match.fields for flow in leaving)
 
-    assert marking()
+
+def test_nobody_marks_packets_toward_a_bridge_that_is_gone_until_it_takes_marks_off_again(armed: World) -> None:
+    assert marking(armed)
     armed.down(CS2)
     armed.wait(1.0)
-    assert not marking()
+    assert not marking(armed)
     armed.restart(CS2)
     armed.told()
     armed.up(CS2)
     assert armed.told(Program) == ["cs2/br -all -meters", "cs2/br +meters +sinks", "cs1/br +sinks"]
-    assert marking()
+    assert marking(armed)
+
+
+def test_nobody_marks_packets_toward_a_bridge_that_goes_while_a_task_is_being_armed(world: World) -> None:
+    world.mute.add(GW)
+    world.claim(tcp_to_db())
+    world.feed(world.reading(GW))
+    assert marking(world)
+    world.down(CS2)
+    world.wake(GW)
+    world.wait(1.0)
+    assert world.sources(CS1)
+    assert not marking(world)
 
 
 def test_what_a_bridge_said_before_its_connection_closed_does_not_make_it_answer_afterwards(armed: World) -> None:
