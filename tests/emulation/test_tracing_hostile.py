@@ -199,3 +199,31 @@ def test_headers_before_the_upper_protocol_neither_hide_a_packet_nor_make_a_loss
         else:
             assert ending is (Ending.HANDED_TO_PORT if label in arrived else Ending.DROPPED), label
     assert {group.verdict.disposition for group in result.groups} == FATES
+
+
+def test_twins_with_another_fate_are_not_taken_for_each_other(lab: Lab, program: Vtrace) -> None:
+    """Equal in everything that survives a way: one arrives, one dies of its TTL, one of its port, from another VM."""
+    twin = {"id": HONEST, "dst": PAIR["dst"]}
+    dying, denied = {**twin, "src": PAIR["src"], "ttl": 1}, {**twin, "src": "10.0.1.12"}
+    with (
+        captured(lab, "blue-db2") as frames,
+        FrameSender(lab, "blue-web1") as own,
+        FrameSender(lab, "blue-web2") as other,
+    ):
+
+        def send(_: int) -> None:
+            own.send(IP(**dying) / UDP(**PORTS) / b"twin")
+            other.send(IP(**denied) / UDP(sport=4000, dport=5001) / b"twin")
+            own.send(IP(**{**dying, "ttl": 64}) / UDP(**PORTS) / b"twin")
+
+        with repeating(send, 0.03), program.controller() as controller:
+            task = program.add(f"udp,nw_dst={PAIR['dst']}", 60, 15, vni=101)
+            result = program.result(task)
+            assert controller.poll() is None
+    with program.store() as store:
+        ways = [way for way in store.trajectories(task) if way.origin is Origin.OBSERVED]
+    assert {Ether(frame)[IP].ttl for frame in frames if IP in Ether(frame) and Ether(frame)[IP].id == HONEST} == {63}
+    fates = {(str(came.five_tuple), came.ttl, way.ending) for way in ways if (came := way.hops[0].headers_in)}
+    assert len({(five_tuple, ttl) for five_tuple, ttl, _ in fates}) == len(fates) == 3, fates
+    codes = {group.verdict.code for group in result.groups}
+    assert codes == {CauseCode.NONE, CauseCode.TTL_EXPIRED, CauseCode.SECURITY_DEFAULT_DENY}

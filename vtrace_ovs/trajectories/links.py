@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from vtrace_ovs.model.packet import Tunnel
 from vtrace_ovs.model.places import NOWHERE, Places
 from vtrace_ovs.model.topology import BridgeId
-from vtrace_ovs.trajectories.visits import Branch, Visit, left_by_vni
+from vtrace_ovs.trajectories.visits import VFD, Branch, Visit, left_by_vni, may_become
 
+_WIRE = frozenset({0})
+"""How much of its TTL a packet loses between two VFDs."""
 Levels = dict[int, list[Visit]]
 
 
@@ -102,15 +104,21 @@ def _by_branch(visit: Visit, arrivals: list[Visit], before: list[Visit], places:
                 found.append((origin, branch))
     if not found:
         return False
+    rivals = arrivals
+    if len(found) > 1 and (fitting := [pair for pair in found if may_become(pair[1].record, visit.arrival, _WIRE)]):
+        found, rivals = fitting, [one for one in arrivals if may_become(visit.arrival, one.arrival, _WIRE)]
     origin, branch = found[0]
-    if len(found) > 1:
-        rivals = sum(not w.linked and w.bridge == visit.bridge and w.in_port == visit.in_port for w in arrivals)
-        if rivals < len(found):
-            origin, branch = min(found, key=lambda pair: abs(visit.at - pair[0].at))
-            for twin, _ in found:
-                twin.ambiguous = True
+    if len(found) > 1 and _unlinked_beside(visit, rivals) < len(found):
+        origin, branch = min(found, key=lambda pair: abs(visit.at - pair[0].at))
+        for twin, _ in found:
+            twin.ambiguous = True
     _attach(visit, origin, branch)
     return True
+
+
+def _unlinked_beside(visit: Visit, arrivals: list[Visit]) -> int:
+    """How many came to the same place, and from nowhere so far; the visit is one of them."""
+    return sum(not one.linked and one.bridge == visit.bridge and one.in_port == visit.in_port for one in arrivals)
 
 
 def _attach(visit: Visit, origin: Visit, branch: Branch) -> None:
@@ -130,6 +138,7 @@ def _by_lost_departure(visit: Visit, before: list[Visit], places: Places) -> boo
     ]
     if not found:
         return False
+    found = [origin for origin in found if may_become(origin.arrival, visit.arrival, VFD)] or found
     # A packet without any end fits best; one that was already seen leaving elsewhere, or dropped, least.
     origin = min(found, key=lambda one: (len(one.branches), abs(visit.at - one.at)))
     if sum(not one.branches for one in found) > 1 or origin.branches:

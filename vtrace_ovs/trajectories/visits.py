@@ -14,6 +14,8 @@ _ERROR = Loc.ERROR
 _SUPPRESSED = RecordMsg.SUPPRESSED
 _ASIDE = RecordMsg.ASIDE
 _TUNNEL = PortKind.TUNNEL
+VFD = frozenset({0, 1})
+"""How much of its TTL a packet loses in a VFD."""
 
 
 class Branch:
@@ -193,8 +195,17 @@ def _candidates(visits: list[Visit], record: PacketInRecord, branch: Branch, pla
         and not visit.has_branch_like(record)
     ]
     if len(fitting) > 1:
-        return [visit for visit in fitting if visit.tunnel is not None and visit.tunnel.vni == vni] or fitting
+        fitting = [visit for visit in fitting if visit.tunnel is not None and visit.tunnel.vni == vni] or fitting
+        return [visit for visit in fitting if may_become(visit.arrival, record, VFD)] or fitting
     return fitting
+
+
+def may_become(before: PacketInRecord | None, after: PacketInRecord | None, hops: frozenset[int]) -> bool:
+    """Whether nothing tells two copies apart but that the TTL went down by one of ``hops``: a twin's may differ."""
+    if before is None or after is None or before.headers.five_tuple != after.headers.five_tuple:
+        return False
+    one, other = before.headers.ttl, after.headers.ttl
+    return one is None or other is None or one - other in hops
 
 
 def left_by_vni(bridge: BridgeId, branch: Branch, places: Places) -> int | None:

@@ -194,6 +194,20 @@ def test_equal_packets_with_different_fates_keep_their_count_and_say_so(direct: 
     assert all(one.ambiguous for one in found)
 
 
+def test_twins_that_overtake_each_other_are_told_apart_by_what_no_wire_changes(
+    direct: Journey, topology: Topology
+) -> None:
+    def twin(ttl: int, later_at: str) -> list[PacketInRecord]:
+        return [
+            replace(one, headers=replace(one.headers, ttl=ttl), timestamp=one.timestamp + (one.bridge.node == later_at))
+            for one in direct()
+        ]
+
+    found = stitch([*twin(64, "cs2"), *twin(3, "cs1")], topology)
+    assert [{hop.headers_in.ttl for hop in one.hops if hop.headers_in} for one in found] == [{64}, {3}]
+    assert not any(one.ambiguous for one in found)
+
+
 def test_an_error_and_an_out_of_twins_are_not_given_to_one_packet(record: Record, topology: Topology) -> None:
     records = [
         record("cs1/br-int", 1, Loc.IN, 1),
