@@ -9,7 +9,20 @@ from time import time
 from typing import Any
 
 import pytest
-from vtrace_program import UDP, Vtrace, await_that, captured, differences, fingerprints, our_flows, sending
+from scapy.layers.inet import ICMP, IP
+from scapy.packet import Raw
+from vtrace_program import (
+    UDP,
+    FrameSender,
+    Vtrace,
+    await_that,
+    captured,
+    differences,
+    fingerprints,
+    our_flows,
+    repeating,
+    sending,
+)
 
 from vtrace_ovs.cli.running import clean_bridges
 from vtrace_ovs.cli.settings import read_settings
@@ -26,7 +39,10 @@ EVERY = 1000
 EXPEDITED = 46
 TOS, RECEIVER, RECEIVED = 15, slice(30, 34), bytes((10, 0, 2, 22))
 """Where they are in a frame, and what the receiver is in that of blue-db2."""
-COUNT = ("stats", UDP, "--from", "blue-web1", "-o", "json")
+ASKED = ("--from", "blue-web1", "-o", "json")
+COUNT = ("stats", UDP, *ASKED)
+PAIR = {"src": "10.0.1.11", "dst": "10.0.2.22"}
+ANYTHING = f"ip,nw_src={PAIR['src']},nw_dst={PAIR['dst']}"
 LEAVING_CS1 = "ip,nw_src=172.31.0.11,nw_dst=172.31.0.21"
 ON_THE_WAY = {"cs1/br-int": 1, "gw1/br-int": 2, "gw1/vr-blue": 1, "cs3/br-int": 1}
 """How often a packet comes into each VFD: the gateway's tunnel bridge has it before and after the router."""
@@ -120,14 +136,16 @@ def drop_a_color(ovs: OvsInstance) -> None:
 
 
 @contextmanager
-def counting(lab: Lab, program: Vtrace, seconds: int, rate: float = RATE) -> Iterator[tuple[Underlay, Json]]:
+def counting(
+    lab: Lab, program: Vtrace, seconds: int, rate: float = RATE, traffic: str = UDP
+) -> Iterator[tuple[Underlay, Json]]:
     """Counts beside the block, which begins when a second's packets were; what is told is there after it.
 
     The first packets only begin: no interval has them.
     """
     told: Json = {}
     underlay = Underlay(lab)
-    with underlay.watched(), program.started(*COUNT, "-t", str(seconds)) as process:
+    with underlay.watched(), program.started("stats", traffic, *ASKED, "-t", str(seconds)) as process:
         await_that(lambda: program.state() == "armed", program.state)
         before = underlay.came()
         await_that(lambda: underlay.came() > before + rate, underlay.came)
@@ -160,6 +178,26 @@ def test_without_loss_each_interval_counts_as_many_at_every_vfd_and_no_packet_is
     shown = program("result")
     assert shown.returncode == 0
     assert f"None of {told['packets']} packets was lost" in shown.stdout
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_packets_that_no_mark_can_be_written_into_are_not_called_lost(lab: Lab, program: Vtrace) -> None:
+    shapes = (IP(**PAIR, proto=0) / Raw(b"x" * 24), IP(**PAIR) / ICMP(id=7))
+    with (
+        sending(lab, rate=RATE),
+        FrameSender(lab, "blue-web1") as own,
+        repeating(lambda number: own.send(shapes[number % len(shapes)]), 0.02),
+        counting(lab, program, 4, traffic=ANYTHING) as (_, told),
+    ):
+        pass
+    assert (told["lost"], told["places"], told["verdict"]["disposition"]) == (0, [], "INCONCLUSIVE"), told["verdict"]
+    assert told["packets"] > RATE
+    for interval in told["intervals"]:
+        (source,) = (vfd for vfd in interval["vfds"] if vfd["bridge"] == "cs1/br-int")
+        (last,) = (vfd for vfd in interval["vfds"] if vfd["bridge"] == "cs3/br-int")
+        assert source["in"] == source["tunnel"] + source["ended"]
+        assert last["in"] == source["tunnel"]
+    assert "of IP protocol 0 left cs1/br-int for another server" in told["verdict"]["operator_sentence"]
 
 
 @pytest.mark.usefixtures("unchanged")

@@ -172,6 +172,11 @@ class _Sheet:
                 yield f"{counted(packets, 'packet')} left {place.bridge} by {port.name} for where nobody counts them"
             elif port is not None and (place.bridge, port.ofport) in self._scene.down:
                 yield f"{counted(packets, 'packet')} left {place.bridge} by {port.name}, which is down"
+        for place, packets in self._of(CountKind.UNMARKABLE).items():
+            yield (
+                f"{counted(packets, 'packet')} of IP protocol 0 left {place.bridge} for another server, and Open "
+                "vSwitch writes no mark into such packets"
+            )
         for place, packets in self._of(CountKind.UNNAMED).items():
             yield f"{counted(packets, 'packet')} left {place.bridge} by a port its flows do not name"
         for place, packets in self._of(CountKind.ARRIVED).items():

@@ -19,9 +19,12 @@ from vtrace_ovs.instrumentation.state import OUT_OF_TUNNEL
 from vtrace_ovs.model.actions import Resubmit
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.match import MaskedField, Match
-from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, TUN_DST, TUN_ID, TUN_IPV6_DST, TUN_IPV6_SRC, TUN_SRC
+from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, IP_PROTO, TUN_DST, TUN_ID, TUN_IPV6_DST, TUN_IPV6_SRC, TUN_SRC
 from vtrace_ovs.model.packet import IPAddress
 from vtrace_ovs.model.topology import Port, PortKind
+
+UNMARKABLE = 3
+"""Above what leaves with a mark."""
 
 
 def peer_is_armed(site: Site, port: Port) -> bool:
@@ -111,6 +114,7 @@ def _tallies(site: Site) -> Iterator[FlowMod]:
 
     Those with a mark are counted by the flows of ``leave``.
     """
+    yield from _unmarkable(site)
     ports = (NOWHERE, *(port.ofport for port in site.bridge.ports if port.ofport > 0))
     for ofport, color in product(ports, site.colors if site.counting else ()):
         here = Match.of(exactly(IN_PORT, ofport), site.state.traced(color))
@@ -118,6 +122,18 @@ def _tallies(site: Site) -> Iterator[FlowMod]:
     for color in site.colors if site.counting else ():
         here = Match.of(exactly(IN_PORT, NOWHERE), site.state.traced(color))
         yield site.flow((site.tables.turn, 2), here, CookieKind.TALLY, site.count(Gate.DISCARDED, color))
+
+
+def _unmarkable(site: Site) -> Iterator[FlowMod]:
+    """Count what no tunnel carries with a mark: Open vSwitch writes no IP header of a packet of protocol 0 (tried)."""
+    if not site.counting:
+        return
+    tunnels = (port for port in marking_ports(site) if port.kind is PortKind.TUNNEL)
+    families = sorted({entry.family for task in site.tasks for entry in task.filters if not entry.protocol})
+    for port, family, color in product(tunnels, families, site.colors):
+        here = Match.of(exactly(IN_PORT, port.ofport), exactly(ETH_TYPE, family), exactly(IP_PROTO, 0))
+        whole = here.with_fields(site.state.traced(color))
+        yield site.flow((site.tables.leave, UNMARKABLE), whole, CookieKind.TALLY, site.count(Gate.ENDED, color))
 
 
 def _destinations(site: Site, port: Port) -> tuple[tuple[MaskedField, ...], ...]:

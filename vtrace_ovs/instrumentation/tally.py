@@ -20,7 +20,7 @@ from vtrace_ovs.model.actions import Meter
 from vtrace_ovs.model.counting import CountedPlace, CountKind, Counts, Segment
 from vtrace_ovs.model.flow import Flow, FlowKey, FlowMod, MeterCounters
 from vtrace_ovs.model.match import Match
-from vtrace_ovs.model.oxm import IN_PORT, TUN_DST, TUN_IPV6_DST, TUN_IPV6_SRC, TUN_SRC, Field
+from vtrace_ovs.model.oxm import IN_PORT, IP_PROTO, TUN_DST, TUN_IPV6_DST, TUN_IPV6_SRC, TUN_SRC, Field
 from vtrace_ovs.model.topology import Bridge, Port, PortKind, Topology
 
 Places = Mapping[FlowKey, tuple[CountedPlace, ...]]
@@ -38,6 +38,8 @@ _BY_PROBE = {
     ProbeKind.ASIDE: CountKind.ASIDE,
     ProbeKind.OUT: CountKind.UNNAMED,
 }
+_UNCOUNTED = frozenset({CountKind.LEFT, CountKind.UNMARKABLE})
+"""Nobody counts where these packets come."""
 
 
 def counted_places(plan: BridgePlan, bridge: Bridge, topology: Topology) -> Places:
@@ -87,7 +89,8 @@ class _Reader:
         if kind is CookieKind.TALLY and mod.table_id == self._plan.tables.classify:
             yield self._came(mod.match, color)
         elif kind is CookieKind.TALLY and self._port(mod.match):
-            yield self._went(mod.match, color, CountKind.LEFT)
+            any_protocol = mod.match.get(IP_PROTO) is None
+            yield self._went(mod.match, color, CountKind.LEFT if any_protocol else CountKind.UNMARKABLE)
         elif kind is CookieKind.LEAVE:
             passing = state is not None and INDEX.of(state.value & state.mask) == OUT_OF_TUNNEL
             yield self._went(mod.match, color, CountKind.PASSED_ON if passing else CountKind.MARKED)
@@ -111,7 +114,7 @@ class _Reader:
         port = self._port(match)
         if port is None:
             return CountedPlace(self._bridge.id, kind, color)
-        other = None if kind is CountKind.LEFT else self._other_end(port, match, TUN_DST, TUN_IPV6_DST)
+        other = None if kind in _UNCOUNTED else self._other_end(port, match, TUN_DST, TUN_IPV6_DST)
         segment = None if other is None else Segment(self._here(port), other)
         return CountedPlace(self._bridge.id, kind, color, port.ofport, segment)
 

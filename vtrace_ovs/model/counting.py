@@ -27,7 +27,8 @@ class CountKind(Enum):
     By flows; on the server that colors, these may take some packets of one color for the other's: ENTERED: it is
     colored. ARRIVED: it comes from another VFD. MARKED: it leaves for another VFD. PASSED_ON: it does so by a tunnel,
     and came into this very bridge by a tunnel. LEFT: it leaves by a port for a VM
-    or for anyone who will not count it. UNNAMED: it leaves by a group, NORMAL, a register or LOCAL. DROPPED: this flow
+    or for anyone who will not count it. UNMARKABLE: it leaves by a tunnel, but its IP protocol is 0, and Open vSwitch
+    writes no mark into it. UNNAMED: it leaves by a group, NORMAL, a register or LOCAL. DROPPED: this flow
     or a miss drops it. ASIDE: a flow drops it in a table that other tables still follow. METERED: it passes a flow with
     a meter of production's. OTHER_DSCP: it is of the traffic, but has a DSCP that is not counted.
     """
@@ -41,6 +42,7 @@ class CountKind(Enum):
     MARKED = "marked"
     PASSED_ON = "passed on"
     LEFT = "left"
+    UNMARKABLE = "unmarkable"
     UNNAMED = "unnamed"
     DROPPED = "dropped"
     ASIDE = "aside"

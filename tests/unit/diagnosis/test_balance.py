@@ -26,6 +26,7 @@ SCENE = CountingScene(TOPOLOGY, {B: PROFILE})
 CAME_A, SENT_A = CountedPlace(A, CountKind.CAME, 0), CountedPlace(A, CountKind.SENT, 0)
 ENDED_A, ENTERED = CountedPlace(A, CountKind.ENDED, 0), CountedPlace(A, CountKind.ENTERED, 0, 1)
 MARKED = CountedPlace(A, CountKind.MARKED, 0, 2, WAY)
+UNMARKABLE = CountedPlace(A, CountKind.UNMARKABLE, 0, 2)
 METERED = CountedPlace(A, CountKind.METERED, 0, table_id=3, flow=FlowKey(3, 1, Match()), meter_id=7)
 CAME_B, ENDED_B = CountedPlace(B, CountKind.CAME, 0), CountedPlace(B, CountKind.ENDED, 0)
 ARRIVED = CountedPlace(B, CountKind.ARRIVED, 0, 2, WAY)
@@ -175,6 +176,7 @@ def test_a_drop_aside_counts_only_where_packets_are_missing() -> None:
         (((ARRIVED, 5), (CAME_B, 5), (ENDED_B, 5)), "5 packets more came from s1"),
         (((ENDED_B, 500), (DISCARDED_B, 5)), "sends packets out more than once"),
         (((replace(LEFT, port=2), 5),), "for where nobody counts them"),
+        (((CAME_A, 5), (ENDED_A, 5), (UNMARKABLE, 5)), "5 packets of IP protocol 0 left s1/br0"),
         (((replace(DROPPED, kind=CountKind.UNNAMED), 5),), "by a port its flows do not name"),
         (((replace(ARRIVED, segment=None), 5), (CAME_B, 5), (ENDED_B, 5)), "from a server that is not known"),
         (((CAME_A, -2000),), "counters went backwards"),

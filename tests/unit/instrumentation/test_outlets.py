@@ -2,13 +2,16 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.instrumentation.inlets import inlet_flows
+from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.outlets import marking_ports, outlet_flows, told_apart, tunnel_keys
-from vtrace_ovs.instrumentation.plan import ArmedTask
+from vtrace_ovs.instrumentation.plan import ArmedTask, Gate
+from vtrace_ovs.instrumentation.reach import exactly
 from vtrace_ovs.instrumentation.site import Site
+from vtrace_ovs.model.actions import Meter
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.match import Match
-from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, TUN_DST, TUN_ID, field
+from vtrace_ovs.model.oxm import ETH_TYPE, IN_PORT, IP_PROTO, TUN_DST, TUN_ID, field
 from vtrace_ovs.model.packet import IpFamily
 from vtrace_ovs.model.topology import BridgeId, Node, Port, PortKind
 
@@ -69,6 +72,27 @@ def test_ipv6_tunnels_are_matched_by_their_own_field(site: Site) -> None:
     topology = replace(site.scene.topology, nodes=nodes)
     mods = leaving(replace(site, scene=replace(site.scene, topology=topology)))
     assert any(mod.match.get(field("tun_ipv6_dst")) for mod in mods)
+
+
+def test_packets_of_protocol_zero_are_counted_as_ended_before_a_tunnel_would_take_them_for_marked(site: Site) -> None:
+    """Packets have that protocol wherever a filter lets them have it: where it names none, or this one."""
+
+    def unmarkable(*protocols: int | None, family: IpFamily = IpFamily.IPV4) -> list[FlowMod]:
+        filters = (Filter("any", protocol=protocol, family=family) for protocol in protocols)
+        tasks = tuple(replace(site.tasks[0], slot=slot, filter=one) for slot, one in enumerate(filters))
+        asked = replace(site, tasks=tasks, scene=replace(site.scene, marks=MarkPlan.counting()))
+        highest = max(mod.priority for mod in leaving(asked))
+        found = [mod for mod in leaving(asked) if mod.priority == highest]
+        return [mod for mod in found if mod.match.get(IP_PROTO) == exactly(IP_PROTO, 0)]
+
+    ended = {(site.book.meters.counting(Gate.ENDED, color),) for color in (0, 1)}
+    for asked in (unmarkable(None), unmarkable(6, None), unmarkable(17, 0, None)):
+        assert [words(mod) for mod in asked] == [(port, None, None) for port in (3, 3, 4, 4)]
+        assert {tuple(step.meter_id for step in mod.instructions if isinstance(step, Meter)) for mod in asked} == ended
+        assert all(len(mod.instructions) == 1 for mod in asked), "no mark is prepared"
+    six = unmarkable(None, family=IpFamily.IPV6)
+    assert {mod.match.get(ETH_TYPE) for mod in six} == {exactly(ETH_TYPE, IpFamily.IPV6)}
+    assert unmarkable(6, 17) == []
 
 
 def test_the_vni_counts_only_where_the_flow_sets_it(task: ArmedTask) -> None:

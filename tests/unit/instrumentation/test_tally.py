@@ -9,6 +9,7 @@ from vtrace_ovs.instrumentation.reach import exactly
 from vtrace_ovs.instrumentation.tally import Places, counted_places, counts, sources_in
 from vtrace_ovs.model.actions import Action, ApplyActions, Group, Meter, Output, Resubmit, SetField
 from vtrace_ovs.model.counting import CountedPlace, CountKind, Segment
+from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import BridgeTables, Flow, FlowMod, MeterCounters
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.oxm import IN_PORT, TCP_DST, TUN_DST
@@ -67,6 +68,16 @@ def test_packets_are_counted_where_they_leave_by_whether_the_next_vfd_counts_the
     passed_on = of_kind(places, CountKind.PASSED_ON)
     assert {(place.port, place.segment) for place in passed_on} == {(3, ON_THE_WAY), (4, ON_THE_WAY)}
     assert {place.port for place in of_kind(places, CountKind.LEFT)} == {1, 2, 3, 4, 5, 6}
+
+
+def test_packets_that_no_mark_can_be_written_into_are_counted_by_the_tunnel_they_leave_by(
+    bridge: Bridge, scene: Scene, task: ArmedTask, settings: Settings, topology: Topology
+) -> None:
+    anything = (replace(task, filter=Filter("ip"), lease=16.0),)
+    tables, counting = BridgeTables(9, 0.0, (TO_S2, TO_VM)), replace(scene, marks=MarkPlan.counting())
+    plan = plan_bridge(bridge, tables, anything, counting, settings=settings, now=0.0)
+    found = of_kind(counted_places(plan, bridge, topology), CountKind.UNMARKABLE)
+    assert found == {CountedPlace(HERE, CountKind.UNMARKABLE, color, port) for color in (0, 1) for port in (3, 4)}
 
 
 def test_drops_groups_and_meters_are_counted_by_the_production_flow(places: Places) -> None:
