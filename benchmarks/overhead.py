@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, median
@@ -39,7 +39,6 @@ WARM_UP, WINDOW, TRACED_WINDOW = 0.3, 3.0, 10.0
 PINGS, PING_INTERVAL = 60, 0.01
 TASKS, PACKETS = 10, 100
 LOWEST, FORWARDED, OVERLOAD = 15_000.0, 0.95, 1.2
-LIGHT = 400.0
 DEADLINE = 120.0
 SOURCE, DESTINATION = "blue-web1", "blue-db2"
 ENDS = ("10.0.1.11", "10.0.2.22")
@@ -57,8 +56,9 @@ OPENFLOW_13_HELLO = bytes((4, 0, 0, 8, 0, 0, 0, 1))
 MEASURES = {"rate": "forwarding rate", "processor": "CPU per packet", "rtt": "RTT"}
 CHART = PAGE.with_name("overhead.svg")
 NOTES = """\
-{rounds} rounds of the settings in turn, forth and back; each ratio is to the mean of *No VTrace* right before and \
-after it, given as median, with the interval that holds it in {confidence:.0%} of runs on a machine as noisy as this.
+{rounds} rounds of the settings in turn, forth and back; each ratio is to the mean of *No VTrace* right before it \
+and right after, under the same load, given as median, with the interval that holds it in {confidence:.0%} of runs on \
+a machine as noisy as this.
 UDP from {source} to {destination}, from ten ports in turn, {overload:g} times what the path forwards at \
 most, over cs1, gw1 and cs3; counted at the receiving VM, {window:g} s each, but {traced_window:g} s of full match. \
 CPU is the processor time of all ovs-vswitchd of servers per packet forwarded. RTT is the median of {pings} pings \
@@ -67,9 +67,9 @@ Idle connections: no VTrace, but one OpenFlow connection to each VFD on the way,
 nothing. Open vSwitch asks each for news every time it has forwarded up to 32 packets.
 ovs-vswitchd on core {switches}, everything else (traffic, controller) on core {others}, as it would be on \
 other machines; the sender shares a ring of frames with the kernel and costs next to nothing.
-Full match: its window is a third of the time a task has unless told otherwise, and begins with the load, so tracing, \
-judging and cleaning are in it: {traced} of {asked} packets asked for were traced, at {each:.0f} µs of CPU each, on \
-all servers. Its pings are traced too, by one of ten tasks.
+Full match: its window is a third of the time a task has unless told otherwise, and begins when tasks are added, so \
+arming, tracing, judging and cleaning are in it: {traced} of {asked} packets asked for were traced, at {each:.0f} µs \
+of CPU each, on all servers. Its pings are traced too, by one of ten tasks.
 A bar is missed if the whole interval is below it, met if the median is not, and open otherwise. The rate is what one \
 core shared with others forwards; CPU per packet is without what the others take of it."""
 
@@ -87,6 +87,14 @@ class Measured:
         return Measured(*(getattr(self, what) / getattr(base, what) for what in MEASURES))
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """One setting, and *No VTrace* under the same load, right before and after it."""
+
+    base: Measured
+    found: Measured
+
+
 def main() -> None:
     """A lab, rounds, a table, a chart."""
     if os.geteuid() != 0:
@@ -95,23 +103,23 @@ def main() -> None:
     overlay = replace(load_topology(), rate_limits=())
     with tempfile.TemporaryDirectory() as place, Lab(overlay, Path(place) / "lab") as lab:
         bench = Bench(lab, Path(place))
-        steps = {
-            ATTACHED: bench.attached,
-            IDLE: bench.idle_connections,
-            ZERO: bench.zero_match,
+        steps: dict[str, Callable[[], Beside]] = {
+            ATTACHED: lambda: bench.steady(bench.controller),
+            IDLE: lambda: bench.steady(bench.idle_connections),
+            ZERO: lambda: bench.steady(bench.zero_match),
             FULL: bench.full_match,
         }
-        bases, began = [bench.under_load()], time.monotonic()
-        found: dict[str, list[Measured]] = {setting: [] for setting in SETTINGS}
+        done: list[tuple[str, Beside]] = []
+        began = time.monotonic()
         for number in range(rounds):
             if number and time.monotonic() - began > BUDGET:
                 break
-            for setting in reversed(SETTINGS) if number % 2 else SETTINGS:
-                measured = steps[setting]()
-                bases.append(bench.under_load())
-                found[setting].append(measured.over(mean_of(*bases[-2:])))
+            order = reversed(SETTINGS) if number % 2 else SETTINGS
+            done.extend((setting, steps[setting]()) for setting in order)
+    found = [(setting, beside.found.over(beside.base)) for setting, beside in done]
     series = {
-        setting: [[getattr(one, what) for one in measured] for what in MEASURES] for setting, measured in found.items()
+        setting: [[getattr(one, what) for of, one in found if of == setting] for what in MEASURES]
+        for setting in SETTINGS
     }
     medians = {name: [median(values) for values in columns] for name, columns in series.items()}
     words = list(MEASURES.values())
@@ -119,12 +127,7 @@ def main() -> None:
         bars("What tracing costs, as ratios to no VTrace", words, {NONE: [1.0] * len(words), **medians}),
         encoding="utf-8",
     )
-    publish(section(series, bases, bench))
-
-
-def mean_of(before: Measured, after: Measured) -> Measured:
-    """What would have been measured between the two."""
-    return Measured(*(mean((getattr(before, what), getattr(after, what))) for what in MEASURES))
+    publish(section(series, [beside.base for _, beside in done], bench))
 
 
 class Bench:
@@ -150,60 +153,65 @@ class Bench:
         rate, most = LOWEST, 0.0
         while True:
             with self.load(rate):
-                time.sleep(WARM_UP)
                 got = self.window()[0]
             if got < FORWARDED * rate:
                 return max(most, got)
             rate, most = rate * OVERLOAD, got
 
-    def attached(self) -> Measured:
-        """A controller that has nothing to do."""
-        with self.controller():
-            return self.under_load()
+    def steady(self, setting: Callable[[], AbstractContextManager[object]]) -> Beside:
+        """A setting that lasts while the load goes on: the rate and processor time of both, then the RTT of both."""
+        with self.load(self.offered):
+            before = self.window()
+            with setting():
+                found = self.window()
+            after = self.window()
+        with setting():
+            rtt = self.ping()
+        return Beside(self.base(before, after), Measured(*found, rtt))
 
-    def idle_connections(self) -> Measured:
+    def full_match(self) -> Beside:
+        """Ten tasks, added to the load; what they miss of it in the window they get behind it."""
+        with self.load(self.offered):
+            before = self.window()
+            with self.controller() as store:
+                tasks = [self.add(store, _traffic(port)) for port in SOURCE_PORTS]
+                found = self.window(TRACED_WINDOW, settling=0.0)
+                self.await_that(lambda: all(_state(store, task).final for task in tasks))
+                results = [store.result(task.id) for task in tasks]
+            after = self.window()
+        self.traced += sum(min(PACKETS, result.packets) for result in results if result is not None)
+        with self.controller() as store:
+            pinged = self.armed(store, [f"icmp,{ADDRESSES}", *(_traffic(port) for port in UNUSED_PORTS[1:])])
+            rtt = self.ping()
+            self.cancel(store, pinged)
+        return Beside(self.base(before, after), Measured(*found, rtt))
+
+    def base(self, before: tuple[float, float], after: tuple[float, float]) -> Measured:
+        """What would have been measured without VTrace between the two."""
+        rate, processor = (mean(both) for both in zip(before, after, strict=True))
+        return Measured(rate, processor, self.ping())
+
+    @contextmanager
+    def idle_connections(self) -> Iterator[None]:
         """What any controller would cost that never says a word."""
         with ExitStack() as ends:
             for server, bridge in ON_THE_WAY:
                 end = ends.enter_context(socket.socket(socket.AF_UNIX))
                 end.connect(str(self.lab.ovs(server).management_socket(bridge)))
                 end.sendall(OPENFLOW_13_HELLO)
-            return self.under_load()
+            yield
 
-    def zero_match(self) -> Measured:
+    @contextmanager
+    def zero_match(self) -> Iterator[None]:
         """Ten tasks that wait for what is not sent."""
         with self.controller() as store:
             tasks = self.armed(store, [_traffic(port) for port in UNUSED_PORTS])
-            found = self.under_load()
+            yield
             self.cancel(store, tasks)
-            return found
 
-    def full_match(self) -> Measured:
-        """Ten tasks, armed when the load begins; what they miss of it they get from a lighter one behind the window."""
-        with self.controller() as store:
-            tasks = self.armed(store, [_traffic(port) for port in SOURCE_PORTS])
-            idle = self.received()
-            with self.load(self.offered):
-                self.await_that(lambda: self.received() > idle)
-                rate, processor = self.window(TRACED_WINDOW)
-            with self.load(LIGHT):
-                self.await_that(lambda: all(_state(store, task).final for task in tasks))
-            results = [store.result(task.id) for task in tasks]
-            self.traced += sum(min(PACKETS, result.packets) for result in results if result is not None)
-            pinged = self.armed(store, [f"icmp,{ADDRESSES}", *(_traffic(port) for port in UNUSED_PORTS[1:])])
-            found = Measured(rate, processor, self.ping())
-            self.cancel(store, pinged)
-            return found
-
-    def under_load(self) -> Measured:
-        """The rate and processor time while the load runs, then the RTT."""
-        with self.load(self.offered):
-            time.sleep(WARM_UP)
-            rate, processor = self.window()
-        return Measured(rate, processor, self.ping())
-
-    def window(self, seconds: float = WINDOW) -> tuple[float, float]:
-        """Packets received per second, and processor seconds per packet."""
+    def window(self, seconds: float = WINDOW, settling: float = WARM_UP) -> tuple[float, float]:
+        """Packets received per second, and processor seconds per packet, when what is new has settled."""
+        time.sleep(settling)
         began, packets, spent = time.monotonic(), self.received(), self.processor()
         time.sleep(seconds)
         passed, got = time.monotonic() - began, self.received() - packets
