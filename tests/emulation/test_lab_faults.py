@@ -1,8 +1,13 @@
 """A fault strikes where it is told to and nowhere else, and faults add up; each is tried in test_fault_verdicts."""
 
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from vtrace_program import DEADLINE, await_that
 
 from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.network import Lab
@@ -119,3 +124,35 @@ def test_flows_of_somebody_else_survive_a_fault_and_its_heal(lab: Lab) -> None:
         assert "cookie=0x5354" in ovs.ofctl("dump-flows", target, "cookie=0x5354/-1")
     finally:
         ovs.ofctl("del-flows", target, "cookie=0x5354/-1")
+
+
+def test_what_a_fault_cut_off_is_not_sent_again_for_long(lab: Lab) -> None:
+    """It would be the traffic of whoever is traced next: the kernel's own way is to try for more than a minute."""
+    serve = "import socket; end = socket.create_server(('', 443)); print(); there = end.accept(); print(); input()"
+    call = "import socket; end = socket.create_connection(('10.0.2.22', 443)); input()"
+    with program(lab, "blue-db2", serve) as server, program(lab, "blue-web1", call):
+        assert server.stdout is not None
+        assert server.stdout.readline() == server.stdout.readline() == "\n"
+        lab.faults.inject(Fault(FaultName.GUEST_FIREWALL, vm="blue-db2"))
+        before = given_up(lab, "blue-db2")
+        server.communicate(timeout=DEADLINE)
+        try:
+            await_that(lambda: given_up(lab, "blue-db2") > before)
+        finally:
+            lab.faults.heal(FaultName.GUEST_FIREWALL)
+
+
+def given_up(lab: Lab, vm: str) -> int:
+    """Connections whose other end was silent for so long that the kernel gave up."""
+    return int(lab.vm(vm).run("nstat", "-azs", "TcpExtTCPAbortOnTimeout").split()[-2])
+
+
+@contextmanager
+def program(lab: Lab, vm: str, text: str) -> Iterator[subprocess.Popen[str]]:
+    """Python in a VM, until the block ends."""
+    words = [*lab.vm(vm).prefix, sys.executable, "-uc", text]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
