@@ -42,11 +42,12 @@ class Turns:
     def crowded(self, event: CopiesCrowded, runs: Iterable[TaskRun]) -> tuple[Command, ...]:
         """Copies come too fast. It is told before they are looked at, so whose they are may not be known.
 
-        Then every task that colors rests, and those that saw no packet go on together, after the pause.
+        Then every task that colors what may come to that bridge rests; those that saw no packet go on together, after
+        the pause.
         """
         if event.at - self._rested_at < LATE:
             return ()
-        coloring = [run for run in runs if run.stage is Stage.COLLECTING and run.coloring and not run.full]
+        coloring = [run for run in self._coloring(event.bridge, runs) if not run.full]
         crowd = sorted([run for run in coloring if run.packets] or coloring, key=_missing)
         for run in crowd:
             run.resting = True
@@ -58,13 +59,17 @@ class Turns:
 
     def lost(self, bridge: BridgeId, runs: Iterable[TaskRun]) -> tuple[Command, ...]:
         """A bridge goes: tasks whose packets may come to it rest. Those that count take off marks without a pause."""
-        halted = [run for run in runs if run.coloring and run.alternation is None and bridge in run.scope]
-        halted = [run for run in halted if run.stage is Stage.COLLECTING]
+        halted = [run for run in self._coloring(bridge, runs) if run.alternation is None]
         for run in halted:
             run.resting = True
             self._halted.append(run.task.id)
         self.deployment.stale |= bool(halted)
         return tuple(brakes(self.deployment.fleet, halted))
+
+    @staticmethod
+    def _coloring(bridge: BridgeId, runs: Iterable[TaskRun]) -> list[TaskRun]:
+        """Tasks that color packets which may come to this bridge."""
+        return [run for run in runs if run.stage is Stage.COLLECTING and run.coloring and bridge in run.scope]
 
     def advance(self, runs: Mapping[int, TaskRun], at: float) -> None:
         """Let the next task color again, when nothing came too fast for long enough, and those that a bridge halted."""

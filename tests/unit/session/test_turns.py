@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from session_network import CS1, CS2, GW, headers, tcp_to_db
+from session_network import CS1, CS2, DB, GW, VTEPS, headers, tcp_to_db, through_the_tunnel
 from session_world import World
 
 from vtrace_ovs.instrumentation.cookies import Cookie
@@ -92,6 +92,16 @@ def test_one_that_saw_no_packet_does_not_rest_when_it_is_known_who_did(world: Wo
     two_tasks(world)
     packets(world, 1)
     crowd(world)
+    assert coloring(world) == slots(world, 2)
+
+
+def test_a_crowd_where_no_packet_of_a_task_may_come_lets_it_color_on(world: World) -> None:
+    world.rewrite(CS1, through_the_tunnel(DB, VTEPS[CS2]))
+    two_tasks(world)
+    packets(world, 1)
+    crowd(world, GW)
+    assert coloring(world) == slots(world, 1, 2)
+    crowd(world, CS2)
     assert coloring(world) == slots(world, 2)
 
 
