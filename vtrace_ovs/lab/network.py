@@ -121,7 +121,7 @@ class Lab(AbstractContextManager["Lab"]):
         self.vms[vm.name].run(
             *shell(
                 f"sysctl -qw net.ipv6.conf.all.disable_ipv6={disabled} net.ipv6.conf.default.disable_ipv6={disabled}",
-                # Who is gone says so only once more: else what a fault cut off is sent again for minutes, in later traffic.
+                # Who is gone says so only once more: else what a fault cut off is sent for minutes, in later traffic.
                 "sysctl -qw net.ipv4.tcp_orphan_retries=1",
                 "ip link set lo up",
                 # No address of the kernel's own making, no router solicitations: all a VM sends is asked for.
