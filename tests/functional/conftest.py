@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from openflow_peer import OpenFlowPeer
+from remote_overlay import Overlay
 
 from vtrace_ovs.lab.daemons import OvsInstance
 
@@ -29,3 +30,8 @@ def peer(ovs: OvsInstance) -> Iterator[Callable[[str], OpenFlowPeer]]:
     yield connect
     for connection in opened:
         connection.close()
+
+
+@pytest.fixture
+def overlay(tmp_path: Path) -> Overlay:
+    return Overlay(tmp_path)

@@ -26,6 +26,7 @@ from vtrace_ovs.storage.store import Store
 
 DEADLINE = 60.0
 BRIDGES = ("sw1", "sw2")
+LISTEN = ("--listen", "tcp:127.0.0.1:0")
 PRODUCTION = {
     "sw1": "table=0,priority=10,ip actions=resubmit(,5)\ntable=5,priority=7,ip,nw_dst=10.0.0.0/24 actions=output:2",
     "sw2": "priority=10,ip,nw_dst=10.0.0.9 actions=drop\npriority=5,ip,in_port=2 actions=output:1",

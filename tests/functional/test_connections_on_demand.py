@@ -8,20 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from remote_overlay import BRIDGES, Overlay
+from remote_overlay import BRIDGES, LISTEN, Overlay
 
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.task import TaskState
 
 ALL = (*BRIDGES, "sw3")
 CONNECTED = "03"
-LISTEN = ("--listen", "tcp:127.0.0.1:0")
 ADD = ("add", "udp,nw_src=10.0.0.1,tp_dst=53", "-n", "3", "-t", "120")
-
-
-@pytest.fixture
-def overlay(tmp_path: Path) -> Overlay:
-    return Overlay(tmp_path)
 
 
 @pytest.fixture

@@ -7,19 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from remote_overlay import BRIDGES, Overlay, disposition, listening_port, rows
+from remote_overlay import BRIDGES, LISTEN, Overlay, disposition, listening_port, rows
 
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.task import IntentKind, TaskState
 
 FRAMEWORKS = ("os-ken", "ryu")
-LISTEN = ("--listen", "tcp:127.0.0.1:0")
 TRACE = ("run", "udp,nw_src=10.0.0.1,tp_dst=53", "-n", "3", "-t", "15", "-o", "json")
-
-
-@pytest.fixture
-def overlay(tmp_path: Path) -> Overlay:
-    return Overlay(tmp_path)
 
 
 @pytest.fixture

@@ -1,16 +1,15 @@
 """Remote bridges count too: what passes and what is dropped, in intervals as long as not asking the datapath takes."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-from remote_overlay import DEADLINE, Overlay, rows
+from remote_overlay import DEADLINE, LISTEN, Overlay, rows
 
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.verdict import CauseCode
 
-COUNT = ("stats", "udp,nw_src=10.0.0.1,tp_dst=53", "-t", "6", "-o", "json", "--listen", "tcp:127.0.0.1:0")
+COUNT = ("stats", "udp,nw_src=10.0.0.1,tp_dst=53", "-t", "6", "-o", "json", *LISTEN)
 
 Json = dict[str, Any]
 
@@ -29,8 +28,7 @@ def counted(overlay: Overlay, ovs: OvsInstance) -> Json:
     return told
 
 
-def test_what_a_remote_bridge_drops_is_counted_beside_what_it_lets_pass(tmp_path: Path) -> None:
-    overlay = Overlay(tmp_path)
+def test_what_a_remote_bridge_drops_is_counted_beside_what_it_lets_pass(overlay: Overlay) -> None:
     with overlay.up() as ovs:
         before = overlay.fingerprints()
         told = counted(overlay, ovs)

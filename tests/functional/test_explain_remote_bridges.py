@@ -4,16 +4,14 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from remote_overlay import BRIDGES, DEADLINE, Overlay, rows
+from remote_overlay import BRIDGES, DEADLINE, LISTEN, Overlay, rows
 
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.task import TaskState
 
-LISTEN = ("--listen", "tcp:127.0.0.1:0")
 MACS = "dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02"
 EXPLAIN = (
     "explain",
@@ -23,11 +21,6 @@ EXPLAIN = (
     "-o",
     "json",
 )
-
-
-@pytest.fixture
-def overlay(tmp_path: Path) -> Overlay:
-    return Overlay(tmp_path)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from time import time
 
 import pytest
 import underlay_search
-from remote_overlay import DEADLINE, Overlay, listening_port, rows
+from remote_overlay import DEADLINE, LISTEN, Overlay, listening_port, rows
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.layers.vxlan import VXLAN
@@ -31,7 +31,6 @@ from vtrace_ovs.session.commands import SearchUnderlay
 from vtrace_ovs.session.events import Event, UnderlaySearched
 from vtrace_ovs.storage.store import Store
 
-LISTEN = ("--listen", "tcp:127.0.0.1:0")
 DENIES = "priority=9,udp,nw_src=192.0.2.1,nw_dst=192.0.2.2 actions=drop\npriority=0 actions=NORMAL"
 INNER = Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=4000, dport=53) / b"lost"
 FRAME = Ether() / IP(src="192.0.2.1", dst="192.0.2.2") / UDP(sport=50000, dport=4789) / VXLAN(vni=5001) / INNER
