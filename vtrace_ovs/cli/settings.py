@@ -10,7 +10,7 @@
 - ``OVS_RUNDIR``: where the local Open vSwitch keeps its sockets, as for its own programs (ovs-vswitchd(8))
 - ``XDG_STATE_HOME``: parent of the database's directory, for users other than root
 - ``VTRACE_NO_UNDERLAY``: any value but an empty one keeps us off underlay bridges
-- ``VTRACE_MAX_TASKS``: how many tasks may run at once, 1 to 512
+- ``VTRACE_MAX_TASKS``: how many tasks may run at once, 1 to MOST_TASKS
 - ``NO_COLOR``: any value but an empty one turns colours off
 """
 
@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtrace_ovs.errors import UsageError
+from vtrace_ovs.model.task import MOST_TASKS
 
 if TYPE_CHECKING:
     from vtrace_ovs.ovsdb.client import TlsFiles
 
-MAX_TASKS = 512
 _METHODS = ("unix:", "tcp:", "ssl:")
 _SYSTEM_DATABASE = Path("/var/lib/vtrace/vtrace.db")
 _TLS_VARIABLES = ("VTRACE_TLS_KEY", "VTRACE_TLS_CERT", "VTRACE_TLS_CA")
@@ -52,7 +52,7 @@ class Settings:
     tls: "TlsFiles | None" = None
     ovn_southbound: tuple[str, ...] = ()
     underlay: bool = True
-    max_tasks: int = MAX_TASKS
+    max_tasks: int = MOST_TASKS
 
 
 def read_settings(environment: Mapping[str, str] | None = None, user_id: int | None = None) -> Settings:
@@ -74,7 +74,7 @@ def read_settings(environment: Mapping[str, str] | None = None, user_id: int | N
         tls=_tls_files(known),
         ovn_southbound=ovsdb_connections(southbound, "VTRACE_OVN_SB") if southbound else (),
         underlay=not known.get("VTRACE_NO_UNDERLAY"),
-        max_tasks=_max_tasks(known.get("VTRACE_MAX_TASKS") or str(MAX_TASKS)),
+        max_tasks=_max_tasks(known.get("VTRACE_MAX_TASKS") or str(MOST_TASKS)),
     )
 
 
@@ -109,8 +109,8 @@ def ovsdb_connections(text: str, source: str) -> tuple[str, ...]:
 
 
 def _max_tasks(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_TASKS:
-        raise UsageError(f"VTRACE_MAX_TASKS: {text!r} is not a number from 1 to {MAX_TASKS}")
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_TASKS:
+        raise UsageError(f"VTRACE_MAX_TASKS: {text!r} is not a number from 1 to {MOST_TASKS}")
     return int(text)
 
 

@@ -29,7 +29,7 @@ class SourcePorts:
 class ArmedTask:
     """A task as the data plane sees it.
 
-    ``slot`` (0-511) is its number in the state field. ``vnis`` are the VNIs its tenant may use between servers, None
+    ``slot`` is its number in the state field. ``vnis`` are the VNIs its tenant may use between servers, None
     when unknown. ``aliases`` are further five-tuples of the same traffic, behind NAT; ``fragments``: fragments are
     colored too, whosever they are. ``deadline`` (Unix seconds) is the moment tracing ends at the latest. ``replies``
     tells that the traffic answers that of another task. The sources of a task that is counted last ``lease`` seconds

@@ -5,9 +5,8 @@ from dataclasses import replace
 
 from vtrace_ovs.errors import RefusedError, UsageError
 from vtrace_ovs.instrumentation.plan import ArmedTask, SourcePorts
-from vtrace_ovs.instrumentation.state import MAX_SLOT
 from vtrace_ovs.model.entrances import may_enter, narrowing, tenant_vnis
-from vtrace_ovs.model.task import TraceRequest
+from vtrace_ovs.model.task import MOST_TASKS, TraceRequest
 from vtrace_ovs.model.topology import Bridge, Port, PortKind, Topology
 
 
@@ -16,8 +15,10 @@ def armed_task(topology: Topology, slot: int, request: TraceRequest, deadline: f
 
     Raises UsageError when the scope names nothing in the inventory, RefusedError when the slot does not fit.
     """
-    if not 0 <= slot <= MAX_SLOT:
-        raise RefusedError(f"slot {slot} does not fit into the state field (0-{MAX_SLOT}); wait until a task ends")
+    if not 0 <= slot < MOST_TASKS:
+        raise RefusedError(
+            f"slot {slot} does not fit into the state field (0-{MOST_TASKS - 1}); wait until a task ends"
+        )
     return ArmedTask(
         slot=slot,
         filter=request.filter,

@@ -12,6 +12,7 @@ from vtrace_ovs.model.actions import Move, SetField
 from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.match import MaskedField
 from vtrace_ovs.model.oxm import IP_DSCP, PKT_MARK, Field, SubField
+from vtrace_ovs.model.task import MOST_TASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ INDEX = BitRange(3, 4)  # hop index: 1 is the VFD that colored it; where packets
 COLOR = BitRange(7, 1)  # which of the two colors it is counted by
 CODE = BitRange(8, 6)  # the DSCP it leaves with toward the next VFD
 DSCP = BitRange(14, 6)  # the DSCP the tenant gave it
-SLOT = BitRange(20, 9)  # the task
+SLOT = BitRange(20, (MOST_TASKS - 1).bit_length())  # the task
 ALTERED = BitRange(29, 1)  # an action changed it in a way no match can see, so no mark may be put on
 
 ALL = (
@@ -49,7 +50,6 @@ SIGNED = 0b10 << 30
 """In a field that packets may bring along (``pkt_mark``), ours is told from a host's own by these bits too."""
 OUT_OF_TUNNEL = (1 << INDEX.width) - 1
 """The index of a counted packet that came into this VFD by a tunnel port."""
-MAX_SLOT = (1 << SLOT.width) - 1
 
 
 @quickly_built

@@ -9,6 +9,8 @@ PACKET_COUNT_RANGE = range(1, 501)
 TRACE_TIME_RANGE = range(1, 601)
 DEFAULT_PACKET_COUNT = 20
 DEFAULT_TRACE_TIME = 30
+MOST_TASKS = 512
+"""So many may run at once: the state field has room for as many task numbers (``instrumentation.state``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ FINAL_STATES = frozenset(
 class Task:
     """One task as the database holds it. Times are Unix seconds; ``reason`` explains a state that needs it.
 
-    ``slot`` (0-511) is the number the data plane knows the task by while it is armed.
+    ``slot`` (less than MOST_TASKS) is the number the data plane knows the task by while it is armed.
     """
 
     id: int

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from vtrace_ovs.model.task import MOST_TASKS
+
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
@@ -16,7 +18,7 @@ class SessionSettings:
     looked at every ``peek_interval``, as somebody may have changed their tables. Replies are waited for ``reply_wait``
     after the task of their requests has ended. Where packets are lost on the wire, underlay bridges are searched for
     ``search_time`` (0: not at all), after datapaths were waited for ``datapath_deadline`` to tell what they do.
-    No more than ``max_tasks`` run at once, 512 at most.
+    No more than ``max_tasks`` run at once, MOST_TASKS at most.
     Connections to bridges that no task needs any more are kept for ``linger``, as tasks come in rows.
     """
 
@@ -33,5 +35,5 @@ class SessionSettings:
     reply_wait: float = 2.0
     search_time: float = 2.0
     datapath_deadline: float = 5.0
-    max_tasks: int = 512
+    max_tasks: int = MOST_TASKS
     linger: float = 5.0

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.instrumentation.sharing import may_share
+from vtrace_ovs.model.task import MOST_TASKS
 from vtrace_ovs.session.runs import TaskRun
-
-SLOTS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +27,23 @@ class Slots:
     """Numbers for at most so many tasks at once; each rests ``quarantine`` seconds after its task."""
 
     quarantine: float
-    max_tasks: int = SLOTS
+    max_tasks: int = MOST_TASKS
     _resting: dict[int, Resting] = field(default_factory=dict)
 
     def free(self, runs: Collection[TaskRun], at: float) -> int:
         """The smallest task number that is neither in use nor may still be carried by a late packet (trap T18).
 
-        It is SLOTS when there is none, or as many tasks run as may: ``require`` refuses that.
+        It is MOST_TASKS when there is none, or as many tasks run as may: ``require`` refuses that.
         """
         if len(runs) >= self.max_tasks:
-            return SLOTS
+            return MOST_TASKS
         used = {run.slot for run in runs}
         self._resting = {slot: rest for slot, rest in self._resting.items() if rest.until > at}
-        return next((slot for slot in range(SLOTS) if slot not in used and slot not in self._resting), SLOTS)
+        return next((slot for slot in range(MOST_TASKS) if slot not in used and slot not in self._resting), MOST_TASKS)
 
     def require(self, slot: int) -> None:
         """Raises RefusedError for the number that stands for none being free."""
-        if slot >= SLOTS:
+        if slot >= MOST_TASKS:
             raise RefusedError(
                 f"{self.max_tasks} tasks run already, or ended less than {self.quarantine:g} s ago; "
                 "wait until one ends, or cancel one"

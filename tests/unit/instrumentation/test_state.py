@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from vtrace_ovs.instrumentation import state
 from vtrace_ovs.instrumentation.state import State, StateField
 from vtrace_ovs.model.oxm import IP_DSCP, PKT_MARK, REGISTERS
+from vtrace_ovs.model.task import MOST_TASKS
 
 RANGES = (
     state.GUARD,
@@ -25,7 +26,7 @@ STATES = st.builds(
     color=st.integers(0, 1),
     code=st.integers(0, 63),
     dscp=st.integers(0, 63),
-    slot=st.integers(0, state.MAX_SLOT),
+    slot=st.integers(0, MOST_TASKS - 1),
 )
 
 

@@ -3,10 +3,10 @@ from session_network import tcp_to_db
 from session_world import World
 
 from vtrace_ovs.errors import RefusedError
-from vtrace_ovs.model.task import Task, TaskState
+from vtrace_ovs.model.task import MOST_TASKS, Task, TaskState
 from vtrace_ovs.session.runs import TaskRun
 from vtrace_ovs.session.settings import SessionSettings
-from vtrace_ovs.session.slots import SLOTS, Slots
+from vtrace_ovs.session.slots import Slots
 
 
 def running(slot: int) -> TaskRun:
@@ -32,7 +32,7 @@ def test_a_task_number_rests_before_it_is_used_again(world: World) -> None:
 
 def test_too_many_tasks_are_refused() -> None:
     slots = Slots(5.0)
-    for slot in range(SLOTS - 1):
+    for slot in range(MOST_TASKS - 1):
         slots.rest(running(slot), 0.0)
     last = slots.free((), 1.0)
     slots.require(last)
