@@ -105,6 +105,26 @@ def test_a_bridge_that_does_not_answer_is_asked_anew_by_the_next_task(world: Wor
     assert world.states(2)[-1] is TaskState.ARMED
 
 
+def test_every_task_waits_for_one_that_hangs_where_none_that_runs_needs_it(world: World) -> None:
+    world.rewrite(CS1, through_the_tunnel(DB, VTEPS[CS2]))
+    world.unheard.add(GW)
+    for number in (1, 2):
+        world.claim(tcp_to_db(packet_count=5), number)
+        assert world.states(number)[-1] is TaskState.ARMING
+        world.down(GW)
+        assert world.states(number)[-1] is TaskState.ARMED
+        world.wait(1.0)
+
+
+def test_none_waits_for_one_that_is_known_to_hang_as_a_task_that_runs_needs_it(world: World) -> None:
+    world.unheard.add(GW)
+    world.claim(tcp_to_db(packet_count=5))
+    world.down(GW)
+    world.wait(1.0)
+    world.claim(tcp_to_db(port=80), 2)
+    assert world.states(2)[-1] is TaskState.ARMED
+
+
 def test_late_news_of_a_bridge_that_was_hung_up_on_are_none(armed: World) -> None:
     armed.cancel()
     armed.wait(A_WHILE)
