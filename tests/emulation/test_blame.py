@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from vtrace_ovs.lab.traffic import TrafficProtocol
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 from vtrace_ovs.pytest_plugin import Tracer
 
+FULL_ZONE = r"Connection tracking zone \d+ of cs1 is full \(1 of 1 connection\): it commits no more\."
 PACKETS = 12
 NOBODY = "tcp:127.0.0.1:9"
 
@@ -41,6 +43,18 @@ def test_two_faults_at_once_are_both_blamed_with_their_packets_and_numbers(lab: 
     facts = [fact.sentence for fact in found[CauseCode.SECURITY_RULE_DENY].verdict.evidence]
     assert any(fact.startswith("Besides the traced packets, ") for fact in facts), facts
     assert any(fact.startswith("cs3/br-int has no controller in its OVSDB") for fact in facts), facts
+
+
+def test_a_reply_of_no_connection_names_the_full_zone_that_has_no_room_for_one(lab: Lab, vtrace: Tracer) -> None:
+    answers = "tcp,nw_src=10.0.2.22,nw_dst=10.0.1.11,tp_src=443"
+    with (
+        lab.faults.injected(Fault(FaultName.CONNTRACK_LIMIT)),
+        sending(lab, protocol=TrafficProtocol.TCP, port=443, rate=6),
+    ):
+        result = vtrace.trace(answers, packet_count=1, source_vm="blue-db2")
+    assert result.verdict.code is CauseCode.CONNECTION_INVALID, result.verdict
+    facts = [fact.sentence for fact in result.verdict.evidence]
+    assert any(re.fullmatch(FULL_ZONE, fact) for fact in facts), facts
 
 
 @contextmanager

@@ -130,9 +130,11 @@ def test_a_zone_at_its_limit_is_read(ovs: OvsInstance, bridge: Bridge) -> None:
     ovs.appctl("dpctl/ct-set-limits", "zone=7,limit=1", "zone=8,limit=9")
     datagram = "ipv4(src=10.0.0.1,dst=10.0.0.2,proto=17,tos=0,ttl=64,frag=no),udp(src=1,dst=2)"
     ovs.appctl("netdev-dummy/receive", "p1", f"{FRAMES[0]},{datagram}")
-    reading = observe(bridge, TIMEOUT)
+    reading = observe(bridge, TIMEOUT, zones=True)
     assert reading is not None
     assert reading.full_zones == (FullZone(7, 1, 1),)
+    assert (unasked := observe(bridge, TIMEOUT)) is not None
+    assert unasked.full_zones is None
 
 
 def test_routes_and_neighbours_of_tunnels_are_read(ovs: OvsInstance, bridge: Bridge) -> None:

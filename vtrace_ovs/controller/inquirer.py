@@ -37,9 +37,9 @@ class Inquirer:
             case NameFlows(cookies):
                 named = self._name(cookies)
                 yield FlowsNamed(time(), cookies, named)
-            case ObserveServers(task_id, moment, bridges):
+            case ObserveServers(task_id, moment, bridges, zones):
                 for bridge in bridges:
-                    reading = self._observe(bridge)
+                    reading = self._observe(bridge, zones=zones)
                     yield ServerObserved(time(), task_id, moment, bridge.id.node, reading)
             case ReadDatapaths(task_id, questions):
                 readings = tuple(self._read(bridge, question) for bridge, question in questions)

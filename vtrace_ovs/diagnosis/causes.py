@@ -9,6 +9,11 @@ from vtrace_ovs.model.profile import Stage, TableRole
 from vtrace_ovs.model.trajectory import DropShape, NearMiss
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode
 
+OF_NO_CONNECTION = frozenset(
+    {CauseCode.CONNECTION_NOT_ESTABLISHED, CauseCode.CONNECTION_INVALID, CauseCode.NAT_EXHAUSTED}
+)
+"""What may be so because a connection tracking zone is full."""
+
 CATEGORIES = {
     CauseCode.NONE: CauseCategory.NONE,
     CauseCode.SECURITY_RULE_DENY: CauseCategory.SECURITY_POLICY,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TypeGuard
 
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
-from vtrace_ovs.diagnosis.causes import cause_of_drop, cause_of_miss
+from vtrace_ovs.diagnosis.causes import OF_NO_CONNECTION, cause_of_drop, cause_of_miss
 from vtrace_ovs.diagnosis.compare import deciding_step
 from vtrace_ovs.diagnosis.loops import round_phrase
 from vtrace_ovs.diagnosis.naming import counted, endpoint_with, place_name, port_name
@@ -17,9 +17,6 @@ from vtrace_ovs.model.verdict import CauseCode, Confidence, Culprit, Disposition
 from vtrace_ovs.model.wording import flow_text
 
 _BY_FLOW = frozenset({DropShape.EXPLICIT_DROP, DropShape.TABLE_MISS_FLOW, DropShape.NO_OUTPUT})
-_OF_NO_CONNECTION = frozenset(
-    {CauseCode.CONNECTION_NOT_ESTABLISHED, CauseCode.CONNECTION_INVALID, CauseCode.NAT_EXHAUSTED}
-)
 _GENERIC = frozenset({CauseCode.EXPLICIT_DROP, CauseCode.TABLE_MISS, CauseCode.NO_OUTPUT_ACTION})
 
 
@@ -103,7 +100,7 @@ def drop_finding(
             owner=owner,
         ),
         drop=shape,
-        evidence=(*evidence, *(_of_full_zones(case) if code in _OF_NO_CONNECTION else ())),
+        evidence=(*evidence, *(_of_full_zones(case) if code in OF_NO_CONNECTION else ())),
         near_misses=near_misses,
     )
 

@@ -32,8 +32,8 @@ class ServerReading:
 
     ``megaflows`` and ``masks`` are there at that moment, over all its datapaths. ``upcalls`` (packets no megaflow
     matched), ``cpu_seconds`` (of all its threads) and ``copies_dropped`` (packet-ins that found the queue to some
-    controller full) count since it started. ``full_zones`` are those at that moment, of the zones with a limit, and
-    ``reach`` is where its tunnels led; None where others than ovs-vswitchd know that.
+    controller full) count since it started. ``full_zones`` are those at that moment, of the zones with a limit; None
+    where that was not asked. ``reach`` is where its tunnels led; None where others than ovs-vswitchd know that.
     """
 
     at: float
@@ -42,7 +42,7 @@ class ServerReading:
     upcalls: int | None = None
     cpu_seconds: float | None = None
     copies_dropped: int | None = None
-    full_zones: tuple[FullZone, ...] = ()
+    full_zones: tuple[FullZone, ...] | None = None
     reach: TunnelReach | None = None
 
 

@@ -28,34 +28,37 @@ PROCESSOR_TIME = 2
 """Its place in ``statistics:process_NAME``: virtual size, resident size, processor milliseconds, …"""
 
 
-def observe(bridge: Bridge, timeout: float, tls: TlsFiles | None = None) -> ServerReading | None:
+def observe(
+    bridge: Bridge, timeout: float, tls: TlsFiles | None = None, *, zones: bool = False
+) -> ServerReading | None:
     """Read the server of this bridge; None when nothing can be known of it. Never raises.
 
+    ``zones``: and its full connection tracking zones; a userspace datapath looks at each of 65,536 for that.
     ``timeout`` (seconds) bounds each question.
     """
     attachment = bridge.attachment
     match attachment:
         case ManagementSocket(path):
-            return _local(Path(path).parent, timeout)
+            return _local(Path(path).parent, timeout, zones=zones)
         case ServiceController(ovsdb):
             return _remote(ovsdb, timeout, tls)
         case _:
             assert_never(attachment)
 
 
-def _local(rundir: Path, timeout: float) -> ServerReading | None:
+def _local(rundir: Path, timeout: float, *, zones: bool) -> ServerReading | None:
     at = time()
     try:
         with control_socket(rundir, timeout) as control:
             (show,) = control.run(("dpctl/show",))
             subtables = control.run(("dpif-netdev/subtable-lookup-prio-get",)) if in_userspace(show) else []
             dropped = _copies_dropped(control)
-            zones = _full_zones(control)
+            full = _full_zones(control) if zones else None
             reach = _reach(control) if in_userspace(show) else None
     except InfrastructureError:
         return None
     megaflows, upcalls = megaflows_and_upcalls(show)
-    known = masks(show, "".join(subtables)), upcalls, _processor_seconds(rundir), dropped, zones, reach
+    known = masks(show, "".join(subtables)), upcalls, _processor_seconds(rundir), dropped, full, reach
     return ServerReading(at, megaflows, *known)
 
 

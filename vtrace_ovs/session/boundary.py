@@ -42,8 +42,13 @@ False if it cannot be asked. Never raises."""
 FlowNamer = Callable[[Collection[int]], tuple[NamedFlow, ...]]
 """What the database behind a pipeline says of these cookies, as far as it can name them. Blocks; never raises."""
 
-ServerObserver = Callable[[Bridge], ServerReading | None]
-"""Reads a bridge's server, blocking: its datapaths and processor time; None if it says nothing. Never raises."""
+
+class ServerObserver(Protocol):
+    """Reads a bridge's server, blocking: its datapaths and processor time; None if it says nothing. Never raises."""
+
+    def __call__(self, bridge: Bridge, *, zones: bool) -> ServerReading | None:
+        """``zones``: with the connection tracking zones that are full."""
+
 
 DatapathReader = Callable[[Bridge, DatapathQuestion], DatapathReading]
 """Holds the datapath of a bridge's server against its flow tables. Blocks; never raises."""

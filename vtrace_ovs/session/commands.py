@@ -93,12 +93,14 @@ class WatchFlows:
 class ObserveServers:
     """Read what the servers of these bridges (one each) carry; answered by ``ServerObserved`` for each, some time.
 
-    Nothing waits for it but the end of the task, and that not for long.
+    Nothing waits for it but the end of the task, and that not for long. ``zones``: and which connection tracking zones
+    are full, which costs a server with a userspace datapath more than all the rest.
     """
 
     task_id: int
     moment: Moment
     bridges: tuple[Bridge, ...]
+    zones: bool = False
 
 
 @dataclass(frozen=True, slots=True)

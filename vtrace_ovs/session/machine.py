@@ -316,7 +316,8 @@ class Session:
     def _observe(self, run: TaskRun, moment: Moment) -> tuple[Command, ...]:
         states = (self.fleet.states[bridge] for bridge in run.scope if bridge in self.fleet.states)
         bridges = run.observation.ask((state.bridge for state in states if state.up), moment)
-        return (ObserveServers(run.task.id, moment, bridges),) if bridges else ()
+        zones = moment is not Moment.BEFORE and run.unconnected
+        return (ObserveServers(run.task.id, moment, bridges, zones),) if bridges else ()
 
     def _ended(self, run: TaskRun, at: float) -> tuple[Command, ...]:
         run.stage = Stage.ENDED

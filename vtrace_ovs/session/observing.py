@@ -57,9 +57,10 @@ class Observation:
         return {cost.node: cost.copies_dropped for cost in self.costs() if cost.copies_dropped}
 
     def full_zones(self) -> dict[str, tuple[FullZone, ...]]:
-        """The conntrack zones of each server that were full when it was last read."""
-        newest = {node: reading for (node, _), reading in sorted(self.readings.items(), key=lambda one: one[1].at)}
-        return {node: reading.full_zones for node, reading in newest.items() if reading.full_zones}
+        """The conntrack zones of each server that were full when it was last asked for them."""
+        readings = sorted(self.readings.items(), key=lambda one: one[1].at)
+        newest = {node: zones for (node, _), reading in readings if (zones := reading.full_zones) is not None}
+        return {node: zones for node, zones in newest.items() if zones}
 
     def reach(self) -> dict[str, TunnelReach]:
         """Where the tunnels of each server led when the packets had been sent, by neighbours known then or before."""

@@ -73,16 +73,18 @@ class Outcomes:
     def server_observed(self, run: TaskRun) -> None:
         """What a server dropped or cannot reach may tell more of packets: those are judged anew.
 
-        Copies it dropped make silence of what was a loss; a tunnel endpoint that it has no way to was never sent to.
+        Copies it dropped make silence of what was a loss; a tunnel endpoint that it has no way to was never sent to. A
+        connection tracking zone that is full tells why packets belong to no connection.
         """
         dropped, reaches = run.observation.copies_dropped(), run.observation.reach()
-        overflowed = sum(dropped.values())
+        overflowed, zones = sum(dropped.values()), run.observation.full_zones()
         astray = any(packet.verdict.code is CauseCode.OUTSIDE_INVENTORY for packet in run.decisions)
-        if overflowed <= run.overflowed and not (reaches and astray):
+        if overflowed <= run.overflowed and not (reaches and astray) and not (zones and run.unconnected):
             return
         run.overflowed = max(overflowed, run.overflowed)
         if run.scene is not None:
-            run.scene, run.calm_scene = replace(run.scene, overflowed=dropped, reaches=reaches), None
+            told = replace(run.scene, overflowed=dropped, reaches=reaches, full_zones=zones)
+            run.scene, run.calm_scene = told, None
         self.reconsider(run)
 
     def conclude(self, run: TaskRun, *, final: bool) -> SaveResult:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from vtrace_ovs.diagnosis.causes import OF_NO_CONNECTION
 from vtrace_ovs.diagnosis.conclusion import DiagnosedPacket
 from vtrace_ovs.diagnosis.scene import CopyTally, Scene
 from vtrace_ovs.instrumentation.plan import ArmedTask
@@ -245,6 +246,11 @@ class TaskRun:
         A packet nobody was seen to color is left out: anybody can send marks from a port that is not traced.
         """
         return tuple(packet for packet in self._decided() if not _uncolored(packet))
+
+    @property
+    def unconnected(self) -> bool:
+        """Whether a packet was lost that belongs to no connection, as it may where no more are tracked."""
+        return any(packet.verdict.code in OF_NO_CONNECTION for packet in self._decided())
 
     @property
     def uncolored(self) -> int:

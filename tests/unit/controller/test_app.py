@@ -39,7 +39,7 @@ def app(store: Store) -> VTraceApp:
         lambda _: None,
         NoRemote(),
         lambda *_: True,
-        lambda _: None,
+        lambda _, **__: None,
         lambda _: (),
         lambda _, question: DatapathReading(question, 0.0),
     )

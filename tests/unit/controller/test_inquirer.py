@@ -30,9 +30,9 @@ class Asked:
         assert self.let_go.wait(DEADLINE)
         return (SEVEN,) if cookies == (7, 8) else ()
 
-    def _observe(self, bridge: Bridge) -> ServerReading | None:
+    def _observe(self, bridge: Bridge, *, zones: bool) -> ServerReading | None:
         assert self.let_go.wait(DEADLINE)
-        return ServerReading(1.0, megaflows=3) if bridge.id.node == "s1" else None
+        return ServerReading(1.0, megaflows=3, full_zones=() if zones else None) if bridge.id.node == "s1" else None
 
     def _read(self, bridge: Bridge, question: DatapathQuestion) -> DatapathReading:
         assert self.let_go.wait(DEADLINE)
@@ -68,6 +68,14 @@ def test_every_server_is_answered_for(asked: Asked) -> None:
         assert isinstance(answer, ServerObserved)
         assert (answer.task_id, answer.moment, answer.node) == (7, Moment.DURING, node)
         assert answer.reading == reading
+
+
+def test_zones_are_asked_for_when_they_are_wanted(asked: Asked) -> None:
+    asked.let_go.set()
+    asked.inquirer.carry_out(ObserveServers(7, Moment.AFTER, BRIDGES[:1], zones=True))
+    answer = asked.answers.get(timeout=DEADLINE)
+    assert isinstance(answer, ServerObserved)
+    assert answer.reading == ServerReading(1.0, megaflows=3, full_zones=())
 
 
 def test_all_questions_about_datapaths_are_answered_at_once(asked: Asked) -> None:

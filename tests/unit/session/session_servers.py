@@ -1,8 +1,8 @@
-"""Turns a question to servers into their answers: each has as many megaflows as flows of ours."""
+"""Turns a question to servers into their answers: each has as many megaflows as flows of ours, and one zone, full."""
 
 from collections.abc import Collection, Mapping, Sized
 
-from vtrace_ovs.model.cost import ServerReading
+from vtrace_ovs.model.cost import FullZone, ServerReading
 from vtrace_ovs.model.datapath import Contradiction, DatapathReading
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.commands import ObserveServers, ReadDatapaths
@@ -13,12 +13,14 @@ def observed(
     command: ObserveServers, flows: Mapping[BridgeId, Sized], mute: Collection[BridgeId], at: float
 ) -> tuple[ServerObserved, ...]:
     """What those say that are not mute."""
+    zones = (FullZone(7, 1, 1),) if command.zones else None
+    readings = {
+        bridge.id: ServerReading(at, megaflows=len(flows[bridge.id]), full_zones=zones) for bridge in command.bridges
+    }
     return tuple(
-        ServerObserved(
-            at, command.task_id, command.moment, bridge.id.node, ServerReading(at, megaflows=len(flows[bridge.id]))
-        )
-        for bridge in command.bridges
-        if bridge.id not in mute
+        ServerObserved(at, command.task_id, command.moment, bridge.node, reading)
+        for bridge, reading in readings.items()
+        if bridge not in mute
     )
 
 

@@ -3,11 +3,17 @@
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
-from session_network import CS1, TUNNEL_PORT, VNI, headers, tcp_to_db
+import pytest
+from session_network import CS1, TUNNEL_PORT, VNI, flow, headers, tcp_to_db
 from session_world import World
 
 from vtrace_ovs.instrumentation.plan import ProbeKind
+from vtrace_ovs.instrumentation.reach import exactly
+from vtrace_ovs.model.actions import Conntrack
 from vtrace_ovs.model.cost import FullZone, Moment, ServerReading
+from vtrace_ovs.model.flow import Flow
+from vtrace_ovs.model.match import Match
+from vtrace_ovs.model.oxm import CT_STATE
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket
 from vtrace_ovs.model.tunnel_reach import TunnelReach, TunnelRoute
@@ -18,6 +24,7 @@ from vtrace_ovs.session.observing import OBSERVED_SERVERS, Observation
 from vtrace_ovs.session.settings import SessionSettings
 
 NEAR, NOBODY = IPv4Address("172.31.0.12"), IPv4Address("172.31.0.99")
+INVALID = 0x30
 PATIENCE = SessionSettings().short_buffer + SessionSettings().long_buffer + 1.0
 
 
@@ -116,13 +123,32 @@ def test_silence_is_no_loss_once_a_server_is_known_to_have_dropped_copies(world:
     assert any("2 packet-ins were dropped" in note for note in world.result.notes)
 
 
-def test_zones_are_full_as_they_were_last_read() -> None:
+def test_zones_are_full_as_they_were_when_last_asked_for() -> None:
     full, known = FullZone(7, 1, 1), Observation()
     known.take("cs1", Moment.DURING, ServerReading(2.0, full_zones=(full,)))
-    known.take("cs1", Moment.BEFORE, ServerReading(1.0))
-    assert known.full_zones() == {"cs1": (full,)}
     known.take("cs1", Moment.AFTER, ServerReading(3.0))
+    assert known.full_zones() == {"cs1": (full,)}
+    known.take("cs1", Moment.AFTER, ServerReading(4.0, full_zones=()))
     assert known.full_zones() == {}
+
+
+@pytest.mark.parametrize("packet_count", [1, 2])
+def test_zones_are_asked_for_once_a_packet_belongs_to_no_connection_and_told_in_its_verdict(
+    world: World, packet_count: int
+) -> None:
+    """Of a single packet the verdict comes when servers were asked already: they are asked once more in the end."""
+    refused = Flow(1, 100, Match.of(exactly(CT_STATE, INVALID)), ())
+    world.rewrite(CS1, refused, flow(0, Match(), Conntrack(commit=False, force=False, zone=7, table_id=1)))
+    world.claim(tcp_to_db(packet_count=packet_count))
+    for packet in map(headers, range(packet_count)):
+        world.feed_all((world.entering(packet), world.dropped(packet)))
+    world.wait(1.0)
+    assert world.result.verdict.code is CauseCode.CONNECTION_INVALID
+    *others, last = [command for command in world.transcript if isinstance(command, ObserveServers)]
+    assert [command.moment for command in others if command.zones] == [Moment.DURING] * (packet_count - 1)
+    assert last.zones
+    facts = [fact.sentence for fact in world.result.verdict.evidence]
+    assert facts.count("Connection tracking zone 7 of cs1 is full (1 of 1 connection): it commits no more.") == 1
 
 
 def test_tunnels_lead_where_they_did_when_the_packets_had_been_sent() -> None:
