@@ -4,7 +4,6 @@ It decides nothing. Our bridges' OpenFlow messages are not published as Ryu's ``
 beside us (``vtrace controller --app``) must not take them for switches of its own (design D1).
 """
 
-from collections import deque
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic, time
@@ -12,6 +11,7 @@ from typing import Any, assert_never
 
 from vtrace_ovs.codecs.profiles import load_profile
 from vtrace_ovs.controller.events import EventInbox
+from vtrace_ovs.controller.inbox import URGENT, Inbox
 from vtrace_ovs.controller.inquirer import Inquirer
 from vtrace_ovs.controller.inventory import InventoryWatch
 from vtrace_ovs.controller.ledger import Ledger
@@ -47,14 +47,12 @@ from vtrace_ovs.session.commands import (
     WatchFlows,
     WriteIntents,
 )
-from vtrace_ovs.session.events import BridgeDown, CopiesCrowded, Event, FlowsChanged, InventoryRead, TaskClaimed, Tick
+from vtrace_ovs.session.events import Event, InventoryRead, TaskClaimed, Tick
 from vtrace_ovs.session.machine import Session
 
 TICK = 0.02
 BUSY = 0.01
 """Seconds of events in a row; then connections have their turn: under eventlet, hub threads share one of the system."""
-
-URGENT = FlowsChanged, CopiesCrowded, BridgeDown
 
 
 class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
@@ -87,7 +85,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         self._inventory = InventoryWatch(
             surroundings.inventory, settings.inventory_interval, self._inventory_read, self._fail
         )
-        self._inbox: deque[Event] = deque()
+        self._inbox = Inbox()
         self._woken = False
         self._ticking = True
 
@@ -127,14 +125,8 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         self._mailbox.close()
 
     def report(self, event: Event) -> None:
-        """Hand an event to the session, from any hub thread. Never blocks.
-
-        What calls for less coloring does not wait behind copies: more are made by the millisecond, or marks go astray.
-        """
-        if isinstance(event, URGENT):
-            self._inbox.appendleft(event)
-        else:
-            self._inbox.append(event)
+        """Hand an event to the session, from any hub thread. Never blocks."""
+        self._inbox.put(event)
         if not self._woken:
             self._woken = True
             self.send_event(self.name, EventInbox())
@@ -145,10 +137,10 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
         since = monotonic()
         try:
             while self._inbox:
-                event = self._inbox.popleft()
+                event = self._inbox.take()
                 if isinstance(event, InventoryRead):
                     self._links.adopt(event.topology)
-                for command in self.session.handle(event):
+                for command in self.session.handle(event, copies_follow=self._inbox.begins_with_a_copy):
                     self._carry_out(command)
                 if self._inbox and (isinstance(event, URGENT) or monotonic() - since > BUSY):
                     hub.sleep(0)

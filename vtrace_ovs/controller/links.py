@@ -302,6 +302,7 @@ class Links:
     def _received(self, link: Link, received: tuple[Message, ...]) -> None:
         if link.crowd.grows(sum(map(openflow.is_packet_in, received)), monotonic()):
             self._report(CopiesCrowded(time(), link.conversation.bridge))
+            hub.sleep(0)  # the session ends coloring now: the copies take longer to look at than that
         try:
             for message in received:
                 link.conversation.message(message)

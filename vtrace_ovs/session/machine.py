@@ -83,12 +83,17 @@ class Session:
         """Whether no task runs and no bridge carries anything of ours."""
         return not self.runs and self.deployment.settled
 
-    def handle(self, event: Event) -> tuple[Command, ...]:
-        """What to do about one event."""
+    def handle(self, event: Event, *, copies_follow: bool = False) -> tuple[Command, ...]:
+        """What to do about one event.
+
+        What a copy leads to can wait for the last of those that follow it, and all else for the end of coloring.
+        """
         if self.presence.outlived(event):
             return ()
         absorbed = self._absorb(event)
         news = isinstance(event, PacketInReceived)
+        if isinstance(event, CopiesCrowded) or (news and copies_follow):
+            return absorbed
         progress = self._progress([run for run in self.runs.values() if run.touched or not news], event.at)
         return (*(() if news else self._first_looks()), *absorbed, *progress)
 

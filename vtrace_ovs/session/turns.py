@@ -47,14 +47,13 @@ class Turns:
         """
         if event.at - self._rested_at < LATE:
             return ()
-        coloring = [run for run in self._coloring(event.bridge, runs) if not run.full]
-        crowd = sorted([run for run in coloring if run.packets] or coloring, key=_missing)
-        for run in crowd:
-            run.resting = True
+        coloring = self._coloring(event.bridge, runs)
+        crowd = [run for run in coloring if run.packets] or coloring
+        for run in sorted((run for run in crowd if not run.full), key=_missing):
+            run.resting = self.deployment.stale = True
             self._resting.append(run.task.id)
         if crowd:
             self._rested_at = self._since = event.at
-            self.deployment.stale = True
         return tuple(brakes(self.deployment.fleet, crowd))
 
     def lost(self, bridge: BridgeId, runs: Iterable[TaskRun]) -> tuple[Command, ...]:

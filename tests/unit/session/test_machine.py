@@ -1,6 +1,10 @@
 """Transcripts: what happens, and what the session does about it, in order."""
 
+from collections.abc import Callable
+
+import pytest
 from session_network import CS1, CS2, DB, GW, flow, headers, set_field, tcp_to_db, toward
+from session_words import words
 from session_world import World
 
 from vtrace_ovs.model.actions import Clone, Output
@@ -10,9 +14,7 @@ from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.verdict import CauseCode, Disposition
 from vtrace_ovs.session.commands import EraseIntents, Program, ReadBridge, SaveTaskState, WriteIntents
 from vtrace_ovs.session.decisions import QUICK
-from vtrace_ovs.session.events import (
-    IntentsWritten,
-)
+from vtrace_ovs.session.events import IntentsWritten, PacketInReceived
 from vtrace_ovs.session.settings import SessionSettings
 
 SHORT, LONG = SessionSettings().short_buffer, SessionSettings().long_buffer
@@ -38,6 +40,24 @@ def test_a_task_is_armed_sinks_first_after_its_intents(world: World) -> None:
         "snapshot 1 cs2/br",
         "snapshot 1 gw/br",
     ]
+
+
+def finished_by_a_tick(world: World, last: PacketInReceived) -> None:
+    world.session.handle(last, copies_follow=True)
+    world.tick()
+
+
+@pytest.mark.parametrize("finish", [World.feed, finished_by_a_tick])
+def test_what_copies_lead_to_waits_for_the_last_of_them_or_for_an_event_of_another_kind(
+    world: World, finish: Callable[[World, PacketInReceived], object]
+) -> None:
+    world.claim(tcp_to_db())
+    world.told()
+    *others, last = world.whole_way(headers())
+    commands = [command for copy in others for command in world.session.handle(copy, copies_follow=True)]
+    assert [words(command) for command in commands] == ["records 1"] * 3
+    finish(world, last)
+    assert world.told()[-1] == "final 1 DELIVERED"
 
 
 def test_a_delivered_packet_ends_the_task_at_once(world: World) -> None:

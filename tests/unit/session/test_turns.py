@@ -156,6 +156,24 @@ def test_a_task_that_rests_as_a_bridge_goes_colors_again_when_the_others_send_it
     assert programs.index("-sinks") < programs.index("+sources"), programs
 
 
+def test_nothing_is_done_about_a_crowd_before_coloring_has_ended(world: World) -> None:
+    two_tasks(world)
+    packets(world, 1, 2)
+    commands = world.feed(CopiesCrowded(world.now, CS1))
+    assert [type(command) for command in commands] == [Program] * len(PORTS)
+    assert coloring(world) == set()
+
+
+def test_a_task_that_has_its_packets_and_does_not_know_yet_ends_coloring_with_the_others(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=5))
+    for ip_id in range(1, 6):
+        world.session.handle(world.entering(headers(ip_id)), copies_follow=True)
+    assert coloring(world) == slots(world, 1)
+    crowd(world)
+    assert coloring(world) == set()
+    assert not world.session.runs[1].resting
+
+
 def test_so_does_that_of_a_task_that_has_its_packets(world: World) -> None:
     world.claim(tcp_to_db(packet_count=5))
     busy(world)
