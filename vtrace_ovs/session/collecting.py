@@ -14,6 +14,7 @@ from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
 from vtrace_ovs.model.topology import Bridge, BridgeId, PortKind, Topology
 from vtrace_ovs.model.trajectory import Trajectory
 from vtrace_ovs.session.events import PacketInReceived
+from vtrace_ovs.session.predicting import Walks
 from vtrace_ovs.trajectories.identity import packet_id
 
 Coming = tuple[BridgeId, int, int]
@@ -65,6 +66,7 @@ class PacketGroup:
     crowded: bool = False
     taken: Counter[Place] = field(default_factory=Counter)
     came_as: dict[Coming, set[FiveTuple | None]] = field(default_factory=dict)
+    walks: Walks = field(default_factory=Walks)
 
     def add(self, record: PacketInRecord, at: float, *, enters: bool, beyond: bool) -> bool:
         """One more record; ``enters``: of a packet entering the overlay, ``beyond`` the number asked for.

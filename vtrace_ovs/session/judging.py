@@ -17,7 +17,7 @@ from vtrace_ovs.model.wording import flow_text
 from vtrace_ovs.session.bridges import BridgeState, Fleet
 from vtrace_ovs.session.copies import NO_COPIES, since
 from vtrace_ovs.session.events import BridgeRead
-from vtrace_ovs.session.predicting import predict
+from vtrace_ovs.session.predicting import Walks
 from vtrace_ovs.session.runs import TaskRun
 from vtrace_ovs.walker.network import Network
 
@@ -152,13 +152,18 @@ def samples_of(run: TaskRun, event: BridgeRead, counted: Iterable[Counted]) -> t
 
 
 def judge(
-    observed: Trajectory, records: Sequence[PacketInRecord], networks: Iterable[Network | None], scene: Scene
+    observed: Trajectory,
+    records: Sequence[PacketInRecord],
+    networks: Iterable[Network | None],
+    scene: Scene,
+    walks: Walks,
 ) -> DiagnosedPacket:
     """One packet, observed and predicted, with its verdict. ``networks``: by the tables that may have been in force.
 
     Of several, those count that the packet's own way does not contradict; where these disagree, nothing is certain.
     """
-    found = [_judged(observed, records, network, scene) for network in networks]
+    ways = [None if network is None else walks.predict(network, observed, records) for network in networks]
+    found = [DiagnosedPacket(observed, way, diagnose(observed, way, scene)) for way in ways]
     if len(found) == 1:
         return found[0]
     told = [packet for packet in found if packet.predicted and not first_divergence(observed, packet.predicted)]
@@ -167,10 +172,3 @@ def judge(
     if len(outcomes) == 1:
         return told[0]
     return DiagnosedPacket(observed, None, at_a_change(observed, [one.verdict for one in told], scene))
-
-
-def _judged(
-    observed: Trajectory, records: Sequence[PacketInRecord], network: Network | None, scene: Scene
-) -> DiagnosedPacket:
-    predicted = None if network is None else predict(network, observed, records)
-    return DiagnosedPacket(observed, predicted, diagnose(observed, predicted, scene))

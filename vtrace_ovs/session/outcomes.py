@@ -40,7 +40,8 @@ class Outcomes:
         if not self._fleet.copies_scarce(group.first_at):
             scene = run.calm_scene or scene
         try:
-            packet = judge(observed, group.records, run.journal.networks(observed, run.network), scene)
+            networks = run.journal.networks(observed, run.network)
+            packet = judge(observed, group.records, networks, scene, group.walks)
         except Exception as error:  # noqa: BLE001 - the other packets, and the other tasks, are judged all the same
             packet = unjudged(run, observed, error)
         self.naming.notice(packet.verdict, scene.profiles)

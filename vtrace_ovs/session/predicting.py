@@ -1,7 +1,7 @@
 """Turns the records of one packet into the walk of that packet: what was seen of it decides what the tables do not."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from vtrace_ovs.model.packet import FiveTuple
 from vtrace_ovs.model.records import Loc, PacketInRecord
@@ -26,6 +26,25 @@ def predict(network: Network, observed: Trajectory, records: Sequence[PacketInRe
             way = predict_from(network, entry, observed, records)
             return way if hop.dscp_mark == 1 else _counted_from(way, hop.dscp_mark)
     return None
+
+
+@dataclass(slots=True)
+class Walks:
+    """What tables say of the packets of one group. What is judged again by the same tables is not walked again.
+
+    By occurrence: the tables, the way seen, the number of records, and the walk.
+    """
+
+    _known: dict[int, tuple[Network, Trajectory, int, Trajectory | None]] = field(default_factory=dict)
+
+    def predict(self, network: Network, observed: Trajectory, records: Sequence[PacketInRecord]) -> Trajectory | None:
+        """As ``predict``. A way is the same if it is the same object, and records are never taken away."""
+        known = self._known.get(observed.occurrence)
+        if known is not None and known[0] is network and known[1] is observed and known[2] == len(records):
+            return known[3]
+        way = predict(network, observed, records)
+        self._known[observed.occurrence] = (network, observed, len(records), way)
+        return way
 
 
 def _counted_from(way: Trajectory, mark: int) -> Trajectory:

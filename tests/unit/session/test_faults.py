@@ -16,6 +16,7 @@ from vtrace_ovs.session import intake, outcomes, planning
 from vtrace_ovs.session.commands import ReportFault
 from vtrace_ovs.session.events import TaskClaimed
 from vtrace_ovs.session.judging import judge
+from vtrace_ovs.session.predicting import Walks
 from vtrace_ovs.trajectories.stitch import Stitcher
 from vtrace_ovs.walker.network import Network
 
@@ -36,11 +37,15 @@ def two(world: World) -> World:
 
 
 def poisoned_judge(
-    observed: Trajectory, records: Sequence[PacketInRecord], networks: Iterable[Network | None], scene: Scene
+    observed: Trajectory,
+    records: Sequence[PacketInRecord],
+    networks: Iterable[Network | None],
+    scene: Scene,
+    walks: Walks,
 ) -> DiagnosedPacket:
     if records[0].headers.ip_id == POISON:
         raise PoisonedError("boom\nboom")
-    return judge(observed, records, networks, scene)
+    return judge(observed, records, networks, scene, walks)
 
 
 def broken_planner(*_: object, **__: object) -> None:

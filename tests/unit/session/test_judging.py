@@ -99,7 +99,8 @@ def test_without_tables_a_packet_is_judged_by_what_was_seen(armed: World) -> Non
     armed.feed_all(armed.whole_way(headers()))
     (group,) = armed.session.runs[1].groups.values()
     (way,) = stitch(group.records, armed.topology)
-    packet = judge(way, group.records, [None], scene_of(armed.session.fleet, {}, {}, {}, hop_limit=6, armed_at=START))
+    scene = scene_of(armed.session.fleet, {}, {}, {}, hop_limit=6, armed_at=START)
+    packet = judge(way, group.records, [None], scene, group.walks)
     assert packet.predicted is None
     assert packet.verdict.disposition is Disposition.DELIVERED
 

@@ -9,9 +9,10 @@ from vtrace_ovs.model.actions import Conntrack, Nat, Output
 from vtrace_ovs.model.packet import FiveTuple
 from vtrace_ovs.model.records import Loc
 from vtrace_ovs.model.trajectory import Ending, Trajectory
-from vtrace_ovs.session.predicting import departures, predict, predict_from
+from vtrace_ovs.session.predicting import Walks, departures, predict, predict_from
 from vtrace_ovs.trajectories.stitch import stitch
 from vtrace_ovs.walker.guidance import Departure
+from vtrace_ovs.walker.network import Network
 
 OTHER = IPv4Address("192.0.2.50")
 NEW, ESTABLISHED, TRACKED = 0x01, 0x02, 0x20
@@ -42,6 +43,28 @@ def test_a_packet_nobody_saw_entering_is_predicted_from_where_it_was_first_seen_
     departures_only = [record for record in group.records if record.loc is not Loc.IN]
     (way,) = stitch(departures_only, armed.topology)
     assert predict(run.network, way, departures_only) is None
+
+
+def test_a_packet_is_walked_again_only_by_other_tables_or_when_more_was_seen_of_it(armed: World) -> None:
+    armed.feed_all(armed.whole_way(headers()))
+    run = armed.session.runs[1]
+    (group,) = run.groups.values()
+    (way,) = stitch(group.records, armed.topology)
+    assert run.network is not None
+    walks, other = Walks(), Network.build(armed.topology, run.judged_by)
+    first = walks.predict(run.network, way, group.records)
+    assert first is not None
+    assert walks.predict(run.network, way, group.records) is first
+    for again in (
+        (other, way, group.records),
+        (run.network, way, group.records),
+        (run.network, replace(way), group.records),
+        (run.network, way, group.records[:-1]),
+    ):
+        walked = walks.predict(*again)
+        assert walked == first
+        assert walked is not first
+        first = walked
 
 
 def behind_nat(world: World, ct_state: int, text: str = str(OTHER), *, ambiguous: bool = False) -> Trajectory | None:
