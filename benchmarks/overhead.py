@@ -2,7 +2,7 @@
 
 No VTrace · controller, no task · ten tasks that match nothing · ten tasks that match all, 100 packets each. The
 settings take turns in one run, round after round, back and forth, and *No VTrace* before and after each of them:
-whatever else the machine does hits all of them. ``overhead.py ROUNDS``, or as many as fit into ten minutes.
+whatever else the machine does hits all of them. ``overhead.py ROUNDS``, or as many as fit into twelve minutes.
 """
 
 import os
@@ -30,14 +30,14 @@ from vtrace_ovs.filters import trace_request
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.topologies import load_topology
 from vtrace_ovs.lab.wiring import VM_INTERFACE
-from vtrace_ovs.model.task import Task, TaskState
+from vtrace_ovs.model.task import DEFAULT_TRACE_TIME, Task, TaskState
 from vtrace_ovs.storage.store import Store
 
 ROUNDS = 24
-BUDGET = 600.0
-WARM_UP, WINDOW, TRACED_WINDOW = 0.3, 3.0, 10.0
+BUDGET = 720.0
+WARM_UP, WINDOW, LOOK = 0.3, 3.0, 0.1
 PINGS, PING_INTERVAL = 60, 0.01
-TASKS, PACKETS = 10, 100
+TASKS, PACKETS, TRACE_TIME = 10, 100, DEFAULT_TRACE_TIME
 LOWEST, FORWARDED, OVERLOAD = 15_000.0, 0.95, 1.2
 DEADLINE = 120.0
 SOURCE, DESTINATION = "blue-web1", "blue-db2"
@@ -48,8 +48,8 @@ SOURCE_PORTS, UNUSED_PORTS = range(4000, 4000 + TASKS), range(9000, 9000 + TASKS
 SWITCH_CORE, OTHER_CORE = 0, 1
 CPUCLOCK_SCHED = 2
 NONE, IDLE, ATTACHED = "No VTrace", "idle connections", "controller, no task"
-ZERO, FULL = "ten tasks, zero match", "ten tasks, full match"
-SETTINGS = {ATTACHED: 1.00, IDLE: None, ZERO: 0.99, FULL: 0.98}
+ZERO, FULL, TRACING = "ten tasks, zero match", "ten tasks, full match", "of that, until all have ended"
+SETTINGS = {ATTACHED: 1.00, IDLE: None, ZERO: 0.99, FULL: 0.98, TRACING: None}
 """Each with the bar for its rate."""
 ON_THE_WAY = (("cs1", "br-int"), ("gw1", "br-int"), ("gw1", "vr-blue"), ("cs3", "br-int"))
 OPENFLOW_13_HELLO = bytes((4, 0, 0, 8, 0, 0, 0, 1))
@@ -60,16 +60,17 @@ NOTES = """\
 and right after, under the same load, given as median, with the interval that holds it in {confidence:.0%} of runs on \
 a machine as noisy as this.
 UDP from {source} to {destination}, from ten ports in turn, {overload:g} times what the path forwards at \
-most, over cs1, gw1 and cs3; counted at the receiving VM, {window:g} s each, but {traced_window:g} s of full match. \
+most, over cs1, gw1 and cs3; counted at the receiving VM, {window:g} s each, but {trace_time} s of full match. \
 CPU is the processor time of all ovs-vswitchd of servers per packet forwarded. RTT is the median of {pings} pings \
 without load.
 Idle connections: no VTrace, but one OpenFlow connection to each VFD on the way, of a program that says hello and then \
 nothing. Open vSwitch asks each for news every time it has forwarded up to 32 packets.
 ovs-vswitchd on core {switches}, everything else (traffic, controller) on core {others}, as it would be on \
 other machines; the sender shares a ring of frames with the kernel and costs next to nothing.
-Full match: its window is a third of the time a task has unless told otherwise, and begins when tasks are added, so \
-arming, tracing, judging and cleaning are in it: {traced} of {asked} packets asked for were traced, at {each:.0f} µs \
-of CPU each, on all servers. Its pings are traced too, by one of ten tasks.
+Full match: its window is the time a task has unless told otherwise, and begins when tasks are added, so arming, \
+tracing, judging and cleaning are in it: {traced} of {asked} packets asked for were traced, at {each:.0f} µs of CPU \
+each, on all servers. All had ended after {ended:.1f} s; the last line is of these alone. Pings are traced too, by one \
+of ten tasks.
 A bar is missed if the whole interval is below it, met if the median is not, and open otherwise. The rate is what one \
 core shared with others forwards; CPU per packet is without what the others take of it."""
 
@@ -88,6 +89,20 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """At a moment (seconds): packets received so far, and processor seconds spent."""
+
+    at: float
+    packets: int
+    spent: float
+
+    def since(self, began: "Reading") -> tuple[float, float]:
+        """Packets per second, and processor seconds per packet, from then on."""
+        got = self.packets - began.packets
+        return got / (self.at - began.at), (self.spent - began.spent) / max(got, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Beside:
     """One setting, and *No VTrace* under the same load, right before and after it."""
 
@@ -103,25 +118,26 @@ def main() -> None:
     overlay = replace(load_topology(), rate_limits=())
     with tempfile.TemporaryDirectory() as place, Lab(overlay, Path(place) / "lab") as lab:
         bench = Bench(lab, Path(place))
-        steps: dict[str, Callable[[], Beside]] = {
-            ATTACHED: lambda: bench.steady(bench.controller),
-            IDLE: lambda: bench.steady(bench.idle_connections),
-            ZERO: lambda: bench.steady(bench.zero_match),
-            FULL: bench.full_match,
-        }
+        steps: list[Callable[[], dict[str, Beside]]] = [
+            lambda: bench.steady(ATTACHED, bench.controller),
+            lambda: bench.steady(IDLE, bench.idle_connections),
+            lambda: bench.steady(ZERO, bench.zero_match),
+            bench.full_match,
+        ]
         done: list[tuple[str, Beside]] = []
         began = time.monotonic()
         for number in range(rounds):
             if number and time.monotonic() - began > BUDGET:
                 break
-            order = reversed(SETTINGS) if number % 2 else SETTINGS
-            done.extend((setting, steps[setting]()) for setting in order)
+            for step in reversed(steps) if number % 2 else steps:
+                done.extend(step().items())
     found = [(setting, beside.found.over(beside.base)) for setting, beside in done]
     series = {
         setting: [[getattr(one, what) for of, one in found if of == setting] for what in MEASURES]
         for setting in SETTINGS
     }
-    medians = {name: [median(values) for values in columns] for name, columns in series.items()}
+    charted = {name: columns for name, columns in series.items() if name != TRACING}
+    medians = {name: [median(values) for values in columns] for name, columns in charted.items()}
     words = list(MEASURES.values())
     CHART.write_text(
         bars("What tracing costs, as ratios to no VTrace", words, {NONE: [1.0] * len(words), **medians}),
@@ -145,6 +161,7 @@ class Bench:
         if self.cores:
             os.sched_setaffinity(0, {OTHER_CORE})  # our children's too
         self.traced = self.runs = 0
+        self.ended: list[float] = []
         self.ping()
         self.offered = OVERLOAD * self.capacity()
 
@@ -158,7 +175,7 @@ class Bench:
                 return max(most, got)
             rate, most = rate * OVERLOAD, got
 
-    def steady(self, setting: Callable[[], AbstractContextManager[object]]) -> Beside:
+    def steady(self, name: str, setting: Callable[[], AbstractContextManager[object]]) -> dict[str, Beside]:
         """A setting that lasts while the load goes on: the rate and processor time of both, then the RTT of both."""
         with self.load(self.offered):
             before = self.window()
@@ -167,24 +184,29 @@ class Bench:
             after = self.window()
         with setting():
             rtt = self.ping()
-        return Beside(self.base(before, after), Measured(*found, rtt))
+        return {name: Beside(self.base(before, after), Measured(*found, rtt))}
 
-    def full_match(self) -> Beside:
-        """Ten tasks, added to the load; what they miss of it in the window they get behind it."""
+    def full_match(self) -> dict[str, Beside]:
+        """Ten tasks, added to the load: until they have ended, and until one may last."""
         with self.load(self.offered):
             before = self.window()
             with self.controller() as store:
+                began = self.reading()
                 tasks = [self.add(store, _traffic(port)) for port in SOURCE_PORTS]
-                found = self.window(TRACED_WINDOW, settling=0.0)
-                self.await_that(lambda: all(_state(store, task).final for task in tasks))
+                self.await_that(lambda: all(_state(store, task).final for task in tasks), LOOK)
+                over = self.reading()
                 results = [store.result(task.id) for task in tasks]
+                time.sleep(max(began.at + TRACE_TIME - over.at, 0.0))
+                end = self.reading()
             after = self.window()
+        self.ended.append(over.at - began.at)
         self.traced += sum(min(PACKETS, result.packets) for result in results if result is not None)
         with self.controller() as store:
             pinged = self.armed(store, [f"icmp,{ADDRESSES}", *(_traffic(port) for port in UNUSED_PORTS[1:])])
             rtt = self.ping()
             self.cancel(store, pinged)
-        return Beside(self.base(before, after), Measured(*found, rtt))
+        base, windows = self.base(before, after), {TRACING: over.since(began), FULL: end.since(began)}
+        return {name: Beside(base, Measured(*found, rtt)) for name, found in windows.items()}
 
     def base(self, before: tuple[float, float], after: tuple[float, float]) -> Measured:
         """What would have been measured without VTrace between the two."""
@@ -209,17 +231,16 @@ class Bench:
             yield
             self.cancel(store, tasks)
 
-    def window(self, seconds: float = WINDOW, settling: float = WARM_UP) -> tuple[float, float]:
+    def window(self) -> tuple[float, float]:
         """Packets received per second, and processor seconds per packet, when what is new has settled."""
-        time.sleep(settling)
-        began, packets, spent = time.monotonic(), self.received(), self.processor()
-        time.sleep(seconds)
-        passed, got = time.monotonic() - began, self.received() - packets
-        return got / passed, (self.processor() - spent) / max(got, 1)
+        time.sleep(WARM_UP)
+        began = self.reading()
+        time.sleep(WINDOW)
+        return self.reading().since(began)
 
-    def received(self) -> int:
-        """Packets the destination's interface has received so far."""
-        return received(self.lab.vm(DESTINATION), VM_INTERFACE)
+    def reading(self) -> "Reading":
+        """What the destination's interface has received, and what that took."""
+        return Reading(time.monotonic(), received(self.lab.vm(DESTINATION), VM_INTERFACE), self.processor())
 
     def processor(self) -> float:
         """Processor seconds of the servers' ovs-vswitchd so far (clock_getcpuclockid(3))."""
@@ -293,18 +314,18 @@ class Bench:
     def add(store: Store, text: str) -> Task:
         """One task."""
         request = trace_request(
-            text, packet_count=PACKETS, trace_time=60, vni=None, source_vm=SOURCE, destination_vm=None
+            text, packet_count=PACKETS, trace_time=TRACE_TIME, vni=None, source_vm=SOURCE, destination_vm=None
         )
         return store.add_task(request, time.time())
 
     @staticmethod
-    def await_that(condition: Callable[[], bool]) -> None:
-        """Look until it is so."""
+    def await_that(condition: Callable[[], bool], interval: float = 0.01) -> None:
+        """Look every so many seconds until it is so."""
         deadline = time.monotonic() + DEADLINE
         while not condition():
             if time.monotonic() > deadline:
                 raise SystemExit("the controller did not do what it was asked to")
-            time.sleep(0.01)
+            time.sleep(interval)
 
 
 def _traffic(source_port: int) -> str:
@@ -330,7 +351,7 @@ def section(series: dict[str, list[list[float]]], bases: list[Measured], bench: 
         bar = SETTINGS[setting]
         rows.append((setting, *map(_cell, columns), "" if bar is None else f"{bar:.2f} ({_judged(columns[0], bar)})"))
     rounds, costs = len(series[FULL][0]), list(MEASURES).index("processor")
-    spent = median(series[FULL][costs]) - 1
+    spent, ended = median(series[TRACING][costs]) - 1, median(bench.ended)
     base = Measured(*(median(getattr(one, what) for one in bases) for what in MEASURES))
     given = {
         "rounds": rounds,
@@ -339,13 +360,14 @@ def section(series: dict[str, list[list[float]]], bases: list[Measured], bench: 
         "destination": DESTINATION,
         "overload": OVERLOAD,
         "window": WINDOW,
-        "traced_window": TRACED_WINDOW,
+        "trace_time": TRACE_TIME,
         "pings": PINGS,
         "switches": SWITCH_CORE if bench.cores else "any",
         "others": OTHER_CORE if bench.cores else "any",
         "traced": bench.traced,
         "asked": rounds * TASKS * PACKETS,
-        "each": spent * base.processor * base.rate * TRACED_WINDOW / (TASKS * PACKETS) * 1e6,
+        "each": spent * base.processor * base.rate * ended / (TASKS * PACKETS) * 1e6,
+        "ended": ended,
     }
     absolute = (
         f"{NONE} itself: {base.rate:,.0f} packets/s, {microseconds(base.processor)} of CPU per packet, "
