@@ -214,8 +214,8 @@ def control(watch: Path) -> None:
             more["processor"] = time.process_time()
             notes.write(json.dumps({"what": what, "task": task_id, "at": at, **more}) + "\n")
 
-        def watched_handle(self: Session, event: Event) -> tuple[Command, ...]:
-            commands = handle(self, event)
+        def watched_handle(self: Session, event: Event, **how: Any) -> tuple[Command, ...]:  # noqa: ANN401 - as it is declared
+            commands = handle(self, event, **how)
             if isinstance(event, TaskClaimed):
                 note("taken", event.task.id, event.at)
             for command in commands:
