@@ -1,27 +1,16 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nobody import surroundings
 
 from vtrace_ovs.controller.app import VTraceApp
-from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
+from vtrace_ovs.controller.settings import ControllerSettings
 from vtrace_ovs.errors import InfrastructureError
-from vtrace_ovs.model.datapath import DatapathReading
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.task import TraceRequest
-from vtrace_ovs.model.topology import Topology
 from vtrace_ovs.session.events import Tick
 from vtrace_ovs.storage.store import Store
-
-
-class NoRemote:
-    """No bridge is remote here."""
-
-    def attach(self, ovsdb: str, bridges: Sequence[str], target: str) -> None:
-        raise AssertionError((ovsdb, bridges, target))
-
-    def detach(self, ovsdb: str, target: str | None, bridges: Sequence[str] | None = None) -> tuple[str, ...]:
-        raise AssertionError((ovsdb, target, bridges))
 
 
 @pytest.fixture
@@ -33,17 +22,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def app(store: Store) -> VTraceApp:
     """Not started: what is reported waits in its inbox."""
-    surroundings = Surroundings(
-        store,
-        lambda: (Topology(), ()),
-        lambda _: None,
-        NoRemote(),
-        lambda *_: True,
-        lambda _, **__: None,
-        lambda _: (),
-        lambda _, question: DatapathReading(question, 0.0),
-    )
-    return VTraceApp(settings=ControllerSettings(generation=7), surroundings=surroundings)
+    return VTraceApp(settings=ControllerSettings(generation=7), surroundings=surroundings(store))
 
 
 def test_it_says_how_to_be_started_when_a_framework_loads_it_bare() -> None:

@@ -2,46 +2,29 @@
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
 import pytest
+from nobody import NOBODY, surroundings
 
 from vtrace_ovs.controller.runner import run
-from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
+from vtrace_ovs.controller.settings import ControllerSettings
 from vtrace_ovs.errors import InfrastructureError, OvsdbError
-from vtrace_ovs.model.datapath import DatapathReading
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.task import TaskState, TraceRequest
 from vtrace_ovs.model.topology import Topology
-from vtrace_ovs.session.boundary import InventorySource
 from vtrace_ovs.storage.store import Store
 
 REQUEST = TraceRequest(Filter("tcp", protocol=6))
 SETTINGS = ControllerSettings(generation=1, accept_tasks=False)
-NOBODY: tuple[Topology, tuple[str, ...]] = (Topology(), ())
-
-
-class NoRemote:
-    """No bridge is remote here."""
-
-    def attach(self, ovsdb: str, bridges: Sequence[str], target: str) -> None:
-        raise AssertionError((ovsdb, bridges, target))
-
-    def detach(self, ovsdb: str, target: str | None, bridges: Sequence[str] | None = None) -> tuple[str, ...]:
-        raise AssertionError((ovsdb, target, bridges))
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(tmp_path / "vtrace.db") as opened:
         yield opened
-
-
-def surroundings(store: Store, inventory: InventorySource) -> Surroundings:
-    around = (store, inventory, lambda _: None, NoRemote(), lambda *_: True, lambda _: None, lambda _: ())
-    return Surroundings(*around, lambda _, question: DatapathReading(question, 0.0))
 
 
 def test_a_controller_runs_until_its_tasks_have_ended(store: Store) -> None:
