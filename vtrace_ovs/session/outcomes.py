@@ -80,7 +80,7 @@ class Outcomes:
         dropped, reaches = run.observation.copies_dropped(), run.observation.reach()
         overflowed, zones = sum(dropped.values()), run.observation.full_zones()
         astray = any(packet.verdict.code is CauseCode.OUTSIDE_INVENTORY for packet in run.decisions)
-        if overflowed <= run.overflowed and not (reaches and astray) and not (zones and run.unconnected):
+        if overflowed <= run.overflowed and not (reaches and astray) and not zones:
             return
         run.overflowed = max(overflowed, run.overflowed)
         if run.scene is not None:
