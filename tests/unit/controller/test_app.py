@@ -5,11 +5,17 @@ import pytest
 from nobody import surroundings
 
 from vtrace_ovs.controller.app import VTraceApp
+from vtrace_ovs.controller.events import EventInbox
 from vtrace_ovs.controller.settings import ControllerSettings
 from vtrace_ovs.errors import InfrastructureError
 from vtrace_ovs.model.filter import Filter
+from vtrace_ovs.model.packet import Headers
+from vtrace_ovs.model.records import PacketIn
 from vtrace_ovs.model.task import TraceRequest
-from vtrace_ovs.session.events import Tick
+from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.session.commands import Command
+from vtrace_ovs.session.events import CopiesCrowded, Event, PacketInReceived, Tick
+from vtrace_ovs.session.machine import Session
 from vtrace_ovs.storage.store import Store
 
 
@@ -45,3 +51,25 @@ def test_reporting_never_blocks(app: VTraceApp) -> None:
         app.report(Tick(float(number)))
     assert not app.idle
     assert not isinstance(app.failure, BaseException)
+
+
+def test_the_session_is_told_whether_a_copy_follows_another(app: VTraceApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[type[Event], bool]] = []
+
+    def handle(_: Session, event: Event, *, copies_follow: bool) -> tuple[Command, ...]:
+        told.append((type(event), copies_follow))
+        return ()
+
+    monkeypatch.setattr(Session, "handle", handle)
+    bridge = BridgeId("s1", "br")
+    packet_in = PacketIn(1, 0, 0, 1, (), b"", b"", 0, 1.0)
+    copy = PacketInReceived(1.0, bridge, packet_in, Headers("02:00:00:00:00:01", "02:00:00:00:00:02", 0x88B5, 60))
+    for event in (copy, copy, Tick(2.0), CopiesCrowded(3.0, bridge)):
+        app.report(event)
+    app._on_inbox(EventInbox())  # noqa: SLF001 - only the framework calls it, and this app is not started
+    assert told == [
+        (CopiesCrowded, True),
+        (PacketInReceived, True),
+        (PacketInReceived, False),
+        (Tick, False),
+    ]

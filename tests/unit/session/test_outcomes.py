@@ -26,6 +26,18 @@ def test_copies_that_come_while_draining_still_count(world: World) -> None:
     assert len(world.result.groups[0].example.hops) == 3
 
 
+def test_a_packet_that_is_judged_again_keeps_the_walk_it_was_judged_by(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=2))
+    world.feed_all((world.entering(headers()), world.dropped(headers())))
+    run = world.session.runs[1]
+    (before,) = run.decisions
+    world.session.outcomes.reconsider(run)
+    (after,) = run.decisions
+    assert after is not before
+    assert before.predicted is not None
+    assert after.predicted is before.predicted
+
+
 def test_what_a_production_meter_dropped_since_arming_explains_a_loss(world: World) -> None:
     limited = flow(20, toward(DB), *world.production[CS1][1].instructions[0].actions)  # type: ignore[union-attr]
     limited = replace(limited, instructions=(Meter(LIMIT.meter_id), *limited.instructions))

@@ -174,7 +174,7 @@ def test_a_task_that_has_its_packets_and_does_not_know_yet_ends_coloring_with_th
     assert not world.session.runs[1].resting
 
 
-def test_so_does_that_of_a_task_that_has_its_packets(world: World) -> None:
+def test_coloring_of_a_task_that_has_its_packets_ends_at_once_while_a_transition_is_under_way(world: World) -> None:
     world.claim(tcp_to_db(packet_count=5))
     busy(world)
     packets(world, 1, count=5)
