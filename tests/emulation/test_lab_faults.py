@@ -128,18 +128,15 @@ def test_flows_of_somebody_else_survive_a_fault_and_its_heal(lab: Lab) -> None:
 
 def test_what_a_fault_cut_off_is_not_sent_again_for_long(lab: Lab) -> None:
     """It would be the traffic of whoever is traced next: the kernel's own way is to try for more than a minute."""
-    serve = "import socket; end = socket.create_server(('', 443)); print(); there = end.accept(); print(); input()"
-    call = "import socket; end = socket.create_connection(('10.0.2.22', 443)); input()"
+    serve = "end = socket.create_server(('', 443)); print(); there = end.accept(); print(); sys.stdin.read()"
+    call = "end = socket.create_connection(('10.0.2.22', 443)); sys.stdin.read()"
     with program(lab, "blue-db2", serve) as server, program(lab, "blue-web1", call):
         assert server.stdout is not None
         assert server.stdout.readline() == server.stdout.readline() == "\n"
-        lab.faults.inject(Fault(FaultName.GUEST_FIREWALL, vm="blue-db2"))
-        before = given_up(lab, "blue-db2")
-        server.communicate(timeout=DEADLINE)
-        try:
+        with lab.faults.injected(Fault(FaultName.GUEST_FIREWALL, vm="blue-db2")):
+            before = given_up(lab, "blue-db2")
+            server.communicate(timeout=DEADLINE)
             await_that(lambda: given_up(lab, "blue-db2") > before)
-        finally:
-            lab.faults.heal(FaultName.GUEST_FIREWALL)
 
 
 def given_up(lab: Lab, vm: str) -> int:
@@ -149,8 +146,8 @@ def given_up(lab: Lab, vm: str) -> int:
 
 @contextmanager
 def program(lab: Lab, vm: str, text: str) -> Iterator[subprocess.Popen[str]]:
-    """Python in a VM, until the block ends."""
-    words = [*lab.vm(vm).prefix, sys.executable, "-uc", text]
+    """Python in a VM, with its sockets, until the block ends."""
+    words = [*lab.vm(vm).prefix, sys.executable, "-uc", f"import socket, sys; {text}"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
