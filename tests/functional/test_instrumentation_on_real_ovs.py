@@ -11,6 +11,7 @@ from openflow_peer import DEADLINE, OpenFlowPeer
 from vfd_chain import CONTROLLER_ID, PORTS, VNI, Chain, traced
 
 from vtrace_ovs.codecs import openflow
+from vtrace_ovs.instrumentation.changes import changes
 from vtrace_ovs.instrumentation.cookies import is_ours
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.plan import BridgePlan, ProbeKind
@@ -309,3 +310,26 @@ def test_plans_are_equal_when_nothing_changed(chain: Chain) -> None:
     chain.arm(traced())
     plan: BridgePlan = chain.plans["sw1"]
     assert chain.plan("sw1", traced()) == plan
+
+
+def test_a_packet_under_way_is_followed_to_its_end_between_any_two_flows_of_another_task(chain: Chain) -> None:
+    """Of tasks a packet may be of, Open vSwitch takes the one with the fields it has looked for first."""
+    same_fields, wider, third = replace(traced(17, 99), slot=7), traced(), replace(traced(17, 53), slot=6)
+    flow = packet(1, "10.0.1.1", "10.0.2.2")
+    chain.arm(same_fields)
+    chain.arm(same_fields, wider)
+    followed = copies("".join(datapath(chain, "sw1", flow)))
+    assert followed == 7  # in and out at three VFDs, and a second output
+    more = {name: chain.plan(name, same_fields, wider, third) for name in PORTS}
+    arming = {name: changes(chain.plans[name], plan) for name, plan in more.items()}
+    disarming = {name: changes(plan, chain.plans[name]) for name, plan in more.items()}
+    mods = [
+        *((name, mod) for name in PORTS for mod in (*arming[name].sinks_add, *arming[name].sources_add)),
+        *((name, mod) for name in PORTS for mod in disarming[name].sources_delete),
+        *((name, mod) for name in PORTS for mod in disarming[name].sinks_delete),
+    ]
+    assert len(mods) > 20
+    for name, mod in mods:
+        chain.peers[name].modify(mod)
+        chain.peers[name].barrier()
+        assert copies("".join(datapath(chain, "sw1", flow))) == followed, (name, mod)

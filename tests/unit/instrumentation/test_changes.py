@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 
 from vtrace_ovs.instrumentation.changes import PlanChanges, changes, wipe
-from vtrace_ovs.instrumentation.cookies import PRODUCT_MASK
+from vtrace_ovs.instrumentation.cookies import PRODUCT_MASK, Cookie, CookieKind
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings
 from vtrace_ovs.instrumentation.planner import plan_bridge
 from vtrace_ovs.model.actions import ApplyActions, Output
-from vtrace_ovs.model.flow import BridgeTables, Flow, FlowModCommand, MeterMod, MeterModCommand
+from vtrace_ovs.model.flow import BridgeTables, Flow, FlowMod, FlowModCommand, MeterMod, MeterModCommand
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.topology import Bridge
 
@@ -22,7 +22,8 @@ def installed(bridge: Bridge, scene: Scene, settings: Settings, task: ArmedTask)
 
 def test_from_nothing_everything_is_added_and_to_nothing_everything_goes(installed: BridgePlan) -> None:
     arm, disarm = changes(None, installed), changes(installed, None)
-    assert (arm.meters_set, arm.sinks_add, arm.sources_add) == (installed.meters, installed.sinks, installed.sources)
+    assert (arm.meters_set, arm.sources_add) == (installed.meters, installed.sources)
+    assert arm.sinks_add == installed.sinks[::-1]
     assert [mod.key for mod in disarm.sinks_delete] == [mod.key for mod in installed.sinks]
     assert [mod.key for mod in disarm.sources_delete] == [mod.key for mod in installed.sources]
     assert [mod.meter_id for mod in disarm.meters_delete] == [mod.meter_id for mod in installed.meters]
@@ -31,6 +32,19 @@ def test_from_nothing_everything_is_added_and_to_nothing_everything_goes(install
         assert mod.cookie_mask == PRODUCT_MASK
     assert not arm.sinks_delete
     assert not disarm.sinks_add
+
+
+def test_what_meets_a_packet_last_comes_first_and_goes_last(installed: BridgePlan) -> None:
+    came = [kind(mod) for mod in changes(None, installed).sinks_add]
+    went = [kind(mod) for mod in changes(installed, None).sinks_delete]
+    assert came.index(CookieKind.CLASSIFY) > len(came) - 1 - came[::-1].index(CookieKind.LEAVE)
+    assert went.index(CookieKind.LEAVE) > len(went) - 1 - went[::-1].index(CookieKind.CLASSIFY)
+
+
+def kind(mod: FlowMod) -> CookieKind:
+    cookie = Cookie.of(mod.cookie)
+    assert cookie is not None
+    return cookie.kind
 
 
 def test_between_equal_plans_there_is_nothing_to_do(installed: BridgePlan) -> None:
@@ -56,7 +70,7 @@ def test_sinks_needed_for_longer_are_sent_again_and_meters_grow(
     tables = BridgeTables(1, 0.0, (FLOW,))
     wanted = plan_bridge(bridge, tables, (task, later), scene, settings=settings, now=7.0, installed=installed)
     steps = changes(installed, wanted)
-    assert steps.sinks_add == wanted.sinks
+    assert steps.sinks_add == wanted.sinks[::-1]
     assert {mod.cookie & 0xFFFF for mod in steps.sources_add} == {6}
     assert [(mod.command, mod.meter_id) for mod in steps.meters_set] == [(MeterModCommand.MODIFY, 1)]
 
