@@ -24,7 +24,7 @@ VFDS = (
 
 
 def probe(lab: Lab, source: str, destination: str, protocol: TrafficProtocol, port: int | None) -> TrafficReport:
-    return lab.traffic.run(TrafficRequest(source, destination, protocol, port, rate=100, count=5, timeout=1.0))
+    return lab.traffic.run(TrafficRequest(source, destination, protocol, port, rate=100, count=5, timeout=3.0))
 
 
 def https(lab: Lab) -> TrafficReport:
