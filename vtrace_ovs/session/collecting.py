@@ -100,6 +100,12 @@ class PacketGroup:
         return None if packet is None else packet.observed
 
     @property
+    def all_entered_by(self) -> float:
+        """When the last of its packets had entered, at the latest."""
+        alike = any(taken > 1 for taken in self.taken.values())
+        return self.last_at if alike else self.first_at
+
+    @property
     def undecided(self) -> bool:
         """Whether some packet's fate is still open."""
         return self.fresh or bool(self.waiting)

@@ -37,8 +37,8 @@ class Outcomes:
     ) -> bool:
         """Judge a packet; whether that decided it. It does not if it comes out as one of ``but``."""
         scene = self._scene(run)
-        if not self._fleet.copies_scarce(group.first_at):
-            scene = run.calm_scene or scene
+        if run.calm_scene is not None and not self._fleet.copies_scarce(group.all_entered_by):
+            scene = run.calm_scene
         try:
             networks = run.journal.networks(observed, run.network)
             packet = judge(observed, group.records, networks, scene, group.walks)

@@ -1,5 +1,6 @@
 from math import inf
 
+import pytest
 from session_network import CS1, headers, tcp_to_db
 from session_world import World
 
@@ -120,3 +121,27 @@ def test_copies_of_a_bridge_that_seemed_to_be_gone_are_counted_on(world: World) 
     world.counters[CS1] = (MeterCounters(plan.meter_ids.traced, 3, 0),)
     world.feed(world.reading(CS1))
     assert world.session.fleet.states[CS1].copies.tally == CopyTally(3, 3)
+
+
+def fates(world: World, ip_id: int) -> list[Disposition]:
+    """What became of the packets that look like this one."""
+    (group,) = (group for group in world.session.runs[1].groups.values() if group.records[0].headers.ip_id == ip_id)
+    return [decided.verdict.disposition for decided in group.decisions.values()]
+
+
+@pytest.mark.parametrize("late", [8, 7], ids=["new", "looks like an earlier one"])
+def test_silence_says_nothing_of_packets_that_came_when_copies_were_scarce(world: World, late: int) -> None:
+    world.claim(tcp_to_db(packet_count=400))
+    plan = world.plan(CS1)
+    assert plan is not None
+    (burst,) = (meter.burst for meter in plan.meters if meter.meter_id == plan.meter_ids.traced)
+    world.feed_all((world.entering(headers(6)), *world.whole_way(headers(7))))
+    for ip_id in range(1000, 1000 + burst):
+        world.now += 0.001
+        world.feed(world.entering(headers(ip_id)))
+    world.feed(world.entering(headers(late)))
+    world.counters[CS1] = (MeterCounters(plan.meter_ids.traced, burst + 12, 8),)
+    world.wait(4)
+    assert fates(world, 6) == [Disposition.LOST_IN_VFD]
+    assert fates(world, 7)[0] is Disposition.DELIVERED
+    assert fates(world, late)[-1] is Disposition.INCONCLUSIVE
