@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from time import time
 from typing import assert_never
 
+from vtrace_ovs.controller.shared_readings import SharedReadings
 from vtrace_ovs.session.boundary import DatapathReader, FlowNamer, ServerObserver
 from vtrace_ovs.session.commands import NameFlows, ObserveServers, ReadDatapaths
 from vtrace_ovs.session.events import DatapathsRead, FlowsNamed, ServerObserved
@@ -20,7 +21,7 @@ class Inquirer:
         self, name: FlowNamer, observe: ServerObserver, read: DatapathReader, post: Callable[[Answer], None]
     ) -> None:
         self._name = name
-        self._observe = observe
+        self._readings = SharedReadings(observe)
         self._read = read
         self._post = post
 
@@ -38,9 +39,9 @@ class Inquirer:
                 named = self._name(cookies)
                 yield FlowsNamed(time(), cookies, named)
             case ObserveServers(task_id, moment, bridges, zones):
-                for bridge in bridges:
-                    reading = self._observe(bridge, zones=zones)
-                    yield ServerObserved(time(), task_id, moment, bridge.id.node, reading)
+                shared = [(bridge.id.node, self._readings.join(bridge, zones=zones)) for bridge in bridges]
+                for node, reading in shared:
+                    yield ServerObserved(time(), task_id, moment, node, reading.result())
             case ReadDatapaths(task_id, questions):
                 readings = tuple(self._read(bridge, question) for bridge, question in questions)
                 yield DatapathsRead(time(), task_id, readings)

@@ -16,6 +16,9 @@ PEEKED_FLOWS = 5000
 """So many flows are read at most, at one time, just to see whether anything changed; a verdict reads what it needs."""
 
 
+ASKING_INTERVAL = 0.25
+"""A bridge under load is asked for readings no more often than this (seconds): to tell its tables takes its time."""
+
 READING_TAKES = 1.0
 """A reading may show tables as they were this long (seconds) before it came."""
 
@@ -28,8 +31,9 @@ class BridgeState:
 
     ``planned_with`` is what ``carried`` was made from; ``tables_version`` counts changes of production's tables.
     ``tables`` are without flows of this tool; ``read_at`` and ``asked_at`` are when they last came and were
-    asked for (``ask_again``: once more since; ``owes``: that answer is still to come; ``answered_in``: how long the
-    last took), ``up_at`` when it last came up, ``closed_at`` when a connection to it was last lost.
+    asked for (``owes``: that answer is still to come; ``ask_again``: one is wanted that is asked for later than that;
+    ``answered_in``: how long the last took), ``up_at`` when it last came up, ``closed_at`` when a connection to it was
+    last lost.
     ``stranger`` is set when another run of this tool has flows there.
     ``copies`` counts those of traced packets; ``scarce_since`` is when half of our meter's burst was spent.
     ``left`` are plans of ours of which something may still be there though nothing is counted on, ``owed`` the tasks
@@ -200,15 +204,21 @@ class Fleet:
         return frozenset(b for b, state in self.states.items() if state.up and state.tables is not None)
 
     def ask(self, bridges: Iterable[BridgeId], at: float) -> tuple[ReadBridge, ...]:
-        """Ask these bridges for a reading; one that owes an answer is asked again when it has come, once for all."""
-        asked: list[ReadBridge] = []
+        """Ask these bridges for a reading from now on, or soon: questions shortly after another have one answer."""
         for bridge in bridges:
-            state = self.states[bridge]
-            state.ask_again = state.owes
-            if not state.ask_again:
-                state.asked_at, state.owes = at, True
-                asked.append(ReadBridge(bridge))
-        return tuple(asked)
+            self.states[bridge].ask_again = True
+        return self.ask_now(at)
+
+    def ask_now(self, at: float) -> tuple[ReadBridge, ...]:
+        """Ask those that are to be asked, owe no answer, and have not just been asked: to answer takes their time."""
+        due = [
+            state
+            for state in self.states.values()
+            if state.ask_again and not state.owes and at - state.asked_at >= ASKING_INTERVAL
+        ]
+        for state in due:
+            state.ask_again, state.asked_at, state.owes = False, at, True
+        return tuple(ReadBridge(state.bridge.id) for state in due)
 
     def peek(self, at: float, interval: float) -> tuple[ReadBridge, ...]:
         """Look at bridges of ours nobody has looked at for so long, those first that have waited longest.
@@ -238,7 +248,7 @@ class Fleet:
     @property
     def owing(self) -> bool:
         """Whether a bridge that answers has not yet answered ``ask``."""
-        return any(state.up and state.owes for state in self.states.values())
+        return any(state.up and (state.owes or state.ask_again) for state in self.states.values())
 
     def copies_scarce(self, at: float) -> bool:
         """Whether a packet that entered then may have had copies capped: some meter of ours was half spent already.

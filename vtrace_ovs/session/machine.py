@@ -141,7 +141,7 @@ class Session:
 
     def _time_passed(self, at: float, runs: tuple[TaskRun, ...]) -> tuple[Command, ...]:
         looks = (*self.presence.overdue(at, runs), *self.deployment.drained(at), *self.presence.peek(at, runs))
-        return (*looks, *self.attendance.review(runs, at))
+        return (*looks, *self.fleet.ask_now(at), *self.attendance.review(runs, at))
 
     def _told_of_a_run(self, event: CancelRequested | ServerObserved | UnderlaySearched | DatapathsRead) -> None:
         run = self.runs.get(event.task_id)

@@ -66,7 +66,7 @@ class Readings:
         self._fleet.version += 1
         judged = [run for run in runs if run.judged]
         self._wiping.look(state, judged, ours, removed)
-        commands: list[Command] = [*self._fleet.ask((event.bridge,), event.at)] if state.ask_again else []
+        commands: list[Command] = [*self._fleet.ask_now(event.at)]
         counted = counted_by(event, ours) if judged and not peeked else ()
         for run in judged:
             with confined(run):

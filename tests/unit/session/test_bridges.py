@@ -6,7 +6,7 @@ from session_world import START, World
 
 from vtrace_ovs.model.actions import Output
 from vtrace_ovs.model.flow import BridgeTables, PortDescription
-from vtrace_ovs.session.bridges import BridgeState, Fleet, same_tables
+from vtrace_ovs.session.bridges import ASKING_INTERVAL, BridgeState, Fleet, same_tables
 from vtrace_ovs.session.commands import ReadBridge
 
 FLOWS = (flow(10, toward(DB), Output(2)), flow(0, toward(DB)))
@@ -134,7 +134,8 @@ def test_what_was_asked_of_a_bridge_that_went_is_not_waited_for(armed: World) ->
     fleet.ask((CS1,), armed.now)
     armed.down(CS1)
     armed.up(CS1)
-    assert fleet.ask((CS1,), armed.now) == (ReadBridge(CS1),)
+    assert not fleet.owing
+    assert fleet.ask((CS1,), armed.now + ASKING_INTERVAL) == (ReadBridge(CS1),)
 
 
 def test_tables_that_stayed_as_they_were_are_kept(world: World) -> None:

@@ -7,8 +7,10 @@ from session_world import World
 from vtrace_ovs.diagnosis.scene import CopyTally
 from vtrace_ovs.model.flow import MeterCounters
 from vtrace_ovs.model.verdict import CauseCode, Disposition
+from vtrace_ovs.session.bridges import ASKING_INTERVAL
 from vtrace_ovs.session.commands import ReadBridge
 from vtrace_ovs.session.copies import CopyCount, since
+from vtrace_ovs.session.events import Tick
 
 
 def read_once(came: int, passed: int) -> CopyCount:
@@ -106,11 +108,28 @@ def test_what_was_asked_while_an_answer_was_due_is_waited_for_too(armed: World) 
     armed.mute.add(CS1)
     assert fleet.ask((CS1,), at)
     assert not fleet.ask((CS1,), at + 0.1)
+    armed.now = at + ASKING_INTERVAL
     asked = armed.feed(armed.reading(CS1))
     assert ReadBridge(CS1) in asked
     assert fleet.owing
     armed.feed(armed.reading(CS1))
     assert not fleet.owing
+
+
+def test_questions_that_come_shortly_after_another_have_one_answer(armed: World) -> None:
+    fleet, at = armed.session.fleet, armed.now
+    armed.mute.add(CS1)
+    assert fleet.ask((CS1,), at)
+    armed.feed(armed.reading(CS1))
+    assert not fleet.ask((CS1,), at + 0.1)
+    assert not fleet.ask((CS1,), at + 0.2)
+    assert fleet.owing
+    assert [command for command in armed.feed(Tick(at + ASKING_INTERVAL)) if isinstance(command, ReadBridge)] == [
+        ReadBridge(CS1)
+    ]
+    armed.feed(armed.reading(CS1))
+    assert not fleet.owing
+    assert not fleet.ask_now(at + 1)
 
 
 def test_copies_of_a_bridge_that_seemed_to_be_gone_are_counted_on(world: World) -> None:
