@@ -1,6 +1,7 @@
 """VFDs that the traffic cannot come to are left alone; a way that moves takes the trace with it."""
 
 import json
+import re
 
 import pytest
 from vtrace_program import DEADLINE, OURS, UDP, Vtrace, await_that, differences, fingerprints, our_flows, sending, vfds
@@ -8,6 +9,7 @@ from vtrace_program import DEADLINE, OURS, UDP, Vtrace, await_that, differences,
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
 
+GATEWAY = ("gw1", "br-int")
 OTHER_TENANT = ("gw1", "vr-red")
 ELSEWHERE = ("cs3", "br-int")
 TO_WEB3 = "udp,nw_src=10.0.1.11,nw_dst=10.0.1.13,tp_dst=5000"
@@ -20,12 +22,20 @@ def carries(lab: Lab, vfd: tuple[str, str]) -> bool:
     return OURS in ovs.ofctl("--no-stats", "dump-flows", str(ovs.management_socket(vfd[1])))
 
 
+def our_burst(lab: Lab, vfd: tuple[str, str]) -> int:
+    """What our meter for copies lets through at once; others have another rate."""
+    ovs = lab.ovs(vfd[0])
+    (burst,) = re.findall(r"rate=2000 burst_size=(\d+)", ovs.ofctl("dump-meters", str(ovs.management_socket(vfd[1]))))
+    return int(burst)
+
+
 @pytest.mark.usefixtures("unchanged")
 def test_the_router_of_another_tenant_is_left_alone_while_a_trace_runs(lab: Lab, program: Vtrace) -> None:
     before = fingerprints(lab)
-    with program.started("run", UDP, "--from", "blue-web1", "-n", "5", "-t", "30", "-o", "json") as process:
+    with program.started("run", UDP, "--from", "blue-web1", "-n", "24", "-t", "30", "-o", "json") as process:
         await_that(lambda: program.state() == "armed")
         there = {vfd for vfd in vfds(lab) if carries(lab, vfd)}
+        bursts = {vfd: our_burst(lab, vfd) for vfd in there}
         during = fingerprints(lab)
         with sending(lab):
             out, error = process.communicate(timeout=DEADLINE)
@@ -36,6 +46,8 @@ def test_the_router_of_another_tenant_is_left_alone_while_a_trace_runs(lab: Lab,
     assert document["task"]["armed"] == sorted("/".join(vfd) for vfd in there)
     assert document["task"]["vfds"] == len(vfds(lab))
     assert our_flows(lab) == 0
+    assert bursts.pop(GATEWAY) == 256, "packets pass it twice: from the tunnel, and from the router"
+    assert set(bursts.values()) == {128}
 
 
 @pytest.mark.usefixtures("unchanged")

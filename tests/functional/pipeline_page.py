@@ -186,7 +186,8 @@ def page() -> str:
     ]
     parts += [
         "\n## Meters\n",
-        "Copies of traced packets, and of packets that are nobody's. Packets are never metered.",
+        "Copies of traced packets, and of packets that are nobody's. Packets are never metered. On VFDs that packets",
+        "pass less often than another one, fewer copies of traced packets are let through at once.",
         "",
     ]
     parts += [*block(meters), UNDERLAY, *block(map(line, underlay())), "\nit gets these:\n"]

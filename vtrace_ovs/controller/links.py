@@ -142,6 +142,8 @@ class Links:
         link = self._attached(command.bridge)
         if link is not None:
             self._confirmations.expect(command)
+            if command.burst is not None:
+                link.crowd.expect(min(command.burst, self._settings.most_burst))
             link.conversation.program(command)
 
     def watch(self, command: WatchFlows) -> None:
@@ -291,7 +293,7 @@ class Links:
         )
         settings = self._settings
         conversation = BridgeLink(name, settings.controller_id, connection.send, self._told, identify)
-        link = Link(conversation, connection, monotonic(), Crowd(settings.log_rate, settings.most_burst / 2))
+        link = Link(conversation, connection, monotonic(), Crowd(settings.log_rate, settings.most_burst))
         return link
 
     def _begin(self, link: Link) -> None:

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from fractions import Fraction
 from operator import attrgetter
 
 from vtrace_ovs.instrumentation.marks import MarkPlan
@@ -33,7 +34,8 @@ class ArmedTask:
     when unknown. ``aliases`` are further five-tuples of the same traffic, behind NAT; ``fragments``: fragments are
     colored too, whosever they are. ``deadline`` (Unix seconds) is the moment tracing ends at the latest. ``replies``
     tells that the traffic answers that of another task. The sources of a task that is counted last ``lease`` seconds
-    unless they are sent again.
+    unless they are sent again. ``shares`` are the VFDs its packets may come to, as ``spread`` found them; empty when
+    nobody asked.
     """
 
     slot: int
@@ -46,6 +48,11 @@ class ArmedTask:
     replies: bool = False
     fragments: bool = False
     lease: float | None = None
+    shares: Mapping[BridgeId, Fraction] = field(default_factory=dict, hash=False)
+
+    def share(self, bridge: BridgeId) -> Fraction:
+        """How many copies of its packets a VFD takes, of as many as the one takes that they pass most often."""
+        return self.shares.get(bridge, Fraction(0)) if self.shares else Fraction(1)
 
     def ofports(self, bridge: BridgeId) -> frozenset[int]:
         """Where it colors on one bridge."""
@@ -102,7 +109,9 @@ class Settings:
     ``controller_id`` is our private controller id (trap T4), ``generation`` (0-255) tells controller runs apart.
     ``copies_per_packet`` copies of each packet fit into the meter's burst of one bridge, but no more than
     ``most_burst``: Open vSwitch queues 100 for a connection, its socket takes 170 to 270 more, and the rest is lost.
-    ``max_flows`` bounds one plan.
+    That is the burst of the VFD which packets pass most often; the others let as many packets through, so fewer copies.
+    ``spare_copies`` fit in any case: of up to 32 packets that come together, all are copied as they come in before any
+    is as it leaves. ``max_flows`` bounds one plan.
     """
 
     controller_id: int
@@ -217,6 +226,11 @@ class BridgePlan:
     unlogged: tuple[FlowKey, ...]
     sink_deadline: float
     recolored: tuple[FlowMod, ...] = ()
+
+    @property
+    def burst(self) -> int:
+        """How many copies of traced packets are let through at once; of packets that are counted, any number."""
+        return next(meter.burst for meter in self.meters if meter.meter_id == self.meter_ids.traced)
 
     def probe(self, probe_id: int) -> Probe | None:
         """The probe with this id; ``probes`` are in order of id."""

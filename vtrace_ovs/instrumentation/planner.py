@@ -102,7 +102,7 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         state=site.state,
         tables=site.tables,
         meter_ids=meters,
-        meters=_counting_meters(meters) if counting else _meters(settings, meters, tasks),
+        meters=_counting_meters(meters) if counting else _meters(site, meters),
         sinks=sinks,
         sources=sources,
         recolored=tuple(source_flows(site, 1)) if counting else (),
@@ -135,10 +135,14 @@ def _timeout(seconds: float) -> int:
     return min(max(ceil(seconds), 1), LONGEST_TIMEOUT)
 
 
-def _meters(settings: Settings, meters: PrivateMeters, tasks: tuple[ArmedTask, ...]) -> tuple[MeterMod, ...]:
-    copies = sum(task.packet_count for task in tasks) * settings.copies_per_packet + settings.spare_copies
+def _meters(site: Site, meters: PrivateMeters) -> tuple[MeterMod, ...]:
+    """Of the tasks that share a meter, the one that needs most of it here says how much there is."""
+    settings = site.settings
+    copies = sum(task.packet_count for task in site.tasks) * settings.copies_per_packet + settings.spare_copies
+    share = max(task.share(site.bridge.id) for task in site.tasks)
+    burst = min(copies, max(ceil(settings.most_burst * share), settings.spare_copies))
     return (
-        MeterMod(MeterModCommand.ADD, meters.traced, settings.log_rate, min(copies, settings.most_burst)),
+        MeterMod(MeterModCommand.ADD, meters.traced, settings.log_rate, burst),
         MeterMod(MeterModCommand.ADD, meters.apart, settings.apart_rate, settings.apart_burst),
     )
 

@@ -6,12 +6,14 @@ large and not too small: NORMAL, floods, ports from registers, ``learn``, contro
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.instrumentation.branches import Exit, Pipeline
 from vtrace_ovs.instrumentation.looks import Look
 from vtrace_ovs.instrumentation.plan import SourcePorts
 from vtrace_ovs.instrumentation.reach import FILTER_FIELDS, exactly
+from vtrace_ovs.instrumentation.visits import Inlet, Visits
 from vtrace_ovs.model.flow import BridgeTables
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.oxm import (
@@ -146,6 +148,7 @@ class Answer:
     sources: tuple[SourcePorts, ...]
     matches: tuple[Match, ...]
     tables: Mapping[BridgeId, BridgeTables | None]
+    shares: Mapping[BridgeId, Fraction]
 
     def holds(
         self, sources: tuple[SourcePorts, ...], matches: tuple[Match, ...], tables: Mapping[BridgeId, BridgeTables]
@@ -162,10 +165,11 @@ def spread(
     around: Neighbourhood,
     memory: Memory,
     number: int = 0,
-) -> frozenset[BridgeId]:
+) -> Mapping[BridgeId, Fraction]:
     """The VFDs that packets that look like this may come to from these ports. Those not in ``tables`` lead no further.
 
-    ``number`` is the task's in ``memory``.
+    Each with how often a packet passes it, of as often as it passes the one it passes most often; 1 where that is not
+    known. ``number`` is the task's in ``memory``.
     """
     answer = memory.answers.get(number)
     if answer is None or not answer.holds(sources, matches, tables):
@@ -174,10 +178,11 @@ def spread(
         for source in sources:
             for ofport in sorted(source.ofports):
                 for look in looks:
-                    spreading.arrive(Arrival(source.bridge, ofport, look, tunnelled=False))
-        reached = spreading.run()
-        answer = memory.answers[number] = Answer(sources, matches, {bridge: tables.get(bridge) for bridge in reached})
-    return frozenset(answer.tables)
+                    spreading.enter(Arrival(source.bridge, ofport, look, tunnelled=False))
+        shares = spreading.run().shares()
+        on_the_way = {bridge: tables.get(bridge) for bridge in shares}
+        answer = memory.answers[number] = Answer(sources, matches, on_the_way, shares)
+    return answer.shares
 
 
 def _look(match: Match) -> Look:
@@ -191,40 +196,49 @@ class _Spreading:
     tables: Mapping[BridgeId, BridgeTables]
     around: Neighbourhood
     memory: Memory
-    reached: set[BridgeId] = field(default_factory=set)
+    visits: Visits = field(default_factory=Visits)
     _seen: dict[tuple[BridgeId, int], list[Look]] = field(default_factory=dict)
     _pending: list[tuple[BridgeId, int, Look]] = field(default_factory=list)
     _anywhere: list[Look] = field(default_factory=list)
 
-    def arrive(self, arrival: Arrival) -> None:
-        """Packets come to a VFD, if it is one of the inventory."""
-        if arrival.bridge is not None:
-            self._arrive_at(arrival.bridge, arrival)
-        elif self._is_new(self._anywhere, arrival.look):
+    def enter(self, arrival: Arrival) -> None:
+        """Packets enter a VFD, if it is one of the inventory."""
+        if arrival.bridge in self.around.bridges:
+            self.visits.come(None, arrival.bridge, arrival.in_port)
+            self._follow(arrival.bridge, arrival)
+
+    def _leave(self, sender: Inlet, leaving: Exit) -> None:
+        for arrival in self.around.behind(sender.bridge, leaving):
+            if arrival.bridge is None:
+                self._arrive_anywhere(arrival)
+                continue
+            told = leaving.port is not None
+            self.visits.come(sender if told else None, arrival.bridge, arrival.in_port if told else None)
+            self._follow(arrival.bridge, arrival)
+
+    def _arrive_anywhere(self, arrival: Arrival) -> None:
+        if self._is_new(self._anywhere, arrival.look):
             widened = replace(arrival, look=self._anywhere[-1])
             for bridge in self.around.anywhere():
-                self._arrive_at(bridge, widened)
+                self.visits.come(None, bridge, None)
+                self._follow(bridge, widened)
 
-    def _arrive_at(self, bridge: BridgeId, arrival: Arrival) -> None:
-        if bridge not in self.around.bridges:
-            return
-        self.reached.add(bridge)
+    def _follow(self, bridge: BridgeId, arrival: Arrival) -> None:
         if bridge in self.tables:
             port = () if arrival.in_port is None else (exactly(IN_PORT, arrival.in_port),)
             fresh = Match((*FRESH, *(() if arrival.tunnelled else NO_TUNNEL), *port))
             self._enter(bridge, 0, arrival.look.narrowed(fresh))
 
-    def run(self) -> frozenset[BridgeId]:
-        """Follow them until nothing is new."""
+    def run(self) -> Visits:
+        """Follow them until nothing is new; by which ways they may come to which VFDs."""
         while self._pending:
             bridge, table_id, look = self._pending.pop()
             onward = self.memory.pipeline(bridge, self.tables[bridge]).onward(table_id, look)
             for target, there in onward.tables:
                 self._enter(bridge, target, there)
             for leaving in onward.exits:
-                for arrival in self.around.behind(bridge, leaving):
-                    self.arrive(arrival)
-        return frozenset(self.reached)
+                self._leave(Inlet(bridge, look.whole(IN_PORT)), leaving)
+        return self.visits
 
     def _enter(self, bridge: BridgeId, table_id: int, look: Look) -> None:
         looks = self._seen.setdefault((bridge, table_id), [])

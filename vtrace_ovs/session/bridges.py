@@ -99,8 +99,7 @@ class BridgeState:
     def took_copy(self, plan: BridgePlan, at: float) -> None:
         """A copy of a traced packet came. The meter that caps them starts full: the first ``burst`` of them pass."""
         self.copies.came += 1
-        burst = next((meter.burst for meter in plan.meters if meter.meter_id == plan.meter_ids.traced), 0)
-        if self.scarce_since is None and self.copies.came * 2 >= burst:
+        if self.scarce_since is None and self.copies.came * 2 >= plan.burst:
             self.scarce_since = at
 
     def adopt(

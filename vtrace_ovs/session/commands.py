@@ -70,12 +70,14 @@ class Program:
     """Send these changes to a bridge in order, then a barrier; answered by ``Programmed`` or ``BridgeDown``.
 
     With ``touch``, a flow of ours that is there by then, the answer comes only when the datapath follows the tables.
+    ``burst`` says how many copies of traced packets the bridge lets through at once, where that is set.
     """
 
     bridge: BridgeId
     batch: int
     mods: tuple[FlowMod | MeterMod, ...]
     touch: FlowMod | None = None
+    burst: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,9 @@ from vtrace_ovs.instrumentation.changes import on_the_bridge
 from vtrace_ovs.instrumentation.cookies import is_ours
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.instrumentation.watching import watches
-from vtrace_ovs.model.flow import MeterMod, MeterModCommand
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.bridges import Fleet
-from vtrace_ovs.session.commands import Command, EraseIntents, Program, ReadBridge, WatchFlows, WriteIntents
+from vtrace_ovs.session.commands import Command, EraseIntents, ReadBridge, WatchFlows, WriteIntents
 from vtrace_ovs.session.events import BridgeRead, Programmed
 from vtrace_ovs.session.faults import fail, in_words
 from vtrace_ovs.session.planning import Planning
@@ -246,7 +245,7 @@ class Deployment:
         if programs:
             self._asked_at = at
             for program in programs:
-                if _sets_meter(program, rollout.wanted[program.bridge]):
+                if program.burst is not None:  # the meter counts from zero then
                     self.fleet.states[program.bridge].copies.set_anew()
             return programs
         self.rollout, self.errors, self.move = None, rollout.errors, Move.IDLE
@@ -267,9 +266,3 @@ class Deployment:
         unwatched = (WatchFlows(bridge, ()),) if plan is None else ()
         owed, state.owed = tuple(sorted(state.owed)), set()
         return (*unwatched, *((EraseIntents(bridge, owed),) if owed else ()))
-
-
-def _sets_meter(program: Program, plan: BridgePlan | None) -> bool:
-    """Whether the meter that caps copies of traced packets counts from zero after this."""
-    meters = (mod for mod in program.mods if isinstance(mod, MeterMod) and mod.command is not MeterModCommand.DELETE)
-    return plan is not None and any(meter.meter_id == plan.meter_ids.traced for meter in meters)

@@ -47,4 +47,4 @@ def _spread(
     """The tasks as they are behind NAT, and the VFDs their packets may come to."""
     tasks = [armed_task(topology, slot, request, at + request.trace_time) for slot, request in enumerate(requests)]
     found = Reaching().scopes(topology, tasks, (), tables)
-    return tuple(task for task, _ in found), frozenset[BridgeId]().union(*(scope for _, scope in found))
+    return found, frozenset[BridgeId]().union(*(task.shares for task in found))

@@ -55,7 +55,8 @@ class Planning:
         left = (bridge for bridge, state in self.fleet.states.items() if state.left)
         tasks = tuple(run.traffic for run in self.members)
         fixed = frozenset(task.slot for task in tasks)
-        guess = (scope for _, scope in self._reaching.scopes(self.fleet.topology, tasks, fixed, self.fleet.tables()))
+        found = self._reaching.scopes(self.fleet.topology, tasks, fixed, self.fleet.tables())
+        guess = (task.shares for task in found)
         there = self.fleet.hopeful() if self.arming else self.fleet.live()
         return read_first(there, self._carrying().union(left, *guess))
 
@@ -69,9 +70,9 @@ class Planning:
         fixed = frozenset(run.slot for run in self.members if run.aliased)
         tasks = tuple(run.traffic for run in self.members)
         found = self._reaching.scopes(self.fleet.topology, tasks, fixed, tables)
-        for run, (task, scope) in zip(self.members, found, strict=True):
-            run.armed_traffic = task
-            run.scope |= scope
+        for run, task in zip(self.members, found, strict=True):
+            run.armed_traffic = replace(task, shares={**run.traffic.shares, **task.shares})
+            run.scope |= task.shares.keys()
         unread = self._scope().intersection(self.fleet.hopeful()).difference(self._fresh)
         for run in self.members if not unread else ():
             run.aliased = True
@@ -140,15 +141,12 @@ class Planning:
                 self.bases[bridge_id] = state.planned_with
                 kept = tuple(flow for flow in state.carried.sources if _slot(flow) in coloring)
                 return replace(state.carried, sources=kept)
-        fewer = None
-        if state.planned_with is not None and basis.slots < state.planned_with.slots:
-            fewer = state.carried
         self.bases[bridge_id] = basis
         tasks = tuple(self._armed_task(run) for run in self.members)
         plan = plan_bridge(
             state.bridge, state.tables, tasks, scene, settings=self.settings, now=self._since, installed=state.carried
         )
-        return plan if fewer is None else _with_meters_of(fewer, plan)
+        return plan if state.carried is None else _with_meters_of(state.carried, plan)
 
     def _resumed(self, state: BridgeState, coloring: set[int]) -> bool:
         """Whether a task colors here again that rested: its flows are made anew, as they last until its deadline."""
@@ -190,9 +188,9 @@ class Planning:
 
 
 def _with_meters_of(carried: BridgePlan, plan: BridgePlan) -> BridgePlan:
-    """The plan with the meters that are there: tasks that end leave room, and setting one loses count."""
-    there, wanted = ({meter.meter_id for meter in one.meters} for one in (carried, plan))
-    return replace(plan, meters=carried.meters) if there == wanted else plan
+    """The plan with the meters that are there, if they let enough through: setting one loses count."""
+    there, wanted = ({meter.meter_id: meter.rate for meter in one.meters} for one in (carried, plan))
+    return replace(plan, meters=carried.meters) if there == wanted and carried.burst >= plan.burst else plan
 
 
 def _slot(flow: FlowMod) -> int | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from vtrace_ovs.filters import canonical_text
 from vtrace_ovs.instrumentation.aliases import with_aliases
@@ -28,8 +29,8 @@ class Reaching:
         tasks: Sequence[ArmedTask],
         fixed: Collection[int],
         tables: Mapping[BridgeId, BridgeTables],
-    ) -> tuple[tuple[ArmedTask, frozenset[BridgeId]], ...]:
-        """Each task as it is behind NAT, and the VFDs its packets may come to. Those not in ``tables`` lead no further.
+    ) -> tuple[ArmedTask, ...]:
+        """Each task as it is behind NAT, with the VFDs it may come to. Those not in ``tables`` lead no further.
 
         ``fixed`` are the slots of tasks whose aliases stay as they are. Raises RefusedError as ``with_aliases``.
         """
@@ -43,9 +44,9 @@ class Reaching:
                 others = (*found[:at], *found[at + 1 :])
                 bare = replace(task, aliases=())
                 found[at] = with_aliases(bare, others, topology, tables.values(), canonical_text)
-        return tuple((task, self._scope(task, tables)) for task in found)
+        return tuple(replace(task, shares=self._shares(task, tables)) for task in found)
 
-    def _scope(self, task: ArmedTask, tables: Mapping[BridgeId, BridgeTables]) -> frozenset[BridgeId]:
+    def _shares(self, task: ArmedTask, tables: Mapping[BridgeId, BridgeTables]) -> Mapping[BridgeId, Fraction]:
         return spread(task.sources, task_matches(task), tables, self._around, self._memory, task.slot)
 
 

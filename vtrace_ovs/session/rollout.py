@@ -103,9 +103,20 @@ class Rollout:
         self.phase = phase
         self.recolored |= phase in (Phase.SOURCES_IN, Phase.SOURCES_OUT, Phase.SINKS_OUT)
         touches = self.touches if self._settles(phase) else {}
-        programs = tuple(Program(bridge, self.batch, mods, touches.get(bridge)) for bridge, mods in self._due(phase))
+        programs = tuple(
+            Program(bridge, self.batch, mods, touches.get(bridge), self._burst(bridge, phase))
+            for bridge, mods in self._due(phase)
+        )
         self.waiting = {program.bridge for program in programs}
         return programs
+
+    def _burst(self, bridge: BridgeId, phase: Phase) -> int | None:
+        """The burst of the meter that caps copies of traced packets, if this phase sets it."""
+        plan = self.wanted[bridge]
+        if plan is None or phase is not Phase.SINKS_IN:
+            return None
+        sets = any(meter.meter_id == plan.meter_ids.traced for meter in self.changes[bridge].meters_set)
+        return plan.burst if sets else None
 
     def _settles(self, phase: Phase) -> bool:
         """Whether a flow is sent again so that the datapath is waited for, not only the tables.

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from fractions import Fraction
 from ipaddress import IPv4Network
 
 import pytest
@@ -16,9 +17,10 @@ from vtrace_ovs.model.flow import BridgeTables, Bucket, Flow, GroupEntry, GroupT
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import IN_PORT, IPV6_LABEL, REGISTERS, field
 from vtrace_ovs.model.packet import IpFamily
-from vtrace_ovs.model.topology import Bridge
+from vtrace_ovs.model.topology import Bridge, BridgeId
 
 COLORING = Cookie(3, CookieKind.COLOR, 5)
+HERE, FAR = BridgeId("s1", "br0"), BridgeId("s2", "br0")
 DSCP_WRITER = SetField(field("nw_tos"), 0x20, 0xFC)
 
 
@@ -137,6 +139,42 @@ def test_production_above_our_own_flows_is_refused_where_it_overlaps(
             plan(high, task)
     else:
         assert plan(high, task).sources
+
+
+def burst(plan: Planned, *tasks: ArmedTask) -> int:
+    return plan(tables(flow(Output(1))), *tasks).burst
+
+
+def with_share(task: ArmedTask, share: Fraction, slot: int = 5) -> ArmedTask:
+    """A task, of whose packets this VFD takes so many copies; another takes as many as any."""
+    filters = replace(task.filter, destination_port=slot)
+    return replace(task, slot=slot, filter=filters, packet_count=100, shares={FAR: Fraction(1), HERE: share})
+
+
+def test_a_vfd_lets_as_many_packets_through_as_the_one_they_pass_most_often(plan: Planned, task: ArmedTask) -> None:
+    most = plan.settings.most_burst
+    assert burst(plan, replace(task, packet_count=100)) == most
+    assert burst(plan, with_share(task, Fraction(1))) == most
+    assert burst(plan, with_share(task, Fraction(1, 2))) == most // 2
+
+
+def test_few_packets_have_room_for_all_their_copies_wherever_they_pass(plan: Planned, task: ArmedTask) -> None:
+    few = replace(with_share(task, Fraction(1, 2)), packet_count=1)
+    assert burst(plan, few) == burst(plan, replace(few, shares={})) < plan.settings.most_burst // 2
+
+
+def test_of_tasks_that_share_a_meter_none_gets_less_than_alone(plan: Planned, task: ArmedTask) -> None:
+    half, third = with_share(task, Fraction(1, 2), 5), with_share(task, Fraction(1, 3), 6)
+    assert burst(plan, half, third) == burst(plan, half) > burst(plan, third)
+    elsewhere = replace(third, shares={FAR: Fraction(1)})
+    assert burst(plan, half, elsewhere) == burst(plan, half)
+    unknown = replace(third, shares={})
+    assert burst(plan, half, unknown) == plan.settings.most_burst
+
+
+def test_packets_that_come_together_always_have_room(plan: Planned, task: ArmedTask) -> None:
+    """Open vSwitch takes up to 32 at a time, and a packet passes a VFD once at least, in and out."""
+    assert burst(plan, with_share(task, Fraction(1, 1000))) == plan.settings.spare_copies == 2 * 32
 
 
 def test_tasks_of_two_tenants_that_cannot_be_told_apart_are_refused(plan: Planned, task: ArmedTask) -> None:

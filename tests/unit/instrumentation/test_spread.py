@@ -1,6 +1,7 @@
 """Three servers: s1 has br0 (patched to rt) and a tunnel, s2 and s3 a tunnel each; packets enter at s1/br0."""
 
 from dataclasses import replace
+from fractions import Fraction
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -109,7 +110,7 @@ def back(server: str) -> tuple[Action, ...]:
 
 def beyond_entry(read: BridgeTables, **others: BridgeTables) -> frozenset[BridgeId]:
     known = {ENTRY: read} | {BridgeId(name, "br0"): found for name, found in others.items()}
-    return spread((VM_SOURCE,), (TRAFFIC,), known, AROUND, Memory()) - {ENTRY}
+    return frozenset(spread((VM_SOURCE,), (TRAFFIC,), known, AROUND, Memory())) - {ENTRY}
 
 
 @pytest.mark.parametrize(
@@ -312,7 +313,7 @@ def test_flows_of_this_tool_are_no_way() -> None:
 
 def test_entries_the_inventory_does_not_name_are_left_out() -> None:
     elsewhere = SourcePorts(UNDERLAY, frozenset({1}))
-    assert spread((elsewhere, VM_SOURCE), (TRAFFIC,), {}, AROUND, Memory()) == {ENTRY}
+    assert spread((elsewhere, VM_SOURCE), (TRAFFIC,), {}, AROUND, Memory()).keys() == {ENTRY}
 
 
 def test_the_answer_is_remembered_until_tables_on_the_way_change() -> None:
@@ -322,4 +323,76 @@ def test_the_answer_is_remembered_until_tables_on_the_way_change() -> None:
     answer = memory.answers[0]
     spread((VM_SOURCE,), (TRAFFIC,), {ENTRY: read, S3: tables()}, AROUND, memory)
     assert memory.answers[0] is answer
-    assert spread((VM_SOURCE,), (TRAFFIC,), {ENTRY: tables(flow())}, AROUND, memory) == {ENTRY}
+    assert spread((VM_SOURCE,), (TRAFFIC,), {ENTRY: tables(flow())}, AROUND, memory).keys() == {ENTRY}
+
+
+def shares(entry: BridgeTables, *sources: SourcePorts, **others: BridgeTables) -> dict[BridgeId, Fraction]:
+    """Of packets that enter at the VM of s1, unless told otherwise."""
+    known = {ENTRY: entry, ROUTER: BACK} | {BridgeId(name, "br0"): found for name, found in others.items()}
+    return dict(spread(sources or (VM_SOURCE,), (TRAFFIC,), known, AROUND, Memory()))
+
+
+def from_port(in_port: int, *actions: Action) -> Flow:
+    return Flow(0, 10, Match.of(exact(oxm.IN_PORT, in_port)), (ApplyActions(actions),))
+
+
+BACK = tables(flow(Output(OFPP_IN_PORT)))
+ROUTED = tables(from_port(VM, Output(PATCH)), from_port(PATCH, *into("s2")))
+"""Through the router and back, and out by the tunnel."""
+HALF, WHOLE = Fraction(1, 2), Fraction(1)
+
+
+def test_a_packet_that_comes_back_from_a_router_passes_twice() -> None:
+    assert shares(ROUTED) == {ENTRY: WHOLE, ROUTER: HALF, S2: HALF}
+
+
+def test_a_packet_that_comes_back_by_a_tunnel_as_well_passes_a_third_time() -> None:
+    third = Fraction(1, 3)
+    assert shares(ROUTED, s2=tables(flow(*back("s1")))) == {ENTRY: WHOLE, ROUTER: third, S2: third}
+
+
+def test_a_packet_enters_by_one_port_however_many_it_may_enter_by() -> None:
+    straight = tables(flow(*into("s2")))
+    assert shares(straight, SourcePorts(ENTRY, frozenset({VM, 7, 8}))) == {ENTRY: WHOLE, S2: WHOLE}
+
+
+def test_a_packet_enters_at_one_vfd_however_many_it_may_enter_at() -> None:
+    elsewhere = SourcePorts(S2, frozenset({1}))
+    assert shares(ROUTED, VM_SOURCE, elsewhere, s2=tables()) == {ENTRY: WHOLE, ROUTER: HALF, S2: HALF}
+
+
+def test_a_packet_comes_by_one_tunnel_where_it_may_come_by_several() -> None:
+    ways = tables(from_port(VM, Output(PATCH), Output(TO_S3)), from_port(PATCH, *into("s2")))
+    assert shares(ways, s2=tables(flow(*back("s3")))) == {ENTRY: WHOLE, ROUTER: HALF, S2: HALF, S3: HALF}
+
+
+def test_where_packets_may_go_round_it_is_not_known_how_often_they_do() -> None:
+    found = shares(ROUTED, s2=tables(flow(*back("s3"))), s3=tables(flow(*back("s2"))))
+    assert found == dict.fromkeys((ENTRY, ROUTER, S2, S3), WHOLE)
+
+
+def test_what_leaves_when_its_port_is_forgotten_may_have_come_by_any() -> None:
+    """Back to the router, for all that is known: round and round."""
+    forgotten = (SetField(oxm.IN_PORT, 0xFFFF, oxm.IN_PORT.full_mask), Resubmit(None, 7))
+    onward = flow(Output(PATCH), table_id=7), flow(*into("s2"), table_id=7)
+    found = shares(tables(from_port(VM, *forgotten), from_port(PATCH, *forgotten), *onward))
+    assert found == dict.fromkeys((ENTRY, ROUTER, S2), WHOLE)
+
+
+@pytest.mark.parametrize("open_to_all", [Output(OFPP_NORMAL), Output(OFPP_FLOOD), Controller(0)], ids=str)
+def test_behind_ports_that_no_flow_names_it_is_not_known(open_to_all: Action) -> None:
+    found = shares(tables(from_port(VM, Output(PATCH)), from_port(PATCH, open_to_all)))
+    assert {ROUTER, S2, S3} <= found.keys()
+    assert set(found.values()) == {WHOLE}
+
+
+def test_behind_a_tunnel_that_may_lead_anywhere_back_to_the_first_too_it_is_not_known() -> None:
+    moved = Move(REGISTER, oxm.SubField(oxm.TUN_DST, 0, 16))
+    found = shares(tables(from_port(VM, Output(PATCH)), from_port(PATCH, moved, Output(TUNNEL))))
+    assert found == dict.fromkeys((ENTRY, ROUTER, S2, S3), WHOLE)
+
+
+def test_how_often_is_found_anew_when_tables_change() -> None:
+    memory = Memory()
+    for read, share in ((ROUTED, HALF), (tables(flow(*into("s2"))), WHOLE), (ROUTED, HALF)):
+        assert spread((VM_SOURCE,), (TRAFFIC,), {ENTRY: read, ROUTER: BACK}, AROUND, memory)[S2] == share

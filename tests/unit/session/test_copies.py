@@ -153,13 +153,12 @@ def test_silence_says_nothing_of_packets_that_came_when_copies_were_scarce(world
     world.claim(tcp_to_db(packet_count=400))
     plan = world.plan(CS1)
     assert plan is not None
-    (burst,) = (meter.burst for meter in plan.meters if meter.meter_id == plan.meter_ids.traced)
     world.feed_all((world.entering(headers(6)), *world.whole_way(headers(7))))
-    for ip_id in range(1000, 1000 + burst):
+    for ip_id in range(1000, 1000 + plan.burst):
         world.now += 0.001
         world.feed(world.entering(headers(ip_id)))
     world.feed(world.entering(headers(late)))
-    world.counters[CS1] = (MeterCounters(plan.meter_ids.traced, burst + 12, 8),)
+    world.counters[CS1] = (MeterCounters(plan.meter_ids.traced, plan.burst + 12, 8),)
     world.wait(4)
     assert fates(world, 6) == [Disposition.LOST_IN_VFD]
     assert fates(world, 7)[0] is Disposition.DELIVERED

@@ -1,12 +1,29 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from session_network import CS1, CS2, DB, GW, WEB, exactly, flow, set_field, tcp_to_db, toward
+from session_network import (
+    CS1,
+    CS2,
+    DB,
+    GW,
+    TUNNEL_PORT,
+    VM_PORT,
+    VTEPS,
+    WEB,
+    exactly,
+    flow,
+    set_field,
+    tcp_to_db,
+    through_the_tunnel,
+    toward,
+)
 from session_world import World
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
-from vtrace_ovs.model.actions import Output
-from vtrace_ovs.model.oxm import IP_DSCP, IPV4_DST
+from vtrace_ovs.model.actions import OFPP_IN_PORT, Output
+from vtrace_ovs.model.flow import Flow
+from vtrace_ovs.model.oxm import IN_PORT, IP_DSCP, IPV4_DST, TUN_DST
+from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.commands import Program, ReadBridge
 
 
@@ -120,3 +137,45 @@ def test_closing_plans_nothing_anew(armed: World) -> None:
     assert armed.told(Program) == ["cs1/br -sources"]
     armed.wait(1.0)
     assert armed.clean
+
+
+def test_a_vfd_that_packets_pass_less_often_takes_fewer_copies_and_whoever_counts_them_is_told(world: World) -> None:
+    """They enter at cs1, come back there from gw, and then go to cs2."""
+    world.rewrite(CS1, *there_and_back())
+    world.rewrite(GW, flow(10, toward(DB), set_field(TUN_DST, int(VTEPS[CS1])), Output(OFPP_IN_PORT)))
+    world.claim(tcp_to_db(packet_count=100))
+    programs = [command for command in world.transcript if isinstance(command, Program)]
+    assert {program.bridge: program.burst for program in programs if program.burst} == {CS1: 256, CS2: 128, GW: 128}
+    assert bursts(world) == {CS1: 256, CS2: 128, GW: 128}
+
+
+def test_meters_that_let_enough_through_are_left_alone(world: World) -> None:
+    """Setting one loses count of the copies on their way."""
+    world.rewrite(CS1, *there_and_back())
+    world.rewrite(GW, flow(10, toward(DB), set_field(TUN_DST, int(VTEPS[CS1])), Output(OFPP_IN_PORT)))
+    world.claim(tcp_to_db(packet_count=100), 1)
+    world.claim(tcp_to_db(80, packet_count=100), 2)
+    assert bursts(world) == {CS1: 256, CS2: 128, GW: 128}
+    world.rewrite(CS1, through_the_tunnel(DB, VTEPS[CS2]))
+    world.told()
+    world.claim(tcp_to_db(90, packet_count=100), 3)
+    assert bursts(world) == {CS1: 256, CS2: 256, GW: 128}
+    assert not any("meters" in words for words in world.told(Program) if "cs2" not in words)
+    world.cancel(3)
+    world.wait(1.0)
+    assert bursts(world) == {CS1: 256, CS2: 256, GW: 128}
+
+
+def there_and_back() -> tuple[Flow, ...]:
+    """What VMs of cs1 send goes to gw, and what comes from there to cs2."""
+    from_vm, from_gw = (toward(DB).with_fields(exactly(IN_PORT, in_port)) for in_port in (VM_PORT, TUNNEL_PORT))
+    return (
+        replace(through_the_tunnel(DB, VTEPS[GW]), match=from_vm),
+        flow(10, from_gw, set_field(TUN_DST, int(VTEPS[CS2])), Output(OFPP_IN_PORT)),
+    )
+
+
+def bursts(world: World) -> dict[BridgeId, int]:
+    """What the meter for copies of traced packets lets through, where there is one."""
+    plans = {bridge: world.plan(bridge) for bridge in (CS1, CS2, GW)}
+    return {bridge: world.meters[bridge][plan.meter_ids.traced].burst for bridge, plan in plans.items() if plan}
