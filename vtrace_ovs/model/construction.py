@@ -17,7 +17,7 @@ def quickly_built(cls: type[T]) -> type[T]:
     """Give a frozen, slotted dataclass an ``__init__`` that stores its fields as an open class does.
 
     ``dataclass(frozen=True)`` calls ``object.__setattr__`` for every field: two microseconds for twenty. Here a new
-    object is of an open twin class, with the same slots, until its fields are stored; nobody else sees it before.
+    object is of an open subclass, with no slots of its own, until its fields are stored; nobody else sees it before.
     Raises TypeError for fields this does not cover: made by a factory, keyword only, or not in ``__init__``.
     """
     names = [each.name for each in fields(cls)]  # type: ignore[arg-type]  # only dataclasses come here, as fields() checks
@@ -25,11 +25,12 @@ def quickly_built(cls: type[T]) -> type[T]:
         raise TypeError(f"{cls.__name__} has a field that is not a plain argument; leave its construction as it is")
     arguments = ", ".join(names)
     stores = "".join(f"    self.{name} = {name}\n" for name in names) + "    self.__class__ = cls\n"
-    source = f"def __init__(self, {arguments}):\n    become(self, twin)\n{stores}"
-    source += f"def build({arguments}):\n    self = twin()\n{stores}    return self\n"
-    twin = type(cls.__name__, (), {"__slots__": tuple(names)})
+    source = f"def __init__(self, {arguments}):\n    become(self, opened)\n{stores}"
+    source += f"def build({arguments}):\n    self = opened()\n{stores}    return self\n"
+    plain = {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
+    opened = type(cls.__name__, (cls,), {"__slots__": (), **plain})
     made: dict[str, FunctionType] = {}
-    exec(source, {"become": object.__dict__["__class__"].__set__, "twin": twin, "cls": cls}, made)  # noqa: S102  as dataclass itself does
+    exec(source, {"become": object.__dict__["__class__"].__set__, "opened": opened, "cls": cls}, made)  # noqa: S102  as dataclass itself does
     for function in made.values():
         function.__defaults__ = cls.__init__.__defaults__
         function.__qualname__ = f"{cls.__qualname__}.{function.__name__}"
