@@ -1,6 +1,7 @@
 """Turns a Topology into constant-time answers to one question: where does what leaves by this port arrive?"""
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.model.actions import OFPP_LOCAL
 from vtrace_ovs.model.packet import IPAddress, Tunnel
@@ -27,6 +28,13 @@ NOWHERE = Onward(None)
 HOST = Onward(PortKind.LOCAL)
 ENDPOINT = Onward(PortKind.EDGE)
 
+_AddressKey = int | IPv6Address | None
+
+
+def _key(address: IPAddress | None) -> _AddressKey:
+    """What dictionaries know an address by: a number is hashed without running Python code."""
+    return int(address) if isinstance(address, IPv4Address) else address
+
 
 class Places:
     """A Topology's VFDs and ports by their keys. Build it once per topology; it never changes."""
@@ -38,10 +46,10 @@ class Places:
         vfds = topology.vfds()
         self._bridges = {bridge.id: bridge for bridge in vfds}
         self._ports = {(bridge.id, port.ofport): port for bridge in vfds for port in bridge.ports}
-        self._vtep_nodes = {address: node.name for node in topology.nodes for address in node.vteps}
+        self._vtep_nodes = {_key(address): node.name for node in topology.nodes for address in node.vteps}
         self._arrivals: dict[str, list[tuple[BridgeId, Port]]] = {}
         self._vni_tenant: dict[int, str] = {}
-        self._onward: dict[tuple[BridgeId, int, tuple[int, IPAddress | None] | None], Onward] = {}
+        self._onward: dict[tuple[BridgeId, int, tuple[int, _AddressKey] | None], Onward] = {}
         self._tenants: dict[tuple[BridgeId, int | None], str | None] = {}
         for (bridge_id, _), port in self._ports.items():
             if port.kind is PortKind.TUNNEL:
@@ -59,7 +67,7 @@ class Places:
 
     def node_of_vtep(self, address: IPAddress | None) -> str | None:
         """The server whose tunnel endpoint has this address."""
-        return None if address is None else self._vtep_nodes.get(address)
+        return self._vtep_nodes.get(_key(address))
 
     def tenant_of(self, bridge_id: BridgeId, ofport: int | None, tunnel: Tunnel | None) -> str | None:
         """Whose traffic passes this port (in this tunnel), when the inventory tells."""
@@ -115,8 +123,8 @@ class Places:
 
     def onward(self, bridge_id: BridgeId, out_port: int, tunnel: Tunnel | None) -> Onward:
         """Where an output of a VFD leads. ``tunnel`` is the tunnel it leaves by, as far as it is known."""
-        # Nothing else of the tunnel decides it, and to hash an address takes its time.
-        key = (bridge_id, out_port, None if tunnel is None else (tunnel.vni, tunnel.destination))
+        # Nothing else of the tunnel decides it.
+        key = (bridge_id, out_port, None if tunnel is None else (tunnel.vni, _key(tunnel.destination)))
         found = self._onward.get(key)
         if found is None:
             found = self._onward[key] = self._find_onward(bridge_id, out_port, tunnel)

@@ -1,4 +1,4 @@
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
@@ -45,6 +45,13 @@ def test_a_tunnel_leads_to_the_server_of_its_outer_destination() -> None:
     onward = _places().onward(ONE, 10, Tunnel(101, HERE, THERE))
     assert (onward.kind, onward.node, onward.destination) == (PortKind.TUNNEL, "s2", THERE)
     assert onward.arrivals == ((TWO, 10),)
+
+
+def test_an_address_of_the_other_family_is_no_tunnel_endpoint_whatever_its_number() -> None:
+    places = _places()
+    assert [places.node_of_vtep(address) for address in (THERE, IPv6Address(int(THERE)), None)] == ["s2", None, None]
+    assert places.onward(ONE, 10, Tunnel(101, HERE, THERE)).node == "s2"
+    assert places.onward(ONE, 10, Tunnel(101, HERE, IPv6Address(int(THERE)))).node is None
 
 
 def test_a_fixed_remote_and_key_decide_without_a_tunnel() -> None:
