@@ -14,8 +14,8 @@ from vtrace_ovs.trajectories.visits import Branch, Visit
 
 # Looking up an enum member and building a frozen object take their time on Python 3.11; both are done for every hop.
 _LOC_ERROR = Loc.ERROR
-_MSG_UNMARKED = RecordMsg.UNMARKED
-_MSG_ASIDE = RecordMsg.ASIDE
+_MSG_UNMARKED = RecordMsg.UNMARKED.value
+_MSG_ASIDE = RecordMsg.ASIDE.value
 _built_hop, _built_step, _built_change = builder(Hop), builder(Step), builder(HeaderChange)
 _NOTHING: frozenset[Loc] = frozenset()
 _IN = frozenset({Loc.IN})
@@ -58,10 +58,9 @@ def hops_of(ways: Iterable[Way]) -> tuple[Hop, ...]:
     for way in ways:
         last, parent = way[-1], None
         for leg in way:
-            index = placed.get(id(leg))
-            if index is None:
+            index = placed.setdefault(id(leg), len(hops))
+            if index == len(hops):
                 visit, branch = leg
-                index = placed[id(leg)] = len(hops)
                 hops.append(_hop(visit, branch, parent, _ending(way) if leg is last else None))
             parent = index
     return tuple(hops)
@@ -144,6 +143,10 @@ def _hop(visit: Visit, branch: Branch | None, parent: int | None, ending: Ending
     record = None if branch is None else branch.record
     headers_in = None if arrival is None else arrival.headers
     headers_out = None if record is None else record.headers
+    msg = "" if record is None else record.msg
+    changed: tuple[HeaderChange, ...] = ()
+    if headers_in is not headers_out and headers_in is not None and headers_out is not None:
+        changed = changes(headers_in, headers_out)
     # By place, not by name: it is done for every hop, and twenty names cost half a microsecond.
     return _built_hop(
         visit.bridge,
@@ -155,7 +158,7 @@ def _hop(visit: Visit, branch: Branch | None, parent: int | None, ending: Ending
         None if branch is None else branch.tunnel,
         headers_in,
         headers_out,
-        () if headers_in is None or headers_out is None else changes(headers_in, headers_out),
+        changed,
         () if record is None else _steps(record),
         _seen(arrival, record),
         arrival is None and record is None,
@@ -167,8 +170,8 @@ def _hop(visit: Visit, branch: Branch | None, parent: int | None, ending: Ending
         ending,
         None,
         None,
-        record is not None and record.msg == _MSG_UNMARKED,
-        record is not None and record.msg == _MSG_ASIDE,
+        msg == _MSG_UNMARKED,
+        msg == _MSG_ASIDE,
     )
 
 
@@ -183,17 +186,16 @@ def _seen(arrival: PacketInRecord | None, record: PacketInRecord | None) -> froz
 def _steps(record: PacketInRecord) -> tuple[Step, ...]:
     flow = record.flow
     table_id = record.table_id if flow is None else flow.table_id
-    return () if table_id is None else (_built_step(table_id, flow, record.cookie, _actions(record)),)
-
-
-def _actions(record: PacketInRecord) -> str:
-    """What the flow did with the packet, as far as the record tells."""
-    if record.loc is _LOC_ERROR:
-        return "drop"
+    if table_id is None:
+        return ()
     out_port = record.out_port
-    if out_port is None:
-        return "output"
-    return TO_CONTROLLER if out_port == OFPP_CONTROLLER else f"output:{out_port}"
+    if record.loc is _LOC_ERROR:
+        actions = "drop"
+    elif out_port is None:
+        actions = "output"
+    else:
+        actions = TO_CONTROLLER if out_port == OFPP_CONTROLLER else f"output:{out_port}"
+    return (_built_step(table_id, flow, record.cookie, actions),)
 
 
 def _shape(branch: Branch) -> DropShape | None:
@@ -214,8 +216,6 @@ def _shape(branch: Branch) -> DropShape | None:
 
 def changes(before: Headers, after: Headers) -> tuple[HeaderChange, ...]:
     """The header fields one VFD rewrote. DSCP is left out: between VFDs it carries our mark."""
-    if before is after:
-        return ()
     found: list[HeaderChange] = []
     if before.eth_src != after.eth_src:
         found.append(_built_change("eth_src", before.eth_src, after.eth_src))

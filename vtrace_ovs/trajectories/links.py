@@ -104,16 +104,21 @@ def _by_branch(visit: Visit, arrivals: list[Visit], before: list[Visit], places:
                 found.append((origin, branch))
     if not found:
         return False
-    rivals = arrivals
-    if len(found) > 1 and (fitting := [pair for pair in found if may_become(pair[1].record, visit.arrival, _WIRE)]):
-        found, rivals = fitting, [one for one in arrivals if may_become(visit.arrival, one.arrival, _WIRE)]
-    origin, branch = found[0]
-    if len(found) > 1 and _unlinked_beside(visit, rivals) < len(found):
-        origin, branch = min(found, key=lambda pair: abs(visit.at - pair[0].at))
-        for twin, _ in found:
-            twin.ambiguous = True
+    origin, branch = found[0] if len(found) == 1 else _likeliest(visit, found, arrivals)
     _attach(visit, origin, branch)
     return True
+
+
+def _likeliest(visit: Visit, found: list[tuple[Visit, Branch]], arrivals: list[Visit]) -> tuple[Visit, Branch]:
+    """Of several branches that lead to a visit, the one it came by, as far as that can be told."""
+    fitting = [pair for pair in found if may_become(pair[1].record, visit.arrival, _WIRE)]
+    if fitting:
+        found, arrivals = fitting, [one for one in arrivals if may_become(visit.arrival, one.arrival, _WIRE)]
+    if len(found) == 1 or _unlinked_beside(visit, arrivals) >= len(found):
+        return found[0]
+    for twin, _ in found:
+        twin.ambiguous = True
+    return min(found, key=lambda pair: abs(visit.at - pair[0].at))
 
 
 def _unlinked_beside(visit: Visit, arrivals: list[Visit]) -> int:
@@ -122,7 +127,7 @@ def _unlinked_beside(visit: Visit, arrivals: list[Visit]) -> int:
 
 
 def _attach(visit: Visit, origin: Visit, branch: Branch) -> None:
-    branch.children.append(visit)
+    branch.children += (visit,)
     visit.linked = True
     if visit.tenant is None:
         visit.tenant = origin.tenant
@@ -159,7 +164,7 @@ def _already_there(origin: Visit, visit: Visit) -> bool:
 
 def _proven_branch(origin: Visit, visit: Visit, out_port: int, places: Places) -> Branch:
     branch = Branch(None, out_port, visit.tunnel, places.onward(origin.bridge, out_port, visit.tunnel))
-    origin.branches.append(branch)
+    origin.branches += (branch,)
     return branch
 
 
@@ -211,7 +216,7 @@ def _cross(visit: Visit, found: list[_Crossing], places: Places) -> None:
     branch = best.branch
     if branch is None:
         branch = Branch(None, None, None, NOWHERE)
-        best.origin.branches.append(branch)
+        best.origin.branches += (branch,)
     if len(best.between) != 1:
         _attach(visit, best.origin, branch)
         return

@@ -30,7 +30,7 @@ class Branch:
         self.out_port = out_port
         self.tunnel = tunnel
         self.onward = onward
-        self.children: list[Visit] = []
+        self.children: tuple[Visit, ...] = ()
 
     @property
     def is_drop(self) -> bool:
@@ -69,7 +69,7 @@ class Visit:
         self.arrival = arrival
         self.tunnel = None if arrival is None else arrival.tunnel
         self.tenant = tenant
-        self.branches: list[Branch] = []
+        self.branches: tuple[Branch, ...] = ()
         self.linked = False
         self.ambiguous = False
 
@@ -111,7 +111,7 @@ def settle(visits: list[Visit], endings: Sequence[PacketInRecord], places: Place
     for record in endings:
         branch = departed(record, places)
         if len(visits) == 1 and _plainly(visits[0], record, branch, places):
-            visits[0].branches.append(branch)
+            visits[0].branches = (branch,)
             continue
         fitting = _candidates(visits, record, branch, places)
         if not fitting:
@@ -124,7 +124,7 @@ def settle(visits: list[Visit], endings: Sequence[PacketInRecord], places: Place
             visit = _closest(fitting, record)
             for twin in fitting:
                 twin.ambiguous = True
-        visit.branches.append(branch)
+        visit.branches += (branch,)
 
 
 def settle_aside(visits: list[Visit], record: PacketInRecord, places: Places) -> None:
@@ -139,7 +139,7 @@ def settle_aside(visits: list[Visit], record: PacketInRecord, places: Places) ->
     silent = [visit for visit in here if all(branch.is_aside for branch in visit.branches)]
     if silent:
         visit = min(silent, key=lambda one: (one.at > record.timestamp, abs(record.timestamp - one.at)))
-        visit.branches = [departed(record, places)]
+        visit.branches = (departed(record, places),)
         visit.ambiguous = visit.ambiguous or len(here) > 1
 
 
@@ -167,17 +167,12 @@ def departed(record: PacketInRecord, places: Places) -> Branch:
 
 def _owner(record: PacketInRecord, branch: Branch, places: Places) -> str | None:
     """Whose packet this is, judged by where it came from, else by where it goes."""
-    if _dedicated(record.bridge, record.in_port, places):
+    port = places.port(record.bridge, record.in_port)
+    if port is not None and port.kind is not _TUNNEL:  # only one tenant's traffic comes by such a port
         return places.tenant_of(record.bridge, record.in_port, None)
     if branch.tunnel is None and branch.out_port is None:
         return None
     return places.tenant_of(record.bridge, branch.out_port, branch.tunnel)
-
-
-def _dedicated(bridge: BridgeId, in_port: int | None, places: Places) -> bool:
-    """Whether only one tenant's traffic comes by this port, so that the port alone tells tenants apart."""
-    port = places.port(bridge, in_port)
-    return port is not None and port.kind is not _TUNNEL
 
 
 def _candidates(visits: list[Visit], record: PacketInRecord, branch: Branch, places: Places) -> list[Visit]:

@@ -18,7 +18,7 @@ def test_a_visit_by_another_vni_is_a_root_of_its_own(record: Record, tunnel: Tun
     second = [arrived(record("cs2/br-int", 2, Loc.IN, 10, None, tunnel(201, "cs1", "cs2")), places)]
     roots = link({1: first, 2: second}, places)
     assert len(roots) == 2
-    assert first[0].branches[0].children == []
+    assert first[0].branches[0].children == ()
 
 
 def test_a_leak_between_tenants_is_followed_by_its_vni(

@@ -38,7 +38,7 @@ def test_a_tenants_out_is_never_given_to_another_tenants_visit(
     blue = arrived(record("cs2/br-int", 2, Loc.IN, 10, None, tunnel(101, "cs1", "cs2")), places)
     visits = [blue]
     settle(visits, [record("cs2/br-int", 2, Loc.OUT, 10, 2)], places)  # port 2 is red's
-    assert blue.branches == []
+    assert blue.branches == ()
     assert len(visits) == 2
 
 
