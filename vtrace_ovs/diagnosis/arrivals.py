@@ -1,14 +1,15 @@
 """Turns packets that were seen leaving by a port that is no wire into findings: delivered, exited, or stopped there."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 from vtrace_ovs.diagnosis.case import Case, Finding, deduced, seen
 from vtrace_ovs.diagnosis.causes import cause_of_drop
 from vtrace_ovs.diagnosis.compare import STOPPED_AT_OUTPUT, deciding_step
 from vtrace_ovs.diagnosis.drops import drop_finding
-from vtrace_ovs.diagnosis.naming import endpoint_with, port_name
+from vtrace_ovs.diagnosis.naming import endpoint_with, name_of_port, port_name
 from vtrace_ovs.diagnosis.wording import Particulars
-from vtrace_ovs.model.topology import Port, PortKind
+from vtrace_ovs.model.topology import BridgeId, Port, PortKind
 from vtrace_ovs.model.trajectory import TO_CONTROLLER, DropShape, Ending, Hop, Step
 from vtrace_ovs.model.verdict import CauseCategory, CauseCode, Confidence, Culprit, Disposition
 
@@ -20,40 +21,49 @@ def handed_over(case: Case) -> Finding:
         return stopped
     hop = case.hop
     port = case.scene.places.port(hop.bridge, hop.out_port)
-    where = port_name(case.scene, hop.bridge, hop.out_port)
-    evidence = [seen(f"{hop.bridge} logged the packet just before it handed it to {where}.")]
-    if port is not None and _addressed_elsewhere(port, hop):
-        elsewhere = misdelivered(case, Confidence.OBSERVED)
-        if elsewhere is not None:
-            return replace(elsewhere, evidence=(*evidence, *elsewhere.evidence))
-        if hop.headers_out is not None and hop.headers_out.eth_dst != port.mac:
-            evidence.append(deduced(f"The packet's destination address is not the one known of {where}."))
+    if port is None:
+        return _handed_to(hop.bridge, hop.out_port, None, None)
+    found = _handed_to(hop.bridge, hop.out_port, port.name, port.vm)
+    if not _addressed_elsewhere(port, hop):
+        return found
+    elsewhere = misdelivered(case, Confidence.OBSERVED)
+    if elsewhere is not None:
+        return replace(elsewhere, evidence=(*found.evidence, *elsewhere.evidence))
+    if hop.headers_out is None or hop.headers_out.eth_dst == port.mac:
+        return found
+    unknown = deduced(f"The packet's destination address is not the one known of {found.particulars.towards}.")
+    return replace(found, evidence=(*found.evidence, unknown))
+
+
+@lru_cache(maxsize=4096)
+def _handed_to(bridge: BridgeId, ofport: int | None, name: str | None, vm: str | None) -> Finding:
+    """Delivered to a port: what is found of most packets, and the same of all that left by it."""
+    where = name_of_port(bridge, ofport, name)
     return Finding(
         disposition=Disposition.DELIVERED,
         code=CauseCode.NONE,
         confidence=Confidence.OBSERVED,
-        particulars=Particulars(towards=where, detail=_behind(port)),
-        evidence=tuple(evidence),
+        particulars=Particulars(towards=where, detail=_behind(vm)),
+        evidence=(seen(f"{bridge} logged the packet just before it handed it to {where}."),),
     )
 
 
-def _behind(port: Port | None) -> str:
-    return "" if port is None or port.vm is None else f", the port of {port.vm}"
+def _behind(vm: str | None) -> str:
+    return "" if vm is None else f", the port of {vm}"
 
 
 def misdelivered(case: Case, confidence: Confidence) -> Finding | None:
     """Handed to an endpoint that does not have the destination address, where another one of the tenant does."""
     hop = case.hop
     port = case.scene.places.port(hop.bridge, hop.out_port)
-    owner = None if port is None else _rightful_owner(case, port)
-    if owner is None:
+    if port is None or (owner := _rightful_owner(case, port)) is None:
         return None
     where = port_name(case.scene, hop.bridge, hop.out_port)
     return Finding(
         disposition=Disposition.INCONCLUSIVE,
         code=CauseCode.WRONG_ENDPOINT,
         confidence=confidence,
-        particulars=Particulars(towards=where, detail=f"{_behind(port)}, but the destination address is {owner}"),
+        particulars=Particulars(towards=where, detail=f"{_behind(port.vm)}, but the destination address is {owner}"),
         culprit=Culprit(hop.bridge.node, hop.bridge),
         evidence=(deduced(f"By the inventory, its destination address is {owner}."),),
     )
@@ -203,12 +213,13 @@ def _addressee(case: Case) -> int | None:
 
 def _presumably_delivered(case: Case, ofport: int) -> Finding:
     hop = case.hop
+    port = case.scene.places.port(hop.bridge, ofport)
     where = port_name(case.scene, hop.bridge, ofport)
     return Finding(
         disposition=Disposition.DELIVERED,
         code=CauseCode.NONE,
         confidence=Confidence.INFERRED,
-        particulars=Particulars(towards=where, detail=_behind(case.scene.places.port(hop.bridge, ofport))),
+        particulars=Particulars(towards=where, detail=_behind(None if port is None else port.vm)),
         evidence=(
             seen(f"{hop.bridge} logged the packet just before an output that names no port."),
             deduced(f"Tables and inventory leave {where} as the port it meant."),

@@ -15,12 +15,17 @@ def printable(text: str) -> str:
 
 def port_name(scene: Scene, bridge: BridgeId, ofport: int | None) -> str:
     """``port 3 (vnet0) of cs1/br-int``, as far as it is known."""
+    port = scene.places.port(bridge, ofport)
+    return name_of_port(bridge, ofport, None if port is None else port.name)
+
+
+def name_of_port(bridge: BridgeId, ofport: int | None, name: str | None) -> str:
+    """The same of a port whose name in the inventory is given."""
     if ofport is None:
         return f"an unnamed port of {bridge}"
     if ofport == OFPP_LOCAL:
         return f"the LOCAL port of {bridge}"
-    port = scene.places.port(bridge, ofport)
-    return f"port {ofport} of {bridge}" if port is None else f"port {ofport} ({port.name}) of {bridge}"
+    return f"port {ofport} of {bridge}" if name is None else f"port {ofport} ({name}) of {bridge}"
 
 
 def endpoint_with(scene: Scene, tenant: str, address: IPAddress) -> str | None:

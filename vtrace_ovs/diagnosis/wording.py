@@ -5,6 +5,7 @@ or port) and ``{detail}``. Tenant sentences and remedies take nothing: no identi
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vtrace_ovs.diagnosis.naming import printable
 from vtrace_ovs.model.construction import quickly_built
@@ -304,10 +305,10 @@ def wording_of(code: CauseCode, disposition: Disposition) -> Wording:
 
 def operator_sentence(wording: Wording, particulars: Particulars) -> str:
     """The operator's sentence, safe to print."""
-    sentence = wording.operator.format(
-        place=particulars.place,
-        flow=particulars.flow or "no flow matches",
-        towards=particulars.towards,
-        detail=particulars.detail,
-    )
-    return printable(sentence)
+    return _filled(wording.operator, particulars.place, particulars.flow, particulars.towards, particulars.detail)
+
+
+@lru_cache(maxsize=4096)
+def _filled(template: str, place: str, flow: str, towards: str, detail: str) -> str:
+    """Packets that fared alike are told of alike: it is worded once."""
+    return printable(template.format(place=place, flow=flow or "no flow matches", towards=towards, detail=detail))
