@@ -63,8 +63,9 @@ $(UV): | apt
 
 $(READY): $(UV) requirements.lock requirements-build.txt pyproject.toml
 	test -x $(BIN)/python || $(UV) venv --quiet --python python3 $(VENV)
-	$(UV) pip sync --quiet --require-hashes --build-constraints requirements-build.txt --python $(BIN)/python requirements.lock
+	$(UV) pip sync --quiet --compile-bytecode --require-hashes --build-constraints requirements-build.txt --python $(BIN)/python requirements.lock
 	$(UV) pip install --quiet --no-deps --python $(BIN)/python --editable .
+	$(BIN)/python -m compileall -q vtrace_ovs
 	touch $(READY)
 
 # The lock is a hashed requirements file and not uv.lock: that format writes a registry's address beside every package.
