@@ -16,7 +16,7 @@ PEEKED_FLOWS = 5000
 """So many flows are read at most, at one time, just to see whether anything changed; a verdict reads what it needs."""
 
 
-ASKING_INTERVAL = 0.25
+ASKING_INTERVAL = 0.5
 """A bridge under load is asked for readings no more often than this (seconds): to tell its tables takes its time."""
 
 READING_TAKES = 1.0
