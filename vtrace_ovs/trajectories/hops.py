@@ -5,8 +5,9 @@ from typing import assert_never
 
 from vtrace_ovs.model.actions import OFPP_CONTROLLER
 from vtrace_ovs.model.construction import builder
+from vtrace_ovs.model.flow import FlowKey
 from vtrace_ovs.model.packet import ADDRESS_FIELDS, Headers
-from vtrace_ovs.model.places import Places
+from vtrace_ovs.model.places import NOWHERE, Places
 from vtrace_ovs.model.records import Loc, PacketInRecord, RecordMsg
 from vtrace_ovs.model.topology import PortKind
 from vtrace_ovs.model.trajectory import TO_CONTROLLER, DropShape, Ending, HeaderChange, Hop, Step
@@ -36,8 +37,10 @@ _ARRIVED = (Ending.HANDED_TO_PORT, Ending.EXITED)
 _TO_SOMEBODY_ELSE = 1
 _SHORTEST_LOOP = 3
 
-Leg = tuple[Visit, Branch | None]
-"""A visit and the branch it was left by; None when nothing is known to have left."""
+_NOTHING_SEEN = (Branch(None, None, None, NOWHERE),)
+"""The way out of a visit that nothing is known to have left."""
+Leg = tuple[Visit, Branch]
+"""A visit and the branch it was left by."""
 Way = list[Leg]
 """Legs from the root on; ways that part somewhere have what is before in common, as the same objects."""
 
@@ -56,25 +59,19 @@ def hops_of(ways: Iterable[Way]) -> tuple[Hop, ...]:
     hops: list[Hop] = []
     placed: dict[int, int] = {}
     for way in ways:
-        last, parent = way[-1], None
+        parent = None
         for leg in way:
             index = placed.setdefault(id(leg), len(hops))
             if index == len(hops):
                 visit, branch = leg
-                hops.append(_hop(visit, branch, parent, _ending(way) if leg is last else None))
+                hops.append(_hop(visit, branch, parent, None if branch.children else _ending(way)))
             parent = index
     return tuple(hops)
 
 
 def _collect(visit: Visit, before: Way, ways: list[Way]) -> None:
-    before = before.copy()
-    while len(visit.branches) == 1 and len((branch := visit.branches[0]).children) == 1:
-        before.append((visit, branch))
-        visit = branch.children[0]
-    if not visit.branches:
-        ways.append([*before, (visit, None)])
-    for branch in visit.branches:
-        way: Way = [*before, (visit, branch)]
+    for branch in visit.branches or _NOTHING_SEEN:
+        way = [*before, (visit, branch)]
         if not branch.children:
             ways.append(way)
         for child in branch.children:
@@ -83,7 +80,7 @@ def _collect(visit: Visit, before: Way, ways: list[Way]) -> None:
 
 def _ending(way: Way) -> Ending:
     branch = way[-1][1]
-    if branch is None:
+    if branch.record is None:
         ending = Ending.OPEN
     elif branch.is_drop or branch.is_suppressed:
         ending = Ending.DROPPED
@@ -128,7 +125,7 @@ def _rank(way: Way, places: Places) -> int:
     """How much a branch counts: reaching the addressee most, a copy for somebody else (a mirror) hardly."""
     ending = _ending(way)
     branch = way[-1][1]
-    if ending is Ending.HANDED_TO_PORT and branch is not None and branch.record is not None:
+    if ending is Ending.HANDED_TO_PORT and branch.record is not None:
         port = places.port(branch.record.bridge, branch.out_port)
         headers = branch.record.headers
         five_tuple = headers.five_tuple
@@ -138,12 +135,19 @@ def _rank(way: Way, places: Places) -> int:
     return _RANK[ending]
 
 
-def _hop(visit: Visit, branch: Branch | None, parent: int | None, ending: Ending | None) -> Hop:
-    arrival = visit.arrival
-    record = None if branch is None else branch.record
+def _hop(visit: Visit, branch: Branch, parent: int | None, ending: Ending | None) -> Hop:
+    arrival, record = visit.arrival, branch.record
     headers_in = None if arrival is None else arrival.headers
     headers_out = None if record is None else record.headers
     msg = "" if record is None else record.msg
+    if record is None:
+        seen, drop = _NOTHING if arrival is None else _IN, None
+    elif record.loc is not _LOC_ERROR:
+        seen, drop = _OUT if arrival is None else _IN_OUT, None
+    else:
+        seen, drop = _ERROR if arrival is None else _IN_ERROR, _shape(record.flow)
+    if msg and branch.is_suppressed:
+        drop = DropShape.OUTPUT_TO_INGRESS
     changed: tuple[HeaderChange, ...] = ()
     if headers_in is not headers_out and headers_in is not None and headers_out is not None:
         changed = changes(headers_in, headers_out)
@@ -152,17 +156,17 @@ def _hop(visit: Visit, branch: Branch | None, parent: int | None, ending: Ending
         visit.bridge,
         visit.mark,
         visit.in_port,
-        None if branch is None else branch.out_port,
+        branch.out_port,
         parent,
         visit.tunnel,
-        None if branch is None else branch.tunnel,
+        branch.tunnel,
         headers_in,
         headers_out,
         changed,
         () if record is None else _steps(record),
-        _seen(arrival, record),
+        seen,
         arrival is None and record is None,
-        None if branch is None else _shape(branch),
+        drop,
         None,
         (),
         None if arrival is None else arrival.timestamp,
@@ -173,14 +177,6 @@ def _hop(visit: Visit, branch: Branch | None, parent: int | None, ending: Ending
         msg == _MSG_UNMARKED,
         msg == _MSG_ASIDE,
     )
-
-
-def _seen(arrival: PacketInRecord | None, record: PacketInRecord | None) -> frozenset[Loc]:
-    if record is None:
-        return _NOTHING if arrival is None else _IN
-    if record.loc is not _LOC_ERROR:
-        return _OUT if arrival is None else _IN_OUT
-    return _ERROR if arrival is None else _IN_ERROR
 
 
 def _steps(record: PacketInRecord) -> tuple[Step, ...]:
@@ -198,15 +194,8 @@ def _steps(record: PacketInRecord) -> tuple[Step, ...]:
     return (_built_step(table_id, flow, record.cookie, actions),)
 
 
-def _shape(branch: Branch) -> DropShape | None:
-    record = branch.record
-    if record is None:
-        return None
-    if record.msg and branch.is_suppressed:
-        return DropShape.OUTPUT_TO_INGRESS
-    if record.loc is not _LOC_ERROR:
-        return None
-    flow = record.flow
+def _shape(flow: FlowKey | None) -> DropShape:
+    """How the flow of an ``error`` record dropped the packet."""
     if flow is None:
         return DropShape.NO_MATCH
     if flow.priority == 0 and not flow.match.fields:

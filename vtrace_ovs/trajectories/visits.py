@@ -11,8 +11,8 @@ from vtrace_ovs.model.topology import BridgeId, PortKind
 
 # Looking up an enum member costs 0.15 µs on Python 3.11, and this is done for every record.
 _ERROR = Loc.ERROR
-_SUPPRESSED = RecordMsg.SUPPRESSED
-_ASIDE = RecordMsg.ASIDE
+_SUPPRESSED = RecordMsg.SUPPRESSED.value
+_ASIDE = RecordMsg.ASIDE.value
 _TUNNEL = PortKind.TUNNEL
 VFD = frozenset({0, 1})
 """How much of its TTL a packet loses in a VFD."""
