@@ -38,6 +38,24 @@ def test_handed_to_a_port_is_delivered_and_names_port_and_vm(
     assert verdict.category is CauseCategory.NONE
 
 
+def test_a_port_that_gets_another_name_or_machine_is_told_of_as_it_is_now(hop: MakeHop, way: Way, scene: Scene) -> None:
+    told = []
+    for name, vm in (("tap0", "vm0"), ("tap1", "vm0"), ("tap1", None), ("tap0", "vm0")):
+        bridges = (
+            replace(bridge, ports=tuple(replace(port, name=name, vm=vm) for port in bridge.ports))
+            for bridge in scene.topology.bridges
+        )
+        known = replace(scene, topology=replace(scene.topology, bridges=tuple(bridges)))
+        told.append(diagnose(way(Ending.HANDED_TO_PORT, hop("cs2/br-int", 1, out_port=1)), None, known))
+    assert [verdict.operator_sentence for verdict in told] == [
+        "Handed to port 1 (tap0) of cs2/br-int, the port of vm0.",
+        "Handed to port 1 (tap1) of cs2/br-int, the port of vm0.",
+        "Handed to port 1 (tap1) of cs2/br-int.",
+        "Handed to port 1 (tap0) of cs2/br-int, the port of vm0.",
+    ]
+    assert told[3] == told[0]
+
+
 def test_handed_to_somebody_elses_port_is_noted(hop: MakeHop, way: Way, scene: Scene) -> None:
     verdict = diagnose(way(Ending.HANDED_TO_PORT, hop("cs1/br-int", 1, out_port=2)), None, scene)
     assert verdict.disposition is Disposition.DELIVERED
