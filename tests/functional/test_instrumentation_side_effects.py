@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import permutations
 
 import pytest
 from openflow_peer import OpenFlowPeer
@@ -22,6 +23,12 @@ PIPELINES = {
     "learn": f"priority=1 actions={LEARNING.format(priority=32768)},resubmit(,9)\n{FLOODING}",
     "learn one above": f"priority=1 actions={LEARNING.format(priority=1)},resubmit(,9)\n{FLOODING}",
 }
+EQUALS = (
+    "priority=10,ip,nw_dst=10.0.0.0/8 actions=output:2",
+    "priority=10,ip,nw_src=10.0.0.0/8 actions=output:3",
+    "priority=10,udp,udp_dst=53 actions=drop",
+)
+ORDERS = tuple(permutations(EQUALS))
 # who sends to whom, by port: the last octet of addresses is the port's number
 CONVERSATION = ((1, 2), (2, 1), (1, 2), (3, 1), (1, 3), (2, 3), (1, 9), (3, 2), (1, 2))
 
@@ -116,3 +123,17 @@ def test_packets_of_a_trace_keep_alive_what_lives_by_packets(
     ovs.appctl("revalidator/wait")
     counted = {flow.cookie: flow.n_packets for flow in connection.flows() if not is_ours(flow.cookie)}
     assert counted == {1: 4, 2: 0}
+
+
+@pytest.mark.parametrize("flows", ORDERS, ids=lambda flows: " ".join(flow[-1] for flow in flows))
+def test_of_equal_flows_a_traced_packet_meets_the_one_that_production_takes(
+    ovs: OvsInstance, peer: Callable[[str], OpenFlowPeer], flows: tuple[str, ...]
+) -> None:
+    build(ovs, "br0", "\n".join(flows))
+    connection = peer("br0")
+    asked = ("ofproto/trace", "br0", "in_port=1,udp,nw_src=10.0.1.1,nw_dst=10.2.2.2,udp_dst=53")
+    (before,) = (line for line in ovs.appctl(*asked).splitlines() if line.startswith("Datapath actions"))
+    send(connection, None, plan(connection))
+    (during,) = (line for line in ovs.appctl(*asked).splitlines() if line.startswith("Datapath actions"))
+    assert "userspace" in during
+    assert during.endswith(before.removeprefix("Datapath actions: ").removesuffix("drop"))

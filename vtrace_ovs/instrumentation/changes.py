@@ -45,9 +45,7 @@ def changes(installed: BridgePlan | None, wanted: BridgePlan | None) -> PlanChan
     A flow that is already there is not sent again, unless it would expire too early: all sinks are sent again when
     ``wanted`` needs them for longer.
 
-    A plan names its flows in the order packets meet them. What meets a packet last comes first and goes last, as
-    packets of other tasks are under way between any two FlowMods, and must not come to know a task whose marks are
-    not there yet, or no longer.
+    Sinks go in the opposite order of that in which they come: see ``BridgePlan``.
     """
     prolonged = installed is not None and wanted is not None and wanted.sink_deadline > installed.sink_deadline
     old_sinks, new_sinks = _flows(installed, sinks=True), _flows(wanted, sinks=True)
@@ -55,10 +53,10 @@ def changes(installed: BridgePlan | None, wanted: BridgePlan | None) -> PlanChan
     old_meters, new_meters = _meters(installed), _meters(wanted)
     return PlanChanges(
         meters_set=_meters_to_set(old_meters, new_meters),
-        sinks_add=(new_sinks if prolonged else _not_in(new_sinks, old_sinks))[::-1],
+        sinks_add=new_sinks if prolonged else _not_in(new_sinks, old_sinks),
         sources_add=_not_in(new_sources, old_sources),
         sources_delete=_deletes(old_sources, new_sources),
-        sinks_delete=_deletes(old_sinks, new_sinks),
+        sinks_delete=_deletes(old_sinks, new_sinks)[::-1],
         meters_delete=tuple(
             MeterMod(MeterModCommand.DELETE, meter_id) for meter_id in old_meters if meter_id not in new_meters
         ),
