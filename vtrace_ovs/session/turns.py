@@ -1,13 +1,15 @@
 """Turns copies that come too fast, and bridges that go, into pauses: tasks rest, and color again when they may.
 
 A copy that is lost costs a switch what one costs that is taken, and of a packet with a lost copy nothing is proven. So
-of traffic that is too fast, packets are colored in short bursts, of one task after the other where several trace it.
+of traffic that is too fast, packets are colored in short bursts, of one task after the other where several trace it;
+of some together, where a burst has more packets than each of them misses.
 A VFD that goes may be back, without our flows, before others are told to send it no marks: until they are, what comes
 to it is not colored.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import inf
 
 from vtrace_ovs.model.topology import BridgeId
@@ -30,12 +32,15 @@ RESTED = "traffic came faster than copies of it can be taken, so its packets wer
 class Turns:
     """Which tasks rest, in the order in which they will go on; ``_since`` is when last one rested or went on.
 
-    ``_halted`` rest because a bridge went.
+    ``_halted`` rest because a bridge went. ``_turn`` are those that went on last, and how many packets each
+    had then; ``_burst`` is how many packets a burst brought all of them.
     """
 
     deployment: Deployment
     _resting: list[int] = field(default_factory=list)
     _halted: list[int] = field(default_factory=list)
+    _turn: dict[int, int] = field(default_factory=dict)
+    _burst: int = 0
     _rested_at: float = -inf
     _since: float = -inf
 
@@ -82,10 +87,27 @@ class Turns:
         crowd, others = [run for run in resting if run.packets], [run for run in resting if not run.packets]
         for run in crowd:
             run.note(RESTED)
-        for run in (*crowd[:1], *others):
+        self._learn(runs)
+        together = _share(crowd, self._burst)
+        for run in (*crowd[:together], *others):
             run.resting = False
             self._since, self.deployment.stale = at, True
-        self._resting = [run.task.id for run in crowd[1:]]
+        self._turn = {run.task.id: run.packets for run in crowd[:together]}
+        self._resting = [run.task.id for run in crowd[together:]]
+
+    def _learn(self, runs: Mapping[int, TaskRun]) -> None:
+        """How many packets the last burst brought; where a task had what it missed, it may have been good for more."""
+        took_part = {number: self._turn.get(number, 0) for number in self._turn or runs}
+        known = {number: run for number in took_part if (run := runs.get(number)) is not None}
+        gained = sum(run.packets - took_part[number] for number, run in known.items())
+        limited = len(known) == len(took_part) and not any(run.full for run in known.values())
+        self._burst = gained if limited else max(self._burst, gained)
+
+
+def _share(crowd: Sequence[TaskRun], burst: int) -> int:
+    """How many of these share a burst of so many packets: as many as it takes to miss them all, one at least."""
+    missing = accumulate(map(_missing, crowd))
+    return next((number for number, sum_ in enumerate(missing, 1) if sum_ >= burst), len(crowd))
 
 
 def _missing(run: TaskRun) -> int:

@@ -14,6 +14,7 @@ MANY = 40
 SOON = PAUSE + 0.05
 PORTS = {1: 443, 2: 8443}
 """Of each task by its number."""
+PORTS_OF_THREE = {**PORTS, 3: 9443}
 
 
 def two_tasks(world: World, packet_count: int = 10 * MANY, trace_time: int = 30) -> None:
@@ -30,7 +31,7 @@ def packets(world: World, *numbers: int, count: int = MANY, begin: int = 1) -> N
     """So many packets in a moment, of these tasks in turn."""
     for ip_id in range(begin, begin + count):
         number = numbers[ip_id % len(numbers)]
-        world.feed(world.entering(headers(ip_id, PORTS[number]), world.session.runs[number].slot))
+        world.feed(world.entering(headers(ip_id, PORTS_OF_THREE[number]), world.session.runs[number].slot))
 
 
 def flood(world: World, *numbers: int, begin: int = 1) -> None:
@@ -66,6 +67,28 @@ def test_they_color_again_one_by_one_the_one_that_misses_fewest_packets_first(wo
     assert coloring(world) == slots(world, 2)
     world.wait(SOON)
     assert coloring(world) == slots(world, 1, 2)
+
+
+def test_tasks_that_miss_fewer_packets_than_a_burst_brings_share_one(world: World) -> None:
+    world.claim(tcp_to_db(PORTS[1], packet_count=MANY), 1)
+    world.claim(tcp_to_db(PORTS[2], packet_count=10 * MANY), 2)
+    packets(world, 1, 2)
+    crowd(world)
+    world.wait(SOON)
+    assert coloring(world) == slots(world, 1, 2), "20 are missed, and a burst brings 40"
+
+
+def test_a_burst_in_which_a_task_got_all_it_missed_may_bring_as_many_as_the_one_before(world: World) -> None:
+    for number, port in PORTS_OF_THREE.items():
+        world.claim(tcp_to_db(port, packet_count=50), number)
+    packets(world, 1, 2, 3, count=60)
+    crowd(world)
+    world.wait(SOON)
+    assert coloring(world) == slots(world, 1, 2), "each misses 30"
+    packets(world, 1, count=30, begin=1000)
+    crowd(world)
+    world.wait(SOON)
+    assert coloring(world) == slots(world, 2, 3)
 
 
 def test_one_that_floods_alone_rests_again_and_leaves_the_other_its_turn(world: World) -> None:
