@@ -7,6 +7,7 @@ from enum import Enum
 from fractions import Fraction
 from operator import attrgetter
 
+from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.state import StateField
 from vtrace_ovs.model.filter import Filter
@@ -233,6 +234,15 @@ class BridgePlan:
     def burst(self) -> int:
         """How many copies of traced packets are let through at once; of packets that are counted, any number."""
         return next(meter.burst for meter in self.meters if meter.meter_id == self.meter_ids.traced)
+
+    @property
+    def touch(self) -> FlowMod:
+        """The sink to send again so that the datapath follows: there in every plan, and its counter is nobody's.
+
+        Open vSwitch may credit packets to the flow entry that was replaced, and they are counted no more.
+        """
+        cookies = ((mod, Cookie.of(mod.cookie)) for mod in self.sinks)
+        return next(mod for mod, cookie in cookies if cookie is not None and cookie.kind is CookieKind.TURN)
 
     def probe(self, probe_id: int) -> Probe | None:
         """The probe with this id; ``probes`` are in order of id."""

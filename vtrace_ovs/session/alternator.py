@@ -173,7 +173,7 @@ class Alternator:
     ) -> tuple[Command, ...]:
         """Programs whose answer tells that the datapath follows, and that counters of flows are up to date."""
         run.batch, run.waiting, run.asked_at = next(self._batches), set(mods), at
-        touches = {state.bridge.id: state.carried.sinks[-1] for state in self._here(run) if state.carried is not None}
+        touches = {state.bridge.id: state.carried.touch for state in self._here(run) if state.carried is not None}
         return tuple(Program(bridge, run.batch, sent, touches[bridge]) for bridge, sent in mods.items())
 
     def _settle(self, run: Alternation, at: float) -> tuple[Command, ...]:

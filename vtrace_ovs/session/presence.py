@@ -111,11 +111,8 @@ class Presence:
         if state.up is False or any(bridge in run.armed_on for run in running):
             state.up_at = at
         state.up, state.dpid, state.reason = True, dpid, ""
-        state.asked_at, state.owes, state.ask_again = (
-            state.read_at,
-            False,
-            False,
-        )  # what was asked of it before is not answered any more
+        # What was asked of it before is not answered any more.
+        state.asked_at, state.owes, state.ask_again = state.read_at, False, False
         self.fleet.version += 1
         asked = self.deployment.bridge_up(bridge, at)
         if not asked and (state.left or any(bridge in run.scope for run in running)):

@@ -79,7 +79,7 @@ class Rollout:
         """The rollout that makes each bridge carry what is wanted of it, and nothing of what ``remains`` there."""
         planned = {bridge: changes(carried.get(bridge), plan) for bridge, plan in wanted.items()}
         plans = {bridge: plan or carried.get(bridge) for bridge, plan in wanted.items()}
-        touches = {bridge: plan.sinks[-1] for bridge, plan in plans.items() if plan is not None and plan.sinks}
+        touches = {bridge: plan.touch for bridge, plan in plans.items() if plan is not None}
         outlets = {bridge: _outlets(change, carried.get(bridge)) for bridge, change in planned.items()}
         return Rollout(batch, wanted, planned, remains, touches, outlets)
 

@@ -92,6 +92,11 @@ def test_flows_that_only_send_packets_on_count_nothing(plan: BridgePlan, places:
     assert not any(key.priority == on and key.table_id == 0 for key in places)
 
 
+def test_the_sink_that_is_sent_again_counts_nothing(plan: BridgePlan, places: Places) -> None:
+    assert plan.touch in plan.sinks
+    assert plan.touch.key not in places
+
+
 def test_counters_of_flows_that_count_the_same_are_added(plan: BridgePlan, places: Places) -> None:
     every = [there(mod, 3) for mod in (*plan.sinks, *plan.sources)]
     found = counts(plan, places, every, ())
