@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vtrace_ovs.instrumentation.cookies import PRODUCT_MASK, all_of_ours, all_sources, sources_of
+from vtrace_ovs.instrumentation.cookies import PRODUCT_MASK, Cookie, CookieKind, all_of_ours, all_sources, sources_of
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import ALL_TABLES, FlowMod, FlowModCommand, MeterMod, MeterModCommand
 from vtrace_ovs.model.match import Match
@@ -45,7 +45,8 @@ def changes(installed: BridgePlan | None, wanted: BridgePlan | None) -> PlanChan
     A flow that is already there is not sent again, unless it would expire too early: all sinks are sent again when
     ``wanted`` needs them for longer.
 
-    Sinks go in the opposite order of that in which they come: see ``BridgePlan``.
+    Packets of other tasks are under way between any two FlowMods, and none may be taken for a task whose marks are not
+    there yet, or no longer. So what marks packets as they leave comes before the other sinks, and goes after them.
     """
     prolonged = installed is not None and wanted is not None and wanted.sink_deadline > installed.sink_deadline
     old_sinks, new_sinks = _flows(installed, sinks=True), _flows(wanted, sinks=True)
@@ -53,10 +54,10 @@ def changes(installed: BridgePlan | None, wanted: BridgePlan | None) -> PlanChan
     old_meters, new_meters = _meters(installed), _meters(wanted)
     return PlanChanges(
         meters_set=_meters_to_set(old_meters, new_meters),
-        sinks_add=new_sinks if prolonged else _not_in(new_sinks, old_sinks),
+        sinks_add=_outlets_first(new_sinks if prolonged else _not_in(new_sinks, old_sinks)),
         sources_add=_not_in(new_sources, old_sources),
         sources_delete=_deletes(old_sources, new_sources),
-        sinks_delete=_deletes(old_sinks, new_sinks)[::-1],
+        sinks_delete=_deletes(old_sinks, new_sinks),
         meters_delete=tuple(
             MeterMod(MeterModCommand.DELETE, meter_id) for meter_id in old_meters if meter_id not in new_meters
         ),
@@ -86,6 +87,15 @@ def _flows(plan: BridgePlan | None, *, sinks: bool) -> tuple[FlowMod, ...]:
     if plan is None:
         return ()
     return on_the_bridge(plan.sinks if sinks else plan.sources)
+
+
+def _outlets_first(sinks: Iterable[FlowMod]) -> tuple[FlowMod, ...]:
+    return tuple(sorted(sinks, key=lambda mod: not _is_outlet(mod)))
+
+
+def _is_outlet(mod: FlowMod) -> bool:
+    cookie = Cookie.of(mod.cookie)
+    return cookie is not None and cookie.kind in {CookieKind.LEAVE, CookieKind.TURN}
 
 
 def _meters(plan: BridgePlan | None) -> dict[int, MeterMod]:

@@ -209,9 +209,8 @@ class BridgePlan:
     """Everything we install on one bridge.
 
     Install ``meters``, then ``sinks`` on every bridge, then ``sources``; remove in the reverse order (trap T10). Sinks
-    are in the opposite order of that in which they meet a packet: others' are under way between any two FlowMods, and
-    none may be taken for a task whose marks are not there yet. Clones are in production's order, as Open vSwitch takes
-    the first of equals. Tasks with equal filters have flows of equal keys, of which the bridge keeps the last.
+    are in the order in which they meet a packet, and clones in production's, as Open vSwitch takes the first of equals.
+    Tasks with equal filters have flows of equal keys, of which the bridge keeps the last.
     ``unlogged`` are production flows where a traced packet may end or leave without a copy. ``sink_deadline`` (Unix
     seconds) is when the sinks expire by themselves, never before any source. Where packets are counted, ``recolored``
     are the sources in the other color.

@@ -90,7 +90,7 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
     cloned = clones(site, Splicer.of(site, groups), reached)
     _refuse_leaks(site, cloned)
     arriving = (*enter_flows(site), *inlet_flows(site), *tally_flows(site), *listening_flows(site))
-    sinks = (*outlet_flows(site), *cloned.flows, *arriving)
+    sinks = (*arriving, *cloned.flows, *outlet_flows(site))
     sources = tuple(source_flows(site))
     _refuse_too_high(production, (*sinks, *sources))
     total = len(sinks) + len(sources)

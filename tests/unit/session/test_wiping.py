@@ -8,7 +8,6 @@ from session_watches import change, watches_on, wipe
 from session_world import World
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
-from vtrace_ovs.instrumentation.entrance import TOP
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import ChangedFlow, Flow, FlowChange, FlowMod
 from vtrace_ovs.model.task import TaskState
@@ -144,7 +143,7 @@ def test_a_bridge_that_tells_ends_all_coloring_at_once(world: World, bridge: Bri
 @pytest.mark.parametrize("how", [FlowChange.ADDED, FlowChange.MODIFIED])
 def test_a_flow_of_ours_that_is_written_over_ends_all_coloring_at_once(world: World, how: FlowChange) -> None:
     world.claim(tcp_to_db(trace_time=60))
-    mark = next(mod for mod in plan_on(world, CS2).sinks if mod.table_id == 0 and mod.priority == TOP)
+    mark = next(mod for mod in plan_on(world, CS2).sinks if mod.table_id == 0)
     first, *_ = change(world, CS2, how, mark)
     assert isinstance(first, Program)
     assert (first.bridge, first.batch) == (CS1, UNAWAITED)
