@@ -38,7 +38,9 @@ CAPTURE = (
     "end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))\n"
     "end.bind((sys.argv[1], 0))\n"
     "print(flush=True)\n"
-    "while True: print(end.recv(2048).hex(), flush=True)\n"
+    "while True:\n"
+    "    frame, (_, _, kind, *_) = end.recvfrom(2048)\n"
+    "    if kind != socket.PACKET_OUTGOING: print(frame.hex(), flush=True)\n"
 )
 
 Fingerprints = Mapping[tuple[str, str], Fingerprint]
