@@ -73,7 +73,7 @@ def test_real_packets_fare_as_explained(lab: Lab, protocol: TrafficProtocol, por
         source, destination = lab.base.vm(source_name), lab.base.vm(destination_name)
         found = explanation(lab, packet(lab, source, destination, protocol, port), source)
         report = lab.traffic.run(
-            TrafficRequest(source_name, destination_name, protocol, port, rate=100, count=3, timeout=1)
+            TrafficRequest(source_name, destination_name, protocol, port, rate=100, count=3, timeout=3)
         )
         assert (report.replies > 0) == (found.result.verdict.disposition is Disposition.DELIVERED), found
 

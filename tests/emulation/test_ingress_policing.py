@@ -4,13 +4,14 @@ Its packet socket takes them before the ingress queueing discipline, where ``ing
 """
 
 import re
+from dataclasses import replace
 
 from vtrace_ovs.lab.faults.fault import Fault, FaultName
 from vtrace_ovs.lab.faults.limits import POLICING
 from vtrace_ovs.lab.network import Lab
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficRequest
 
-PROBES = 20
+PROBES, PATIENCE = 20, 5.0
 
 
 def test_what_is_stolen_at_the_ingress_of_a_port_is_forwarded_all_the_same(lab: Lab) -> None:
@@ -19,7 +20,8 @@ def test_what_is_stolen_at_the_ingress_of_a_port_is_forwarded_all_the_same(lab: 
     server.run("tc", "qdisc", "add", "dev", "blue-web1", "ingress")
     try:
         server.run("tc", "filter", "add", "dev", "blue-web1", "parent", "ffff:", *steal.split())
-        report = lab.traffic.run(TrafficRequest("blue-web1", "blue-db2", TrafficProtocol.UDP, 5000, count=PROBES))
+        request = TrafficRequest("blue-web1", "blue-db2", TrafficProtocol.UDP, 5000, count=PROBES, timeout=PATIENCE)
+        report = lab.traffic.run(request)
         stolen = server.run("tc", "-s", "filter", "show", "dev", "blue-web1", "parent", "ffff:")
     finally:
         server.run("tc", "qdisc", "del", "dev", "blue-web1", "ingress")
@@ -33,9 +35,8 @@ def test_a_port_with_ingress_policing_lets_everything_in_and_is_healed(lab: Lab)
     before = policing(lab)
     with lab.faults.injected(Fault(FaultName.INGRESS_POLICING)):
         assert "qdisc ingress" in policing(lab)
-        request = TrafficRequest(
-            "blue-web1", "blue-db2", TrafficProtocol.UDP, 5000, rate=100, count=2 * PROBES, size=1000
-        )
+        few = TrafficRequest("blue-web1", "blue-db2", TrafficProtocol.UDP, 5000, count=2 * PROBES, timeout=PATIENCE)
+        request = replace(few, rate=100, size=1000)
         assert lab.traffic.run(request).replies == 2 * PROBES
     assert policing(lab) == before
 

@@ -54,9 +54,8 @@ def traced(program: Vtrace, protocol: TrafficProtocol, *scope: str, packets: int
 
 def test_traffic_over_ipv6_is_followed_to_its_vm_which_gets_it_as_it_was_sent(lab: Lab, program: Vtrace) -> None:
     for protocol, dscp in ((TrafficProtocol.TCP, 34), (TrafficProtocol.ICMP, 10)):
-        request = TrafficRequest(
-            *("blue-web1", "blue-db2", protocol, PORTS[protocol]), rate=6, count=0, dscp=dscp, family=IpFamily.IPV6
-        )
+        ends = ("blue-web1", "blue-db2", protocol, PORTS[protocol])
+        request = TrafficRequest(*ends, rate=6, count=0, dscp=dscp, family=IpFamily.IPV6, timeout=5)
         number = lab.traffic.start(request)
         document = traced(program, protocol)
         report = lab.traffic.stop(number)
