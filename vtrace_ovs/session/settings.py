@@ -36,4 +36,4 @@ class SessionSettings:
     search_time: float = 2.0
     datapath_deadline: float = 5.0
     max_tasks: int = MOST_TASKS
-    linger: float = 5.0
+    linger: float = 1.0

@@ -47,7 +47,7 @@ def test_one_whose_greeting_fails_is_not_waited_for(world: World) -> None:
 
 
 def test_who_is_out_of_scope_is_hung_up_on_after_a_while(astray: World) -> None:
-    astray.wait(LINGER - 0.5)
+    astray.wait(LINGER / 2)
     assert astray.connected == {CS1, CS2, GW}
     astray.wait(1.5)
     assert astray.connected == {CS1, CS2}
@@ -67,7 +67,7 @@ def test_a_way_that_moves_has_its_bridge_called_again(astray: World) -> None:
 
 def test_all_are_hung_up_on_a_while_after_the_last_task(armed: World) -> None:
     armed.cancel()
-    armed.wait(LINGER - 0.5)
+    armed.wait(LINGER / 2)
     assert armed.session.idle
     assert armed.connected == {CS1, CS2, GW}
     armed.wait(1.5)
@@ -76,7 +76,7 @@ def test_all_are_hung_up_on_a_while_after_the_last_task(armed: World) -> None:
 
 def test_tasks_in_a_row_do_not_call_again(armed: World) -> None:
     armed.cancel()
-    armed.wait(LINGER - 1)
+    armed.wait(LINGER / 2)
     armed.told()
     armed.claim(tcp_to_db(port=80), 2)
     assert armed.told(Connect, HangUp) == []
