@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.model.trajectory import Trajectory
-from vtrace_ovs.model.verdict import Disposition
+from vtrace_ovs.model.verdict import CauseCode, Disposition, Verdict
 from vtrace_ovs.session.bridges import Fleet
 from vtrace_ovs.session.collecting import PacketGroup
 from vtrace_ovs.session.commands import Command
@@ -25,10 +26,6 @@ Of more records less often, in proportion."""
 
 QUICK = 0.1
 """A bridge that answers a reading within this time (seconds) takes packets in time, too."""
-
-_NOTHING = frozenset[Disposition]()
-_COPIES_MAY_COME = frozenset({Disposition.INCONCLUSIVE})
-_MORE_MAY_COME = frozenset({Disposition.INCONCLUSIVE, Disposition.LOST_ON_WIRE})
 
 
 class Decisions:
@@ -89,8 +86,7 @@ class Decisions:
     def _decide_late(self, run: TaskRun, group: PacketGroup, at: float) -> tuple[Command, ...]:
         """No final record came in time: look at the bridges concerned once more, then say what happened.
 
-        What may still be on its way is waited for longer, and looked for again: copies to us and, where a bridge is
-        slow to answer, as on a busy machine, packets to it.
+        What may still be on its way is waited for longer, and looked for again.
         """
         since = group.last_at + self._settings.short_buffer + (self._settings.long_buffer if group.weighed else 0)
         if at < since:
@@ -101,7 +97,8 @@ class Decisions:
         if unread:
             return self._fleet.ask((bridge for bridge in unread if self._fleet.states[bridge].asked_at < since), at)
         slow = any(self._fleet.states[bridge].answered_in > QUICK for bridge in bridges)
-        but = _NOTHING if group.weighed else _MORE_MAY_COME if slow else _COPIES_MAY_COME
+        scarce = self._fleet.copies_scarce(group.all_entered_by)
+        but = None if group.weighed else partial(_may_change, slow=slow, scarce=scarce)
         group.weighed = True
         group.waiting = tuple(way for way in group.waiting if not self._outcomes.settle(run, group, way, but=but))
         return ()
@@ -127,3 +124,14 @@ class Decisions:
 def _sure(way: Trajectory) -> bool:
     """Whether nobody needs to wait for more records of this packet."""
     return complete(way) and not any(hop.inferred for hop in way.hops)
+
+
+def _may_change(verdict: Verdict, *, slow: bool, scarce: bool) -> bool:
+    """Whether more may come of a packet: copies to us and, where a bridge is slow, as when busy, the packet to it.
+
+    Where copies were ``scarce``, those that are missing were capped or lost, and never come. If one does all the same,
+    its packet is looked at again.
+    """
+    if verdict.disposition is Disposition.INCONCLUSIVE:
+        return slow or not (scarce and verdict.code is CauseCode.EVIDENCE_LOST)
+    return slow and verdict.disposition is Disposition.LOST_ON_WIRE

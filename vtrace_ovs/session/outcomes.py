@@ -7,7 +7,7 @@ from vtrace_ovs.diagnosis.conclusion import conclude
 from vtrace_ovs.diagnosis.scene import Scene
 from vtrace_ovs.model.profile import PipelineProfile
 from vtrace_ovs.model.trajectory import Trajectory
-from vtrace_ovs.model.verdict import CauseCode, Disposition
+from vtrace_ovs.model.verdict import CauseCode, Disposition, Verdict
 from vtrace_ovs.session.bridge_counts import counted_since, culprits_of
 from vtrace_ovs.session.bridges import Fleet
 from vtrace_ovs.session.collecting import PacketGroup
@@ -33,9 +33,9 @@ class Outcomes:
         self.naming = naming
 
     def settle(
-        self, run: TaskRun, group: PacketGroup, observed: Trajectory, *, but: frozenset[Disposition] = frozenset()
+        self, run: TaskRun, group: PacketGroup, observed: Trajectory, *, but: Callable[[Verdict], bool] | None = None
     ) -> bool:
-        """Judge a packet; whether that decided it. It does not if it comes out as one of ``but``."""
+        """Judge a packet; whether that decided it. It does not if its verdict is one of ``but``."""
         scene = self._scene(run)
         if run.calm_scene is not None and not self._fleet.copies_scarce(group.all_entered_by):
             scene = run.calm_scene
@@ -47,7 +47,7 @@ class Outcomes:
         self.naming.notice(packet.verdict, scene.profiles)
         run.suspicions.notice(observed, packet.verdict)
         run.searches.notice(observed, packet.verdict)
-        if packet.verdict.disposition in but:
+        if but is not None and but(packet.verdict):
             return False
         group.decisions[observed.occurrence] = packet
         run.dirty, run.concluded = True, False

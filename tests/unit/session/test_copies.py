@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -11,6 +12,7 @@ from vtrace_ovs.session.bridges import ASKING_INTERVAL
 from vtrace_ovs.session.commands import ReadBridge
 from vtrace_ovs.session.copies import CopyCount, since
 from vtrace_ovs.session.events import Tick
+from vtrace_ovs.session.settings import SessionSettings
 
 
 def read_once(came: int, passed: int) -> CopyCount:
@@ -163,3 +165,19 @@ def test_silence_says_nothing_of_packets_that_came_when_copies_were_scarce(world
     assert fates(world, 6) == [Disposition.LOST_IN_VFD]
     assert fates(world, 7)[0] is Disposition.DELIVERED
     assert fates(world, late)[-1] is Disposition.INCONCLUSIVE
+
+
+def test_what_our_meter_capped_is_not_waited_for_any_longer_and_believed_if_it_comes(world: World) -> None:
+    world.claim(tcp_to_db(packet_count=400))
+    plan = world.plan(CS1)
+    assert plan is not None
+    for ip_id in range(1000, 1000 + plan.burst):
+        world.now += 0.001
+        world.feed(world.entering(headers(ip_id)))
+    entered, *later = world.whole_way(headers(7))
+    world.feed(entered)
+    world.counters[CS1] = (MeterCounters(plan.meter_ids.traced, plan.burst + 9, 8),)
+    world.wait(SessionSettings().short_buffer + 2 * ASKING_INTERVAL)
+    assert fates(world, 7) == [Disposition.INCONCLUSIVE]
+    world.feed_all(replace(copy, at=world.now) for copy in later)
+    assert fates(world, 7) == [Disposition.DELIVERED]
