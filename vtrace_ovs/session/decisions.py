@@ -133,5 +133,5 @@ def _may_change(verdict: Verdict, *, slow: bool, scarce: bool) -> bool:
     its packet is looked at again.
     """
     if verdict.disposition is Disposition.INCONCLUSIVE:
-        return slow or not (scarce and verdict.code is CauseCode.EVIDENCE_LOST)
+        return not (scarce and verdict.code is CauseCode.EVIDENCE_LOST)
     return slow and verdict.disposition is Disposition.LOST_ON_WIRE

@@ -220,9 +220,10 @@ class Deployment:
         carried = {bridge: state.carried for bridge, state in self.fleet.states.items()}
         remains = {bridge: state.left for bridge, state in self.fleet.states.items()}
         self.rollout = Rollout.between(self._batch, carried, wanted, remains)
-        if self.rollout.installs:
+        intents = self.planning.intents(wanted) if self.rollout.installs else ()
+        if intents:
             self.move = Move.WRITING_INTENTS
-            return (WriteIntents(self._batch, self.planning.intents(wanted)),)
+            return (WriteIntents(self._batch, intents),)
         return self._roll_out(self.rollout, at)
 
     def _not_planned(self, error: Exception) -> None:

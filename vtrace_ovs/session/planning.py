@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.cookies import Cookie
@@ -171,19 +172,26 @@ class Planning:
         return interval + self.settings.source_margin
 
     def intents(self, wanted: dict[BridgeId, BridgePlan | None]) -> tuple[IntentDraft, ...]:
-        """What of this must be undone even after a crash: flows go by themselves in time, meters do not."""
+        """What of this must be undone even after a crash: flows go by themselves in time, meters do not.
+
+        What is written already stays written until its task ends, so it is not named again.
+        """
         ovsdb_of = {node.name: node.ovsdb for node in self.fleet.topology.nodes}
-        for run in self.members:
-            run.intended.update(bridge for bridge, plan in wanted.items() if plan is not None)
-        return tuple(
-            IntentDraft(run.task.id, kind, str(bridge), ovsdb_of.get(bridge.node, ""), detail)
-            for bridge, plan in wanted.items()
-            if plan is not None
-            for run in self.members
-            for kind, detail in (
-                (IntentKind.FLOWS, f"generation {self.settings.generation}"),
-                (IntentKind.METER, ",".join(str(meter.meter_id) for meter in plan.meters)),
-            )
+        fresh: list[IntentDraft] = []
+        for bridge, plan in wanted.items():
+            undoing = () if plan is None else self._undoing(plan)
+            for run, (kind, detail) in product(self.members, undoing):
+                draft = IntentDraft(run.task.id, kind, str(bridge), ovsdb_of.get(bridge.node, ""), detail)
+                written = run.intended.setdefault(bridge, set())
+                fresh += () if draft in written else (draft,)
+                written.add(draft)
+        return tuple(fresh)
+
+    def _undoing(self, plan: BridgePlan) -> tuple[tuple[IntentKind, str], ...]:
+        """What is to be found again of a plan on a bridge."""
+        return (
+            (IntentKind.FLOWS, f"generation {self.settings.generation}"),
+            (IntentKind.METER, ",".join(str(meter.meter_id) for meter in plan.meters)),
         )
 
 

@@ -11,7 +11,7 @@ from vtrace_ovs.instrumentation.plan import ArmedTask
 from vtrace_ovs.model.flow import BridgeTables, MeterCounters
 from vtrace_ovs.model.packet import IPAddress, NeighbourQuestion
 from vtrace_ovs.model.records import PacketInRecord
-from vtrace_ovs.model.task import Task, TaskState
+from vtrace_ovs.model.task import IntentDraft, Task, TaskState
 from vtrace_ovs.model.topology import BridgeId, Topology
 from vtrace_ovs.model.verdict import TaskResult
 from vtrace_ovs.session.alternation import Alternation
@@ -59,7 +59,7 @@ class TaskRun:
     ``counts_before`` what meters, flows and ports had counted, and ``copies_before`` which copies had come, when it
     was armed.
     ``scope`` are the VFDs its packets may come to, ``armed_on`` those of them that were armed for it, and since when;
-    ``intended`` those whose intents name it.
+    ``intended`` the intents that name it, by bridge.
     ``promised_until`` is the deadline its flows are told (they expire a margin later), fixed when its transition
     begins. ``newest`` is the last copy of a packet that entered. ``looked_back`` tells that bridges were asked a last
     time. ``open`` are the groups with an undecided packet; ``concluded`` tells that the final result has everything;
@@ -79,7 +79,7 @@ class TaskRun:
     stage: Stage = Stage.WAITING
     armed_traffic: ArmedTask | None = None
     scope: frozenset[BridgeId] = frozenset()
-    intended: set[BridgeId] = field(default_factory=set)
+    intended: dict[BridgeId, set[IntentDraft]] = field(default_factory=dict)
     armed_on: Mapping[BridgeId, float] = field(default_factory=dict)
     groups: dict[str, PacketGroup] = field(default_factory=dict)
     open: dict[str, PacketGroup] = field(default_factory=dict)

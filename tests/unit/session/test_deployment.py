@@ -5,8 +5,9 @@ from vtrace_ovs.model.actions import Output
 from vtrace_ovs.model.task import IntentKind, Task, TaskState
 from vtrace_ovs.session.commands import Program, WriteIntents
 from vtrace_ovs.session.deployment import Move
-from vtrace_ovs.session.events import IntentsWritten, Programmed, TaskClaimed, Tick
+from vtrace_ovs.session.events import CopiesCrowded, IntentsWritten, Programmed, TaskClaimed, Tick
 from vtrace_ovs.session.settings import SessionSettings
+from vtrace_ovs.session.turns import PAUSE
 
 DEADLINE = SessionSettings().answer_deadline
 
@@ -37,6 +38,21 @@ def test_intents_name_bridge_server_generation_and_meters(world: World) -> None:
         (IntentKind.FLOWS, "unix:cs1.sock", "generation 3"),
         (IntentKind.METER, "unix:cs1.sock", ",".join(map(str, world.meters[CS1]))),
     ]
+
+
+def test_intents_that_are_written_are_not_written_again(world: World) -> None:
+    world.claim(tcp_to_db(), 1)
+    world.claim(tcp_to_db(port=80), 2)
+    *_, first, second = (command for command in world.transcript if isinstance(command, WriteIntents))
+    assert [{draft.task_id for draft in command.intents} for command in (first, second)] == [{1}, {2}]
+    world.told()
+    world.feed(CopiesCrowded(world.now, CS1))
+    world.wait(PAUSE + 0.1)
+    assert world.sources(CS1), "they color again"
+    assert world.told(WriteIntents) == []
+    world.cancel(1)
+    world.wait(1.0)
+    assert {task for _, task in world.open_intents} == {2}
 
 
 def test_answers_to_older_batches_are_nothing(armed: World) -> None:
