@@ -7,11 +7,12 @@ ports is as often as it forwards packets. So nobody is connected who is not need
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vtrace_ovs.model.topology import BridgeId
+from vtrace_ovs.model.topology import BridgeId, ServiceController
 from vtrace_ovs.session.bridges import BridgeState, Fleet
 from vtrace_ovs.session.commands import Command, HangUp
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.runs import TaskRun
+from vtrace_ovs.session.settings import SessionSettings
 
 REVIEW_INTERVAL = 0.25
 
@@ -22,7 +23,7 @@ class Attendance:
 
     fleet: Fleet
     deployment: Deployment
-    linger: float
+    settings: SessionSettings
     _reviewed_at: float = 0.0
 
     def review(self, runs: Iterable[TaskRun], at: float) -> tuple[Command, ...]:
@@ -43,7 +44,9 @@ class Attendance:
         return (*((HangUp(over),) if over else ()), *called)
 
     def _over(self, state: BridgeState, at: float) -> bool:
-        return not state.up or at - state.needed_at >= self.linger
+        remote = isinstance(state.bridge.attachment, ServiceController)
+        linger = self.settings.row_linger if remote else self.settings.linger
+        return not state.up or at - state.needed_at >= linger
 
     def _needed(self, runs: Iterable[TaskRun]) -> frozenset[BridgeId]:
         """Where tasks begin, where their packets may come, what is being read or changed, and what has left-overs."""

@@ -69,7 +69,7 @@ class Session:
         self.planning = Planning(self.fleet, instrumentation)
         self.deployment = Deployment(self.fleet, self.planning, settings.answer_deadline, settings.drain)
         self.presence = Presence(self.fleet, self.deployment, settings)
-        self.attendance = Attendance(self.fleet, self.deployment, settings.linger)
+        self.attendance = Attendance(self.fleet, self.deployment, settings)
         self.turns = Turns(self.deployment)
         self.intake = Intake(self.fleet, self.deployment, settings)
         self.outcomes = Outcomes(self.fleet, self.planning, Naming(settings.naming_deadline), profile_named)

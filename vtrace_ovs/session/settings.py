@@ -19,7 +19,8 @@ class SessionSettings:
     after the task of their requests has ended. Where packets are lost on the wire, underlay bridges are searched for
     ``search_time`` (0: not at all), after datapaths were waited for ``datapath_deadline`` to tell what they do.
     No more than ``max_tasks`` run at once, MOST_TASKS at most.
-    Connections to bridges that no task needs any more are kept for ``linger``, as tasks come in rows.
+    Connections to bridges that no task needs any more are kept for ``linger``, as tasks come in rows; those that cost
+    their bridge a Controller row, for which ovs-vswitchd goes through all it has twice, for ``row_linger``.
     """
 
     short_buffer: float = 1.0
@@ -37,3 +38,4 @@ class SessionSettings:
     datapath_deadline: float = 5.0
     max_tasks: int = MOST_TASKS
     linger: float = 1.0
+    row_linger: float = 5.0

@@ -7,6 +7,7 @@ from session_network import CS1, CS2, DB, GW, SSH, VTEPS, headers, ssh, tcp_to_d
 from session_world import World
 
 from vtrace_ovs.model.task import TaskState
+from vtrace_ovs.model.topology import ServiceController
 from vtrace_ovs.session.commands import Connect, HangUp, ReadBridge
 from vtrace_ovs.session.events import BridgeDown, InventoryRead
 from vtrace_ovs.session.judging import scene_of
@@ -72,6 +73,18 @@ def test_all_are_hung_up_on_a_while_after_the_last_task(armed: World) -> None:
     assert armed.connected == {CS1, CS2, GW}
     armed.wait(1.5)
     assert armed.connected == set()
+
+
+def test_a_remote_bridge_is_kept_longer_as_its_row_costs_it_more_than_a_connection(world: World) -> None:
+    bridges = (replace(one, attachment=ServiceController("tcp:192.0.2.2:6640")) for one in world.topology.bridges[1:])
+    remote = replace(world.topology, bridges=(world.topology.bridges[0], *bridges))
+    world.feed(InventoryRead(world.now, remote))
+    world.claim(tcp_to_db())
+    world.cancel()
+    world.wait(A_WHILE)
+    assert world.connected == {CS2, GW}
+    world.wait(SessionSettings().row_linger)
+    assert world.connected == set()
 
 
 def test_tasks_in_a_row_do_not_call_again(armed: World) -> None:
