@@ -1,0 +1,178 @@
+"""Turns the lab into a path under more load than it forwards, and into what it forwards of it and what that takes.
+
+ovs-vswitchd have a core of their own where there are two; traffic and ``vtrace controller`` have the other one.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "emulation"))
+
+from flooding import blasting, received  # found by the line before
+from scapy.layers.inet import IP, UDP
+from scapy.packet import Packet, Raw
+
+from vtrace_ovs.lab.network import Lab
+from vtrace_ovs.lab.wiring import VM_INTERFACE
+from vtrace_ovs.storage.store import Store
+
+WARM_UP = 0.3
+PINGS, PING_INTERVAL = 60, 0.01
+LOWEST, FORWARDED, OVERLOAD = 15_000.0, 0.95, 1.2
+DEADLINE = 120.0
+SOURCE, DESTINATION = "blue-web1", "blue-db2"
+ENDS = ("10.0.1.11", "10.0.2.22")
+PORT, PAYLOAD = 5000, 64
+SOURCE_PORTS = range(4000, 4010)
+SWITCH_CORE, OTHER_CORE = 0, 1
+CPUCLOCK_SCHED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """Packets per second that arrived, and the processor seconds each took."""
+
+    rate: float
+    processor: float
+
+    def over(self, base: "Forwarded") -> "Forwarded":
+        """Both as ratios to what another time has."""
+        return Forwarded(self.rate / base.rate, self.processor / base.processor)
+
+    @staticmethod
+    def between(before: "Forwarded", after: "Forwarded") -> "Forwarded":
+        """What would have been measured between the two."""
+        return Forwarded(mean((before.rate, after.rate)), mean((before.processor, after.processor)))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """At a moment (seconds): packets received so far, and processor seconds spent."""
+
+    at: float
+    packets: int
+    spent: float
+
+    def since(self, began: "Reading") -> Forwarded:
+        """What was forwarded from then on."""
+        got = self.packets - began.packets
+        return Forwarded(got / (self.at - began.at), (self.spent - began.spent) / max(got, 1))
+
+
+class LoadedLab:
+    """A lab, what is sent over it, and a controller when somebody wants one."""
+
+    def __init__(self, lab: Lab, place: Path) -> None:
+        self.lab = lab
+        self.place = place
+        self.pids = [server.ovs.pids["ovs-vswitchd"] for server in lab.servers.values()]
+        switches = [switch.ovs.pids["ovs-vswitchd"] for switch in lab.switches.values()]
+        self.cores = (os.cpu_count() or 1) > OTHER_CORE
+        for pid in (*self.pids, *switches):
+            for thread in Path(f"/proc/{pid}/task").iterdir() if self.cores else ():
+                os.sched_setaffinity(int(thread.name), {SWITCH_CORE})
+        if self.cores:
+            os.sched_setaffinity(0, {OTHER_CORE})  # our children's too
+        self.controllers = 0
+        self.ping()
+        self.offered = OVERLOAD * self.capacity()
+
+    def capacity(self) -> float:
+        """The most the path forwards, in packets per second: of much more it would forward less, and drop late."""
+        rate, most = LOWEST, 0.0
+        while True:
+            with self.load(rate):
+                got = self.window(3.0).rate
+            if got < FORWARDED * rate:
+                return max(most, got)
+            rate, most = rate * OVERLOAD, got
+
+    def window(self, length: float) -> Forwarded:
+        """What is forwarded in so many seconds, when what is new has settled."""
+        time.sleep(WARM_UP)
+        began = self.reading()
+        time.sleep(length)
+        return self.reading().since(began)
+
+    def reading(self) -> Reading:
+        """What the destination's interface has received, and what that took."""
+        return Reading(time.monotonic(), received(self.lab.vm(DESTINATION), VM_INTERFACE), self.processor())
+
+    def processor(self) -> float:
+        """Processor seconds of the servers' ovs-vswitchd so far (clock_getcpuclockid(3))."""
+        return sum(time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED) for pid in self.pids)
+
+    def ping(self) -> float:
+        """The median RTT, in seconds."""
+        words = ("ping", "-n", "-c", str(PINGS), "-i", str(PING_INTERVAL), ENDS[1])
+        text = self.lab.vm(SOURCE).run(*words)
+        return median(float(found) for found in re.findall(r"time=([0-9.]+) ms", text)) / 1e3
+
+    @contextmanager
+    def load(self, rate: float) -> Iterator[None]:
+        """So many packets a second, to a VM that takes them and never answers."""
+        sink = (
+            "import socket, sys\n"
+            "end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+            "end.bind(('', int(sys.argv[1])))\n"
+            "print('ready', flush=True)\nsys.stdin.read()\n"
+        )
+        receiver = self._program(DESTINATION, "-c", sink, str(PORT))
+        if receiver.stdout is None or receiver.stdout.readline() != "ready\n":
+            raise SystemExit(f"nobody takes packets in {DESTINATION}")
+        try:
+            with blasting(self.lab, SOURCE, rate, map(_packet, SOURCE_PORTS), numbered=True):
+                yield
+        finally:
+            receiver.communicate(timeout=DEADLINE)
+
+    def _program(self, vm: str, *arguments: str) -> subprocess.Popen[str]:
+        """Python in a VM."""
+        words = [*self.lab.vm(vm).prefix, sys.executable, *arguments]
+        return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    @contextmanager
+    def controller(self) -> Iterator[Store]:
+        """``vtrace controller``, which is connected to no bridge before its first task; its database."""
+        self.controllers += 1
+        place = self.place / str(self.controllers)
+        place.mkdir()
+        environment = {
+            **os.environ,
+            "VTRACE_OVSDB": ",".join(self.lab.state().ovsdb_remotes),
+            "VTRACE_DATABASE": str(place / "vtrace.db"),
+            "VTRACE_RUNDIR": str(place / "run"),
+            "VTRACE_LISTEN": "",
+        }
+        words = [sys.executable, "-m", "vtrace_ovs", "controller"]
+        with subprocess.Popen(words, env=environment) as process:
+            try:
+                await_that((place / "run" / "controller.lock").exists)
+                with Store.open(str(place / "vtrace.db")) as store:
+                    yield store
+            finally:
+                process.terminate()
+                process.wait(DEADLINE)
+
+
+def await_that(condition: Callable[[], bool]) -> None:
+    """Look until it is so."""
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit("the controller did not do what it was asked to")
+        time.sleep(0.01)
+
+
+def _packet(source_port: int) -> Packet:
+    """One of them, with room for its number; without a UDP checksum, which IPv4 allows (RFC 768)."""
+    start = IP(src=ENDS[0], dst=ENDS[1], id=0, flags="DF")
+    return start / UDP(sport=source_port, dport=PORT, chksum=0) / Raw(b"x" * PAYLOAD)
