@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := .uv/bin/uv
 READY := $(VENV)/.ready
-APT := openvswitch-switch openvswitch-common ovn-central ovn-host mininet iproute2 iputils-ping ethtool tcpdump procps openssl
+APT := openvswitch-switch openvswitch-common ovn-central ovn-host mininet iproute2 iputils-ping ethtool nftables tcpdump procps openssl
 
 # Test files of different rooms have the same names, so mypy looks at one room at a time.
 ROOMS := benchmarks/ $(filter-out tests/unit/,$(sort $(dir $(wildcard tests/*/*.py tests/golden/*/*.py tests/unit/*/*.py))))

@@ -12,6 +12,7 @@ PROGRAMS = {
     "ovs-vswitchd": "openvswitch-switch",
     "ip": "iproute2",
     "ethtool": "ethtool",
+    "nft": "nftables",
     "sysctl": "procps",
 }
 
