@@ -11,7 +11,7 @@ import pytest
 from flooding import FAR, FAR_FAST, FAST, NEAR_FAST, Flood, flooded
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
-from vtrace_program import DEADLINE, FrameSender, Vtrace, await_that, captured, pauses, repeating
+from vtrace_program import FrameSender, Vtrace, await_that, captured, pauses, repeating
 
 from vtrace_ovs.instrumentation.plan import Settings
 from vtrace_ovs.lab.network import Lab
@@ -21,6 +21,8 @@ from vtrace_ovs.session.collecting import MOST_ALIKE, place_of
 
 QUIET = "udp,nw_src=10.0.1.11,nw_dst=10.0.2.22,tp_dst=5000"
 TRACE_TIME = 6
+PATIENCE = 240.0
+"""Where cores are slow, what a switch is flooded with takes most of them: a minute to drain was seen."""
 CROWD, CALM = 100, 10
 TOS = 0x28
 VFDS = 6
@@ -99,7 +101,7 @@ def tried(lab: Lab, program: Vtrace, flood: Flood) -> Trial:
 def await_end(program: Vtrace, *tasks: int) -> None:
     """The switch is busy with the flood, so arming and ending take their time."""
     with program.store() as store:
-        deadline = time.monotonic() + 2 * DEADLINE
+        deadline = time.monotonic() + PATIENCE
         for now in pauses(0.1):
             if not store.unfinished() or now > deadline:
                 break
@@ -111,14 +113,14 @@ def test_a_flood_that_matches_costs_few_copies_and_nobody_else_a_true_verdict(
     lab: Lab, program: Vtrace, record_property: Callable[[str, object], None], flood: Flood
 ) -> None:
     """What the neighbour receives is the judge: a switch that is flooded may well lose its packets itself."""
-    trials = (tried(lab, program, flood) for _ in range(TRIES))
-    trial = next((trial for trial in trials if trial.slowest >= LEAST * flood.rate), None)
-    assert trial is not None, f"this machine did not send {LEAST * flood.rate:.0f} packets/s all the time"
-    told = (
-        f"{trial.messages} messages; {trial.offered} packets, {trial.slowest:.0f}/s or more, in {trial.seconds:.1f} s"
-    )
-    record_property("flood", told)
-    print(told)  # noqa: T201 - what the sender reached, beside what then went wrong
+    for trial in (tried(lab, program, flood) for _ in range(TRIES)):
+        sent = f"{trial.offered} packets, {trial.slowest:.0f}/s or more, in {trial.seconds:.1f} s"
+        told = f"{trial.messages} messages; {sent}"
+        record_property("flood", told)
+        print(told)  # noqa: T201 - what the sender reached, beside what then went wrong
+        if trial.slowest >= LEAST * flood.rate:
+            break
+    assert trial.slowest >= LEAST * flood.rate, f"this machine did not send so many packets/s all the time: {told}"
     settings = Settings(controller_id=0, generation=0)
     bound = VFDS * (settings.most_burst + settings.log_rate * trial.seconds)
     assert sum(cost.copies for cost in trial.crowd.costs) <= bound

@@ -1,6 +1,6 @@
 """What a session knows of each bridge: whether it answers, its tables, and what of ours it carries."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from math import inf
 
@@ -236,12 +236,12 @@ class Fleet:
                 looks.append(ReadBridge(state.bridge.id))
         return tuple(looks)
 
-    def silent(self, at: float, deadline: float) -> tuple[BridgeId, ...]:
-        """The bridges that have owed an answer to ``ask`` for ``deadline`` seconds."""
+    def silent(self, at: float, patience: Callable[[BridgeId], float]) -> tuple[BridgeId, ...]:
+        """The bridges that have owed an answer to ``ask`` for longer (seconds) than there is patience with them."""
         return tuple(
             bridge_id
             for bridge_id, state in self.states.items()
-            if state.up and state.owes and state.asked_at <= at - deadline
+            if state.up and state.owes and state.asked_at <= at - patience(bridge_id)
         )
 
     @property

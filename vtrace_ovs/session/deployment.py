@@ -20,7 +20,7 @@ from vtrace_ovs.session.commands import Command, EraseIntents, ReadBridge, Watch
 from vtrace_ovs.session.events import BridgeRead, Programmed
 from vtrace_ovs.session.faults import fail, in_words
 from vtrace_ovs.session.planning import Planning
-from vtrace_ovs.session.rollout import Rollout
+from vtrace_ovs.session.rollout import Phase, Rollout
 from vtrace_ovs.session.runs import TaskRun
 
 
@@ -45,6 +45,7 @@ class Deployment:
     fleet: Fleet
     planning: Planning
     answer_deadline: float
+    parting_deadline: float
     drain: float
     stale: bool = False
     reread: bool = False
@@ -198,11 +199,20 @@ class Deployment:
 
     def overdue(self, at: float) -> tuple[BridgeId, ...]:
         """The bridges that have kept a transition waiting for too long."""
-        if self.move is Move.IDLE or at - self._asked_at < self.answer_deadline:
+        if self.move is Move.IDLE:
             return ()
-        if self.move is Move.READING:
-            return tuple(self._reading)
-        return tuple(self.rollout.waiting) if self.rollout is not None else ()
+        rolling_out = frozenset() if self.rollout is None else frozenset(self.rollout.waiting)
+        waiting = frozenset(self._reading) if self.move is Move.READING else rolling_out
+        return tuple(bridge for bridge in waiting if at - self._asked_at >= self.patience(bridge))
+
+    def patience(self, bridge: BridgeId) -> float:
+        """How long its answer is waited for: longer where packets may get our marks, as others would forget them."""
+        state, rollout = self.fleet.states.get(bridge), self.rollout
+        plans = [] if state is None else [state.carried]
+        if rollout is not None and rollout.phase is not None and rollout.phase >= Phase.SOURCES_IN:
+            plans.append(rollout.wanted.get(bridge))
+        colors = any(plan is not None and plan.sources for plan in plans)
+        return self.parting_deadline if colors else self.answer_deadline
 
     def _plan(self, at: float) -> tuple[Command, ...]:
         try:

@@ -67,7 +67,8 @@ class Session:
         self.runs: dict[int, TaskRun] = {}
         self.slots = Slots(settings.slot_quarantine, settings.max_tasks)
         self.planning = Planning(self.fleet, instrumentation)
-        self.deployment = Deployment(self.fleet, self.planning, settings.answer_deadline, settings.drain)
+        deadlines = settings.answer_deadline, settings.parting_deadline
+        self.deployment = Deployment(self.fleet, self.planning, *deadlines, settings.drain)
         self.presence = Presence(self.fleet, self.deployment, settings)
         self.attendance = Attendance(self.fleet, self.deployment, settings)
         self.turns = Turns(self.deployment)

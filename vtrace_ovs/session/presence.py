@@ -69,9 +69,10 @@ class Presence:
     def overdue(self, at: float, runs: Collection[TaskRun]) -> tuple[Command, ...]:
         """Give up on bridges that have kept us waiting for too long."""
         commands: list[Command] = []
-        silent = self.fleet.silent(at, self.settings.answer_deadline)
+        patience = self.deployment.patience
+        silent = self.fleet.silent(at, patience)
         for bridge in dict.fromkeys((*self.deployment.overdue(at), *silent)):
-            reason = f"ovs-vswitchd did not answer within {self.settings.answer_deadline:g} s"
+            reason = f"ovs-vswitchd did not answer within {patience(bridge):g} s"
             commands.extend(self._down(bridge, reason, at, runs))
         return tuple(commands)
 

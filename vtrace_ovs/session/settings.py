@@ -11,7 +11,8 @@ class SessionSettings:
 
     ``short_buffer`` and ``long_buffer`` are the two waits of design D6; the paper's are 12 s and 24 s, for a global
     log service. ``drain`` is how long packets may be in flight after coloring ends, ``answer_deadline`` how long a
-    bridge may take to answer, ``slot_quarantine`` how long a task number rests, ``inventory_deadline`` how long a task
+    bridge may take to answer, ``parting_deadline`` one that may color packets: the others forget its marks when it is
+    given up. ``slot_quarantine`` is how long a task number rests, ``inventory_deadline`` how long a task
     waits for bridges to be known. Interim results are at least ``interim_interval`` apart. The end of a task waits
     ``observation_deadline`` for servers to tell what the trace cost them, and ``naming_deadline`` for a database that
     knows what cookies stand for. While packets are collected, bridges are
@@ -27,6 +28,7 @@ class SessionSettings:
     long_buffer: float = 2.0
     drain: float = 0.2
     answer_deadline: float = 5.0
+    parting_deadline: float = 30.0
     slot_quarantine: float = 5.0
     inventory_deadline: float = 10.0
     interim_interval: float = 0.5

@@ -64,7 +64,7 @@ class World:
         for bridge, state in self.fleet.states.items():
             state.up, state.tables = True, BridgeTables(1, 0.0, FLOWS[bridge])
             state.carried = plan_bridge(state.bridge, state.tables, (task,), scene, settings=SETTINGS, now=self.at)
-        self.deployment = Deployment(self.fleet, Planning(self.fleet, SETTINGS), 5.0, 0.2)
+        self.deployment = Deployment(self.fleet, Planning(self.fleet, SETTINGS), 5.0, 30.0, 0.2)
         self.alternator = Alternator(self.fleet, self.deployment, SessionSettings(), lambda _: GENERIC_PROFILE)
         self.run = TaskRun(Task(1, TraceRequest(TRAFFIC, interval=1), TaskState.ARMED, 0.0), 0, Stage.COLLECTING)
         self.run.alternation = self.alternation

@@ -79,10 +79,10 @@ def test_a_bridge_is_silent_until_it_answers() -> None:
     fleet.adopt(topology(CS1), ())
     fleet.states[CS1].up = True
     assert fleet.ask((CS1,), START) == (ReadBridge(CS1),)
-    assert fleet.silent(START + 4.9, 5.0) == ()
-    assert fleet.silent(START + 5.0, 5.0) == (CS1,)
+    assert fleet.silent(START + 4.9, lambda _: 5.0) == ()
+    assert fleet.silent(START + 5.0, lambda _: 5.0) == (CS1,)
     fleet.states[CS1].adopt(TABLES, (), (), START + 5.0)
-    assert fleet.silent(START + 50.0, 5.0) == ()
+    assert fleet.silent(START + 50.0, lambda _: 5.0) == ()
 
 
 def test_a_bridge_that_is_down_owes_no_answer() -> None:
@@ -91,7 +91,7 @@ def test_a_bridge_that_is_down_owes_no_answer() -> None:
     fleet.ask((CS1,), START)
     fleet.states[CS1].up = False
     fleet.states[CS1].reason = "dead"
-    assert fleet.silent(START + 50.0, 5.0) == ()
+    assert fleet.silent(START + 50.0, lambda _: 5.0) == ()
     assert fleet.unreachable() == {CS1: "dead"}
 
 

@@ -21,6 +21,7 @@ from vtrace_ovs.session.settings import SessionSettings
 
 SHORT, LONG = SessionSettings().short_buffer, SessionSettings().long_buffer
 DEADLINE = SessionSettings().answer_deadline
+PARTING = SessionSettings().parting_deadline
 
 
 def test_a_bridge_that_never_answers_a_reading_is_given_up(world: World) -> None:
@@ -58,6 +59,26 @@ def test_a_bridge_that_hangs_before_a_packet_is_judged_is_given_up(world: World)
     world.wait(SHORT + LONG + DEADLINE + 2)
     assert world.states()[-1] is TaskState.DONE
     assert CS2 in world.session.fleet.unreachable()
+
+
+def test_nobody_forgets_marks_while_a_bridge_has_not_confirmed_that_it_colors_no_more(armed: World) -> None:
+    armed.mute.add(CS1)
+    armed.cancel()
+    armed.wait(PARTING - 1)
+    assert not armed.session.fleet.unreachable()
+    assert armed.flows[CS2], "its sinks"
+    armed.wake(CS1)
+    armed.wait(1.0)
+    assert armed.clean
+
+
+def test_a_bridge_that_never_confirms_that_it_colors_no_more_is_given_up_in_the_end(armed: World) -> None:
+    armed.mute.add(CS1)
+    armed.cancel()
+    armed.wait(PARTING + 1)
+    assert armed.session.fleet.unreachable() == {CS1: f"ovs-vswitchd did not answer within {PARTING:g} s"}
+    assert armed.states()[-1] is TaskState.CANCELLED
+    assert not armed.flows[CS2]
 
 
 def test_a_bridge_that_was_given_up_and_answers_after_all_is_cleaned(world: World) -> None:
