@@ -6,7 +6,6 @@ The frames go out in turn, so many a second, until its input ends; ``numbered``:
 """
 
 import mmap
-import os
 import select
 import socket
 import sys
@@ -18,7 +17,6 @@ from struct import Struct, pack
 
 SLOTS, SLOT, BLOCK = 5120, 256, 1 << 16
 BURST = 64
-FIRST = -20
 SO_SNDBUFFORCE, ROOM = 32, 1024
 SOL_PACKET, PACKET_VERSION, PACKET_TX_RING, TPACKET_V2 = 263, 10, 13, 1
 HEADER = 32
@@ -32,8 +30,7 @@ NUMBERED = HEADER + 14 + 20 + 8
 
 
 def main(interface: str, rate: str, likeness: str, *frames: str) -> None:
-    """Send bursts, as many as the rate has room for by now; before anybody else here, as if from another machine."""
-    os.nice(FIRST)
+    """Send bursts, as many as the rate has room for by now."""
     end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     end.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
     end.setsockopt(SOL_PACKET, PACKET_TX_RING, pack("=IIII", BLOCK, SLOTS * SLOT // BLOCK, SLOT, SLOTS))

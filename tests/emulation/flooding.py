@@ -44,7 +44,7 @@ class Flood:
             yield
 
 
-FAST = 120_000.0
+FAST = 150_000.0
 FAR = Flood("udp,nw_src=10.0.1.12,tp_dst=5001", UDP(sport=4000, dport=5001), CauseCode.SECURITY_DEFAULT_DENY, 2500.0)
 """Denied at the destination: switches on all the way have it, and carry it."""
 FAR_FAST = replace(FAR, rate=FAST, identities=[0])

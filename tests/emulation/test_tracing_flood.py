@@ -26,9 +26,15 @@ PATIENCE = 240.0
 CROWD, CALM = 100, 10
 TOS = 0x28
 VFDS = 6
-FLOODS = {"near": NEAR_FAST, "far-and-alike": FAR_FAST, "far-and-slower": replace(FAR, rate=5000.0)}
-LEAST, TRIES = 100_000 / FAST, 3
-"""How much of the rate is offered to the first VFD in every second of a trace, or it is tried again."""
+FLOODS = {
+    "near": (NEAR_FAST, (FAST, FAST, FAST)),
+    "far-and-alike": (FAR_FAST, (FAST, FAST / 2, FAST / 4)),
+    "far-and-slower": (FAR, (5000.0, 5000.0, 5000.0)),
+}
+"""Each with the rates to try, one after the other, until a machine keeps up: all switches of a lab share its cores, and
+a far flood takes five of them."""
+LEAST = 100_000 / FAST
+"""How much of the rate must be offered to the first VFD in every second of a trace."""
 pytestmark = pytest.mark.usefixtures("unchanged")
 
 
@@ -108,28 +114,33 @@ def await_end(program: Vtrace, *tasks: int) -> None:
         assert not store.unfinished(), [store.task(number) for number in tasks]
 
 
-@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+@pytest.mark.parametrize(("flood", "rates"), FLOODS.values(), ids=FLOODS)
 def test_a_flood_that_matches_costs_few_copies_and_nobody_else_a_true_verdict(
-    lab: Lab, program: Vtrace, record_property: Callable[[str, object], None], flood: Flood
+    lab: Lab, program: Vtrace, record_property: Callable[[str, object], None], flood: Flood, rates: Sequence[float]
 ) -> None:
     """What the neighbour receives is the judge: a switch that is flooded may well lose its packets itself."""
-    for trial in (tried(lab, program, flood) for _ in range(TRIES)):
+    for rate in rates:
+        trial = tried(lab, program, replace(flood, rate=rate))
         sent = f"{trial.offered} packets, {trial.slowest:.0f}/s or more, in {trial.seconds:.1f} s"
-        told = f"{trial.messages} messages; {sent}"
+        told = f"{trial.messages} messages; {sent}; {trial.calm.packets} packets of the neighbour's traced"
         record_property("flood", told)
         print(told)  # noqa: T201 - what the sender reached, beside what then went wrong
-        if trial.slowest >= LEAST * flood.rate:
-            break
-    assert trial.slowest >= LEAST * flood.rate, f"this machine did not send so many packets/s all the time: {told}"
+        _costs_little(trial)
+        _is_true_of_the_neighbour(trial)
+        losses = {group.verdict.code for group in trial.crowd.groups if group.verdict.disposition.is_loss}
+        assert losses <= {flood.code}
+        assert not any(group.verdict.disposition is Disposition.DELIVERED for group in trial.crowd.groups)
+        if trial.slowest >= LEAST * rate and trial.calm.packets > 0:
+            return
+    pytest.fail(f"this machine did not send {LEAST * rate:.0f} packets/s all the time and trace others beside: {told}")
+
+
+def _costs_little(trial: Trial) -> None:
     settings = Settings(controller_id=0, generation=0)
     bound = VFDS * (settings.most_burst + settings.log_rate * trial.seconds)
     assert sum(cost.copies for cost in trial.crowd.costs) <= bound
     assert trial.messages <= min(bound, trial.offered)
     assert trial.alike <= MOST_ALIKE
-    _is_true_of_the_neighbour(trial)
-    losses = {group.verdict.code for group in trial.crowd.groups if group.verdict.disposition.is_loss}
-    assert losses <= {flood.code}
-    assert not any(group.verdict.disposition is Disposition.DELIVERED for group in trial.crowd.groups)
 
 
 def _is_true_of_the_neighbour(trial: Trial) -> None:
@@ -144,7 +155,6 @@ def _is_true(result: TaskResult, ways: Mapping[str, Trajectory], arrived: set[in
 
     Packets whose copies at the first, flooded switch were all lost are left out.
     """
-    assert result.packets > 0
     identities = {name: way.hops[0].headers_in.ip_id for name, way in ways.items() if way.hops[0].headers_in}
     handed = {identities.get(name) for name, way in ways.items() if way.ending is Ending.HANDED_TO_PORT}
     assert handed - {None} <= arrived
