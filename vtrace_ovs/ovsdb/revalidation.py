@@ -9,14 +9,16 @@ from vtrace_ovs.model.topology import Bridge, ManagementSocket
 from vtrace_ovs.ovsdb.unixctl import control_socket
 
 NUDGE_INTERVAL = 0.004
+"""Seconds after the first nudge that the next one comes; each later one takes twice as long."""
 
 
 def wait_round(bridge: Bridge, nudge: Callable[[], None], timeout: float) -> bool:
     """Wait until the revalidators have been over all datapath flows once after they were asked.
 
     A round begins by itself twice a second, and at once when a flow changes: ``nudge`` changes one, again and again
-    until the answer comes, as a round that was over before the question arrived does not count. False when they cannot
-    be asked within ``timeout`` seconds: a remote bridge, no permission, a daemon that hangs.
+    until the answer comes, as a round that was over before the question arrived does not count; less and less often, as
+    a switch whose rounds take long is busy enough. False when they cannot be asked within ``timeout`` seconds: a remote
+    bridge, no permission, a daemon that hangs.
     """
     if not isinstance(bridge.attachment, ManagementSocket):
         return False
@@ -24,10 +26,11 @@ def wait_round(bridge: Bridge, nudge: Callable[[], None], timeout: float) -> boo
     try:
         with control_socket(Path(bridge.attachment.path).parent, timeout) as control:
             control.send(("revalidator/wait",))
-            answered = False
+            answered, interval = False, NUDGE_INTERVAL
             while not answered and monotonic() < deadline:
                 nudge()
-                answered = control.answer(NUDGE_INTERVAL) is not None
+                answered = control.answer(min(interval, deadline - monotonic())) is not None
+                interval *= 2
     except InfrastructureError:
         return False
     return answered
