@@ -1,13 +1,14 @@
 from collections.abc import Callable
+from time import monotonic
 
 import pytest
-from openflow_peer import BridgeRefusalError, OpenFlowPeer
+from openflow_peer import DEADLINE, BridgeRefusalError, OpenFlowPeer
 
 from vtrace_ovs.codecs import openflow
 from vtrace_ovs.codecs.frames import headers
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.actions import ApplyActions, Controller, Output, SetField
-from vtrace_ovs.model.flow import FlowMod, FlowModCommand, MeterMod, MeterModCommand
+from vtrace_ovs.model.flow import FlowMod, FlowModCommand, MeterCounters, MeterMod, MeterModCommand
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import IN_PORT, REGISTERS, TUN_ID, field
 
@@ -96,11 +97,17 @@ def test_a_meter_caps_the_copies_and_counts_what_it_dropped(
     add_meter(connection, burst=2)
     connection.modify(log_flow())
     inject(bridge, times=20)
-    connection.barrier()
-    (counters,) = openflow.meter_counters(connection.multipart(openflow.meter_stats_request).body)
-    assert counters.meter_id == METER_ID
+    deadline = monotonic() + DEADLINE  # a dummy port takes in one packet a round
+    while (counters := metered(connection)).packets_in < 20:
+        assert monotonic() < deadline, counters
     assert counters.packets_in == 20
     assert counters.packets_dropped > 0
+
+
+def metered(connection: OpenFlowPeer) -> MeterCounters:
+    (counters,) = openflow.meter_counters(connection.multipart(openflow.meter_stats_request).body)
+    assert counters.meter_id == METER_ID
+    return counters
 
 
 def test_without_a_miss_length_a_service_connection_gets_no_copy(

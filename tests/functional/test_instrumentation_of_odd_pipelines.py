@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 import pytest
 from datapath_actions import copies, departures
 from openflow_peer import OpenFlowPeer
-from vfd_chain import CONTROLLER_ID, NOW, SETTINGS, bridge_id
+from vfd_chain import CONTROLLER_ID, NOW, SETTINGS, bridge_id, flows_of
 
 from vtrace_ovs.codecs import openflow
 from vtrace_ovs.errors import RefusedError
@@ -182,13 +182,13 @@ def test_production_controllers_see_their_own_flows_cookie_and_reason(
 def test_all_of_ours_goes_by_cookie_whatever_is_left(ovs: OvsInstance, peer: Callable[[str], OpenFlowPeer]) -> None:
     build(ovs, PIPELINES["groups"])
     connection = peer("br0")
-    before = ovs.ofctl("--no-stats", "--sort", "dump-flows", "br0")
+    before = flows_of(ovs, "br0")
     send(connection, None, plan(connection))
     with pytest.raises(AssertionError):
-        assert ovs.ofctl("--no-stats", "--sort", "dump-flows", "br0") == before
+        assert flows_of(ovs, "br0") == before
     everything = FlowMod(FlowModCommand.DELETE, 0xFF, 0, Match(), 0x5654 << 48, 0xFFFF << 48)
     connection.modify(everything)
-    assert ovs.ofctl("--no-stats", "--sort", "dump-flows", "br0") == before
+    assert flows_of(ovs, "br0") == before
 
 
 def test_a_production_flow_at_the_top_of_table_0_is_named(

@@ -56,9 +56,9 @@ def left_behind(ovs: OvsInstance, name: str) -> tuple[list[str], ...]:
     ovs.appctl("revalidator/wait")
     ports = re.findall(r"tx pkts=(\d+)", ovs.ofctl("dump-ports", name))
     macs = re.findall(r"^ +(\d+) +(\d+) +(\S+)", ovs.appctl("fdb/show", name), re.MULTILINE)
-    flows = [line for line in ovs.ofctl("--sort", "dump-flows", name).splitlines() if "cookie=0x5654" not in line]
+    flows = [line for line in ovs.ofctl("dump-flows", name).splitlines() if "cookie=0x5654" not in line]
     keys = [re.sub(r"(duration|n_packets|n_bytes|idle_age|hard_age)=[^,]*, ", "", line).strip() for line in flows]
-    return ports, sorted(map(" ".join, macs)), [key for key in keys if "cookie" in key]
+    return ports, sorted(map(" ".join, macs)), sorted(key for key in keys if "cookie" in key)
 
 
 def converse(ovs: OvsInstance, name: str) -> None:
