@@ -89,8 +89,9 @@ class Deployment:
 
     @property
     def engaged(self) -> frozenset[BridgeId]:
-        """The bridges that the transition under way reads or changes."""
-        return frozenset(self._reading).union(() if self.rollout is None else self.rollout.changes)
+        """The bridges that the transition under way reads, has read to plan by, or changes."""
+        read = self.planning.read if self.move is Move.READING else frozenset[BridgeId]()
+        return read.union(self._reading, () if self.rollout is None else self.rollout.changes)
 
     def begin(self, runs: Iterable[TaskRun], at: float) -> tuple[Command, ...]:
         """Start a transition to what these tasks need."""

@@ -44,6 +44,11 @@ class Planning:
         """The members nothing is installed for yet."""
         return tuple(run for run in self.members if run.stage is Stage.ARMING)
 
+    @property
+    def read(self) -> frozenset[BridgeId]:
+        """The bridges whose tables count."""
+        return frozenset(self._fresh)
+
     def was_read(self, bridge: BridgeId) -> None:
         """The tables of this bridge are those of the moment."""
         self._fresh.add(bridge)

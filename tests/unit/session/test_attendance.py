@@ -47,6 +47,16 @@ def test_one_whose_greeting_fails_is_not_waited_for(world: World) -> None:
     assert world.session.fleet.unreachable() == {GW: "ovs-vswitchd died"}
 
 
+def test_who_is_read_is_kept_while_another_is_waited_for(world: World) -> None:
+    world.unheard.add(GW)
+    world.claim(tcp_to_db())
+    world.wait(A_WHILE)
+    assert world.told(HangUp) == []
+    world.down(GW)
+    assert world.states()[-1] is TaskState.ARMED
+    assert {CS1, CS2} <= world.connected
+
+
 def test_who_is_out_of_scope_is_hung_up_on_after_a_while(astray: World) -> None:
     astray.wait(LINGER / 2)
     assert astray.connected == {CS1, CS2, GW}
