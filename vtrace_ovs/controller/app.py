@@ -140,9 +140,11 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
                 event = self._inbox.take()
                 if isinstance(event, InventoryRead):
                     self._links.adopt(event.topology)
-                for command in self.session.handle(event, copies_follow=self._inbox.begins_with_a_copy):
+                commands = self.session.handle(event, copies_follow=self._inbox.begins_with_a_copy)
+                for command in commands:
                     self._carry_out(command)
-                if self._inbox and (isinstance(event, URGENT) or monotonic() - since > BUSY):
+                urgent = bool(commands) and isinstance(event, URGENT)
+                if self._inbox and (urgent or monotonic() - since > BUSY):
                     hub.sleep(0)
                     since = monotonic()
         except Exception as error:  # noqa: BLE001 - the runner cleans the bridges and says what happened

@@ -21,7 +21,7 @@ from vtrace_ovs.session.events import BridgeRead, Programmed
 from vtrace_ovs.session.faults import fail, in_words
 from vtrace_ovs.session.planning import Planning
 from vtrace_ovs.session.rollout import Phase, Rollout
-from vtrace_ovs.session.runs import TaskRun
+from vtrace_ovs.session.runs import Stage, TaskRun
 
 
 class Move(Enum):
@@ -187,6 +187,12 @@ class Deployment:
             self.rollout.lost(bridge)
             return self._advance(at)
         return ()
+
+    def colors(self, run: TaskRun) -> bool:
+        """Whether its packets may be colored now: its sources are there, or have been sent."""
+        phase = None if self.rollout is None else self.rollout.phase
+        sent = phase is not None and phase >= Phase.SOURCES_IN and run in self.planning.arming
+        return run.coloring and (run.stage is Stage.COLLECTING or sent)
 
     def let_go(self, run: TaskRun) -> tuple[EraseIntents, ...]:
         """A task has ended: its intents are erased, later where something of ours may be left."""

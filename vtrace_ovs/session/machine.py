@@ -107,8 +107,7 @@ class Session:
         runs = tuple(self.runs.values())
         match event:
             case BridgeDown(bridge=bridge):
-                followed = self.presence.told(event, runs)
-                return (*self.turns.lost(bridge, runs), *followed)
+                return (*self.turns.lost(bridge, runs), *self.presence.told(event, runs))
             case InventoryRead() | BridgeUp():
                 return self.presence.told(event, runs)
             case TaskClaimed(at, task):

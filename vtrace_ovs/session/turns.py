@@ -17,7 +17,7 @@ from vtrace_ovs.session.brakes import brakes
 from vtrace_ovs.session.commands import Command
 from vtrace_ovs.session.deployment import Deployment
 from vtrace_ovs.session.events import CopiesCrowded
-from vtrace_ovs.session.runs import Stage, TaskRun
+from vtrace_ovs.session.runs import TaskRun
 
 PAUSE = 0.2
 """So long (seconds) the queues of bridges empty, and our meters fill, before the next task colors again."""
@@ -70,10 +70,9 @@ class Turns:
         self.deployment.stale |= bool(halted)
         return tuple(brakes(self.deployment.fleet, halted))
 
-    @staticmethod
-    def _coloring(bridge: BridgeId, runs: Iterable[TaskRun]) -> list[TaskRun]:
-        """Tasks that color packets which may come to this bridge."""
-        return [run for run in runs if run.stage is Stage.COLLECTING and run.coloring and bridge in run.scope]
+    def _coloring(self, bridge: BridgeId, runs: Iterable[TaskRun]) -> list[TaskRun]:
+        """Tasks that color packets which may come to this bridge, from when their sources were sent."""
+        return [run for run in runs if self.deployment.colors(run) and bridge in run.scope]
 
     def advance(self, runs: Mapping[int, TaskRun], at: float) -> None:
         """Let the next task color again, when nothing came too fast for long enough, and those that a bridge halted."""
@@ -83,7 +82,7 @@ class Turns:
             self._halted = []
         if not self._resting or not self.deployment.settled or at - self._since < PAUSE:
             return
-        resting = [run for number in self._resting if (run := runs.get(number)) and run.stage is Stage.COLLECTING]
+        resting = [run for number in self._resting if (run := runs.get(number)) and run.gathering]
         crowd, others = [run for run in resting if run.packets], [run for run in resting if not run.packets]
         for run in crowd:
             run.note(RESTED)

@@ -73,3 +73,23 @@ def test_the_session_is_told_whether_a_copy_follows_another(app: VTraceApp, monk
         (PacketInReceived, False),
         (Tick, False),
     ]
+
+
+def test_crowds_nothing_is_done_about_keep_nothing_else_waiting(
+    app: VTraceApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections that get their turn may each tell of a crowd again."""
+    crowd = CopiesCrowded(1.0, BridgeId("s1", "br"))
+    told: list[type[Event]] = []
+    more = [crowd] * 10
+
+    def handle(_: Session, event: Event, *, copies_follow: bool) -> tuple[Command, ...]:  # noqa: ARG001 - as there
+        told.append(type(event))
+        return ()
+
+    monkeypatch.setattr(Session, "handle", handle)
+    monkeypatch.setattr("vtrace_ovs.controller.seam.hub.sleep", lambda _: more and app.report(more.pop()))
+    app.report(Tick(1.0))
+    app.report(crowd)
+    app._on_inbox(EventInbox())  # noqa: SLF001 - only the framework calls it, and this app is not started
+    assert told.index(Tick) < 10

@@ -7,7 +7,7 @@ from vtrace_ovs.instrumentation.cookies import Cookie
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.commands import Program
-from vtrace_ovs.session.events import CopiesCrowded
+from vtrace_ovs.session.events import CopiesCrowded, IntentsWritten
 from vtrace_ovs.session.turns import LATE, PAUSE, RESTED
 
 MANY = 40
@@ -177,6 +177,40 @@ def test_a_task_that_rests_as_a_bridge_goes_colors_again_when_the_others_send_it
     world.wait(1.0)
     programs = [said.removeprefix("cs1/br ") for said in world.told(Program) if said.startswith("cs1/br")]
     assert programs.index("-sinks") < programs.index("+sources"), programs
+
+
+def sent(world: World) -> Program:
+    """What CS1 was sent last, and has not confirmed."""
+    return [said for said in world.transcript if isinstance(said, Program) and said.bridge == CS1][-1]
+
+
+def confirm(world: World, *programs: Program) -> None:
+    """CS1 does what it was sent, and nothing after it."""
+    for program in programs:
+        world.mute.discard(CS1)
+        confirmed = world.program(program)
+        world.mute.add(CS1)
+        assert confirmed is not None
+        world.feed(confirmed)
+
+
+def test_coloring_ends_at_once_when_copies_come_before_it_is_known_that_it_has_begun(world: World) -> None:
+    world.hold_intents = True
+    world.claim(tcp_to_db(packet_count=10 * MANY))
+    world.mute.add(CS1)
+    world.feed(IntentsWritten(world.now, 1))
+    crowd(world)
+    assert not world.session.runs[1].resting, "its sinks are not confirmed, so no packet of it is among these"
+    confirm(world, sinks := sent(world))
+    assert (sources := sent(world)) is not sinks
+    crowd(world)
+    assert world.session.runs[1].resting
+    confirm(world, sources, sent(world))
+    assert coloring(world) == set()
+    world.wake(CS1)
+    world.wait(SOON)
+    assert world.states(1)[-1] is TaskState.ARMED
+    assert coloring(world) == slots(world, 1)
 
 
 def test_nothing_is_done_about_a_crowd_before_coloring_has_ended(world: World) -> None:
