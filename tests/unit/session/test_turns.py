@@ -201,8 +201,8 @@ def test_coloring_ends_at_once_when_copies_come_before_it_is_known_that_it_has_b
     world.feed(IntentsWritten(world.now, 1))
     crowd(world)
     assert not world.session.runs[1].resting, "its sinks are not confirmed, so no packet of it is among these"
-    confirm(world, sinks := sent(world))
-    assert (sources := sent(world)) is not sinks
+    confirm(world, sent(world))
+    sources = sent(world)
     crowd(world)
     assert world.session.runs[1].resting
     confirm(world, sources, sent(world))
