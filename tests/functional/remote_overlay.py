@@ -48,11 +48,15 @@ def rows(ovs: OvsInstance) -> list[str]:
 
 @dataclass(slots=True)
 class Overlay:
-    """The server, how its OVSDB is reached, and where the ``vtrace`` under test keeps its files."""
+    """The server, how its OVSDB is reached, and where the ``vtrace`` under test keeps its files.
+
+    ``ports`` is the type of the VMs' ports: what ``dummy-pmd`` ones receive is forwarded by a thread of its own.
+    """
 
     directory: Path
     remote: str = ""
     production: Mapping[str, str] = field(default_factory=lambda: PRODUCTION)
+    ports: str = "dummy"
 
     @contextmanager
     def up(self) -> Iterator[OvsInstance]:
@@ -70,7 +74,9 @@ class Overlay:
         for name, vm, peer in (("sw1", "vm1", "sw2"), ("sw2", "vm2", "sw1")):
             ovs.vsctl("add-br", name, "--", "set", "bridge", name, "datapath_type=dummy", "fail_mode=secure")
             ids = (f"external_ids:iface-id={vm}", f"external_ids:ip=10.0.0.{vm[-1]}")
-            ovs.vsctl("add-port", name, vm, "--", "set", "interface", vm, "type=dummy", "ofport_request=1", *ids)
+            ovs.vsctl(
+                "add-port", name, vm, "--", "set", "interface", vm, f"type={self.ports}", "ofport_request=1", *ids
+            )
             patch = ("type=patch", f"options:peer=to-{name}", "ofport_request=2")
             ovs.vsctl("add-port", name, f"to-{peer}", "--", "set", "interface", f"to-{peer}", *patch)
             ovs.ofctl("add-flows", name, "-", stdin=self.production[name])
