@@ -46,7 +46,7 @@ class Attendance:
     def _over(self, state: BridgeState, at: float) -> bool:
         remote = isinstance(state.bridge.attachment, ServiceController)
         linger = self.settings.row_linger if remote else self.settings.linger
-        return not state.up or at - state.needed_at >= linger
+        return state.up is False or at - state.needed_at >= linger
 
     def _needed(self, runs: Iterable[TaskRun]) -> frozenset[BridgeId]:
         """Where tasks begin, where their packets may come, what is being read or changed, and what has left-overs."""

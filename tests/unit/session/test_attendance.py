@@ -39,6 +39,13 @@ def test_of_few_bridges_all_are_called_at_once_and_read_as_they_come(world: Worl
     assert world.states()[-1] is TaskState.ARMED
 
 
+def test_who_is_called_has_its_time_to_answer(world: World) -> None:
+    world.unheard.update({CS1, CS2, GW})
+    world.claim(tcp_to_db())
+    world.wait(LINGER / 2)
+    assert world.told(Connect, HangUp) == ["connect cs1/br,cs2/br,gw/br"]
+
+
 def test_one_whose_greeting_fails_is_not_waited_for(world: World) -> None:
     world.unheard.add(GW)
     world.claim(tcp_to_db())
