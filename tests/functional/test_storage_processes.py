@@ -15,7 +15,7 @@ from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.storage.store import Store
 
 DEADLINE = 60.0
-TASKS = 200
+HALF = 100
 PACKAGE = Path(vtrace_ovs.__file__).resolve().parent
 
 ADD_TASKS = """
@@ -24,8 +24,10 @@ from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.storage.store import Store
 with Store.open(sys.argv[1]) as store:
-    for _ in range(int(sys.argv[2])):
-        store.add_task(TraceRequest(Filter("tcp", protocol=6)), 1.0)
+    for number in sys.argv[2:]:
+        for _ in range(int(number)):
+            store.add_task(TraceRequest(Filter("tcp", protocol=6)), 1.0)
+        sys.stdin.readline()
 """
 OPEN = """
 import sys
@@ -51,21 +53,24 @@ def opened_by_an_ordinary_user(path: Path) -> str:
 def test_a_reader_sees_tasks_while_another_process_adds_them(tmp_path: Path) -> None:
     path = tmp_path / "vtrace.db"
     with Store.open(path) as store:
-        writer = subprocess.Popen([sys.executable, "-c", ADD_TASKS, str(path), str(TASKS)])
+        words = [sys.executable, "-c", ADD_TASKS, str(path), str(HALF), str(HALF)]
         claimed: list[int] = []
-        sizes = {0}
-        deadline = time.monotonic() + DEADLINE
-        while len(claimed) < TASKS and time.monotonic() < deadline:
-            sizes.add(len(store.tasks()))
-            claimed += [task.id for task in store.claim_new_tasks()]
-        assert writer.wait(DEADLINE) == 0
-        assert claimed == list(range(1, TASKS + 1))
-        assert len(sizes) > 2
+        with subprocess.Popen(words, stdin=subprocess.PIPE, text=True) as writer:
+            for expected in (HALF, 2 * HALF):
+                deadline = time.monotonic() + DEADLINE
+                while len(claimed) < expected and time.monotonic() < deadline:
+                    claimed += [task.id for task in store.claim_new_tasks()]
+                assert len(store.tasks()) == expected
+                assert writer.stdin is not None
+                print(file=writer.stdin, flush=True)
+            assert writer.wait(DEADLINE) == 0
+        assert claimed == list(range(1, 2 * HALF + 1))
 
 
 def test_processes_that_create_the_database_at_once_agree_on_one(tmp_path: Path) -> None:
     path = tmp_path / "vtrace.db"
-    writers = [subprocess.Popen([sys.executable, "-c", ADD_TASKS, str(path), "20"]) for _ in range(4)]
+    words = [sys.executable, "-c", ADD_TASKS, str(path), "20"]
+    writers = [subprocess.Popen(words, stdin=subprocess.DEVNULL) for _ in range(4)]
     assert [writer.wait(DEADLINE) for writer in writers] == [0, 0, 0, 0]
     with Store.open(path, create=False) as store:
         assert len(store.tasks()) == 80
@@ -106,6 +111,7 @@ def test_an_installed_package_brings_its_schema_with_it(tmp_path: Path) -> None:
     shutil.copytree(PACKAGE.parent / "migrations", tmp_path / "site" / "vtrace_ovs" / "_migrations", ignore=leave_out)
     path = tmp_path / "vtrace.db"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    subprocess.run([sys.executable, "-c", ADD_TASKS, str(path), "1"], env=environment, check=True, timeout=DEADLINE)
+    words = [sys.executable, "-c", ADD_TASKS, str(path), "1"]
+    subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, check=True, timeout=DEADLINE)
     with Store.open(path, create=False) as store:
         assert [task.request for task in store.tasks()] == [TraceRequest(Filter("tcp", protocol=6))]
