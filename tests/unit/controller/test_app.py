@@ -87,8 +87,12 @@ def test_crowds_nothing_is_done_about_keep_nothing_else_waiting(
         told.append(type(event))
         return ()
 
+    def sleep(_: float) -> None:
+        if more:
+            app.report(more.pop())
+
     monkeypatch.setattr(Session, "handle", handle)
-    monkeypatch.setattr("vtrace_ovs.controller.seam.hub.sleep", lambda _: more and app.report(more.pop()))
+    monkeypatch.setattr("vtrace_ovs.controller.seam.hub.sleep", sleep)
     app.report(Tick(1.0))
     app.report(crowd)
     app._on_inbox(EventInbox())  # noqa: SLF001 - only the framework calls it, and this app is not started
