@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 APT := openvswitch-switch openvswitch-common ovn-central ovn-host mininet iproute2 iputils-ping ethtool nftables tcpdump procps openssl
 
 # Test files of different rooms have the same names, so mypy looks at one room at a time.
-ROOMS := benchmarks/ $(filter-out tests/unit/,$(sort $(dir $(wildcard tests/*/*.py tests/golden/*/*.py tests/unit/*/*.py))))
+ROOMS := benchmarks/ tests/conftest.py $(filter-out tests/unit/,$(sort $(dir $(wildcard tests/*/*.py tests/golden/*/*.py tests/unit/*/*.py))))
 
 .PHONY: demo test browser check bench fuzz differential equivalence matrix lost-copies setup apt lock clean
 

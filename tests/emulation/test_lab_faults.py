@@ -130,13 +130,15 @@ def test_what_a_fault_cut_off_is_not_sent_again_for_long(lab: Lab) -> None:
     """It would be the traffic of whoever is traced next: the kernel's own way is to try for more than a minute."""
     serve = "end = socket.create_server(('', 443)); print(); there = end.accept(); print(); sys.stdin.read()"
     call = "end = socket.create_connection(('10.0.2.22', 443)); sys.stdin.read()"
-    with program(lab, "blue-db2", serve) as server, program(lab, "blue-web1", call):
+    with program(lab, "blue-db2", serve) as server:
         assert server.stdout is not None
-        assert server.stdout.readline() == server.stdout.readline() == "\n"
-        with lab.faults.injected(Fault(FaultName.GUEST_FIREWALL, vm="blue-db2")):
-            before = given_up(lab, "blue-db2")
-            server.communicate(timeout=DEADLINE)
-            await_that(lambda: given_up(lab, "blue-db2") > before)
+        assert server.stdout.readline() == "\n", "it listens"
+        with program(lab, "blue-web1", call):
+            assert server.stdout.readline() == "\n", "it is called"
+            with lab.faults.injected(Fault(FaultName.GUEST_FIREWALL, vm="blue-db2")):
+                before = given_up(lab, "blue-db2")
+                server.communicate(timeout=DEADLINE)
+                await_that(lambda: given_up(lab, "blue-db2") > before)
 
 
 def given_up(lab: Lab, vm: str) -> int:
