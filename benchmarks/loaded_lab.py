@@ -1,6 +1,7 @@
 """Turns the lab into a path under more load than it forwards, and into what it forwards of it and what that takes.
 
-ovs-vswitchd have a core of their own where there are two; traffic and ``vtrace controller`` have the other one.
+What forwards has a core of its own where there are two: all of ovs-vswitchd or, with datapath threads, these. Traffic,
+``vtrace controller`` and the rest have the other one.
 """
 
 import os
@@ -21,7 +22,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.packet import Packet, Raw
 
 from vtrace_ovs.lab.network import Lab
-from vtrace_ovs.lab.wiring import VM_INTERFACE
+from vtrace_ovs.lab.wiring import UPLINK, VM_INTERFACE
 from vtrace_ovs.storage.store import Store
 
 WARM_UP = 0.3
@@ -34,6 +35,9 @@ PORT, PAYLOAD = 5000, 64
 SOURCE_PORTS = range(4000, 4010)
 SWITCH_CORE, OTHER_CORE = 0, 1
 CPUCLOCK_SCHED = 2
+ON_THE_WAY = ("cs1", "gw1", "cs3")
+MAX_SLEEP = 100
+"""Microseconds that a datapath thread may rest when little comes: otherwise an idle one takes all of its core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +72,40 @@ class Reading:
 
 
 class LoadedLab:
-    """A lab, what is sent over it, and a controller when somebody wants one."""
+    """A lab, what is sent over it, and a controller when somebody wants one.
 
-    def __init__(self, lab: Lab, place: Path) -> None:
+    ``threads``: servers on the way have datapath threads (AF_XDP ports); otherwise their main threads forward.
+    """
+
+    def __init__(self, lab: Lab, place: Path, *, threads: bool = False) -> None:
         self.lab = lab
         self.place = place
         self.pids = [server.ovs.pids["ovs-vswitchd"] for server in lab.servers.values()]
         switches = [switch.ovs.pids["ovs-vswitchd"] for switch in lab.switches.values()]
         self.cores = (os.cpu_count() or 1) > OTHER_CORE
-        for pid in (*self.pids, *switches):
-            for thread in Path(f"/proc/{pid}/task").iterdir() if self.cores else ():
-                os.sched_setaffinity(int(thread.name), {SWITCH_CORE})
+        for server in ON_THE_WAY if threads else ():
+            self._give_threads(server)
+        for pid in (*self.pids, *switches) if self.cores else ():
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                forwards = pid in switches or not threads or (thread / "comm").read_text().startswith("pmd")
+                os.sched_setaffinity(int(thread.name), {SWITCH_CORE if forwards else OTHER_CORE})
         if self.cores:
             os.sched_setaffinity(0, {OTHER_CORE})  # our children's too
         self.controllers = 0
         self.ping()
         self.offered = OVERLOAD * self.capacity()
+
+    def _give_threads(self, server: str) -> None:
+        """Have all ports of a server that packets come in by polled by a datapath thread (ovs-vswitchd.conf.db(5))."""
+        ovs = self.lab.ovs(server)
+        ports = (UPLINK, *(vm.name for vm in self.lab.base.vms_on(server)))
+        mask, sleep = f"pmd-cpu-mask={1 << SWITCH_CORE:#x}", f"pmd-maxsleep={MAX_SLEEP}"
+        words = ["set", "Open_vSwitch", ".", f"other_config:{mask}", f"other_config:{sleep}"]
+        ovs.vsctl(*words, *(word for port in ports for word in ("--", "set", "interface", port, "type=afxdp")))
+        polled = ovs.appctl("dpif-netdev/pmd-rxq-show")
+        missing = [port for port in ports if f"port: {port} " not in polled]
+        if missing:
+            raise SystemExit(f"no datapath thread polls {', '.join(missing)}: AF_XDP needs Linux 5.4 and libxdp in OVS")
 
     def capacity(self) -> float:
         """The most the path forwards, in packets per second: of much more it would forward less, and drop late."""

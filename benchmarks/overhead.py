@@ -2,7 +2,8 @@
 
 No VTrace · controller, no task · ten tasks that match nothing · ten tasks that match all, 100 packets each. The
 settings take turns in one run, round after round, back and forth, and *No VTrace* before and after each of them:
-whatever else the machine does hits all of them. ``overhead.py ROUNDS``, or as many as fit into twelve minutes.
+whatever else the machine does hits all of them. ``overhead.py ROUNDS``, or as many as fit into twelve minutes;
+``overhead.py threads ROUNDS`` with datapath threads, as kernel, DPDK and AF_XDP have them.
 """
 
 import os
@@ -54,7 +55,6 @@ SETTINGS = {ATTACHED: 1.00, IDLE: None, ZERO: 0.99, FULL: 0.98}
 ON_THE_WAY = (("cs1", "br-int"), ("gw1", "br-int"), ("gw1", "vr-blue"), ("cs3", "br-int"))
 OPENFLOW_13_HELLO = bytes((4, 0, 0, 8, 0, 0, 0, 1))
 MEASURES = ("forwarding rate", "CPU per packet", "RTT")
-CHART = PAGE.with_name("overhead.svg")
 NOTES = """\
 {rounds} rounds of the settings in turn, forth and back; each ratio is to the mean of *No VTrace* right before it \
 and right after, under the same load, given as median, with the interval that holds it in {confidence:.0%} of runs on \
@@ -65,14 +65,46 @@ most, over cs1, gw1 and cs3; counted at the receiving VM. A setting that lasts c
 CPU is the processor time of all ovs-vswitchd of servers per packet forwarded. RTT is the median of {pings} pings \
 without load, once a round.
 Idle connections: no VTrace, but one OpenFlow connection to each VFD on the way, of a program that says hello and then \
-nothing. Open vSwitch asks each for news every time it has forwarded up to 32 packets.
-ovs-vswitchd on core {switches}, everything else (traffic, controller) on core {others}, as it would be on \
+nothing. {idle}
+{forwards} on core {switches}, everything else (traffic, controller) on core {others}, as it would be on \
 other machines; the sender shares a ring of frames with the kernel and costs next to nothing.
 Full match: its window is a third of the time a task has unless told otherwise, and begins when tasks are added, so \
 arming, tracing, judging and cleaning are in it: {traced} of {asked} packets asked for were traced, at {each:.0f} µs \
 of CPU each, on all servers. Pings are traced too, by one of ten tasks.
 A bar is missed if the whole interval is below it, met if the median is not, and open otherwise. The rate is what one \
 core shared with others forwards; CPU per packet is without what the others take of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Datapath:
+    """Who forwards, and the section it is told in."""
+
+    key: str
+    title: str
+    threads: bool
+    forwards: str
+    idle: str
+
+    @property
+    def chart(self) -> Path:
+        """The image beside the page."""
+        return PAGE.with_name(f"{self.key}.svg")
+
+
+MAIN = Datapath(
+    "overhead",
+    "What tracing costs the traffic",
+    threads=False,
+    forwards="ovs-vswitchd, whose main thread forwards,",
+    idle="Open vSwitch asks each for news every time it has forwarded up to 32 packets.",
+)
+THREADS = Datapath(
+    "threads",
+    "What tracing costs the traffic where datapath threads forward",
+    threads=True,
+    forwards="The datapath threads of ovs-vswitchd (AF_XDP ports)",
+    idle="The main thread asks each for news, and forwards nothing.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +129,11 @@ def main() -> None:
     """A lab, rounds, a table, a chart."""
     if os.geteuid() != 0:
         raise SystemExit("the lab needs root")
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    datapath = THREADS if THREADS.key in sys.argv else MAIN
+    rounds = next((int(word) for word in sys.argv[1:] if word.isdigit()), ROUNDS)
     overlay = replace(load_topology(), rate_limits=())
     with tempfile.TemporaryDirectory() as place, Lab(overlay, Path(place) / "lab") as lab:
-        settings = Settings(LoadedLab(lab, Path(place)))
+        settings = Settings(LoadedLab(lab, Path(place), threads=datapath.threads))
         steps: list[Callable[[], Turn]] = [
             lambda: settings.lasting(ATTACHED, settings.loaded.controller),
             lambda: settings.lasting(IDLE, settings.idle_connections),
@@ -115,11 +148,11 @@ def main() -> None:
             turns.extend(step() for step in (reversed(steps) if number % 2 else steps))
     series = {name: _series([turn for turn in turns if turn.setting == name]) for name in SETTINGS}
     medians = {name: [median(values) for values in columns] for name, columns in series.items()}
-    CHART.write_text(
+    datapath.chart.write_text(
         bars("What tracing costs, as ratios to no VTrace", list(MEASURES), {NONE: [1.0] * len(MEASURES), **medians}),
         encoding="utf-8",
     )
-    publish(section(series, turns, settings))
+    publish(section(datapath, series, turns, settings))
 
 
 class Settings:
@@ -230,7 +263,9 @@ def _series(turns: Sequence[Turn]) -> list[list[float]]:
     return [[load.rate for load in loads], [load.processor for load in loads], rtts]
 
 
-def section(series: dict[str, list[list[float]]], turns: Sequence[Turn], settings: Settings) -> Section:
+def section(
+    datapath: Datapath, series: dict[str, list[list[float]]], turns: Sequence[Turn], settings: Settings
+) -> Section:
     """The table: ratios by setting."""
     rows = [(NONE, *("1" for _ in MEASURES), "")]
     for setting, columns in series.items():
@@ -250,6 +285,8 @@ def section(series: dict[str, list[list[float]]], turns: Sequence[Turn], setting
         "traced_turns": TRACED_TURNS,
         "traced_window": TRACED_WINDOW,
         "pings": PINGS,
+        "idle": datapath.idle,
+        "forwards": datapath.forwards,
         "switches": SWITCH_CORE if settings.loaded.cores else "any",
         "others": OTHER_CORE if settings.loaded.cores else "any",
         "traced": settings.traced,
@@ -262,7 +299,7 @@ def section(series: dict[str, list[list[float]]], turns: Sequence[Turn], setting
     )
     notes = [*NOTES.format(**given).splitlines(), absolute]
     header = ("setting", *MEASURES, "bar for the rate")
-    return Section("overhead", "What tracing costs the traffic", header, rows, notes, chart=CHART.name)
+    return Section(datapath.key, datapath.title, header, rows, notes, chart=datapath.chart.name)
 
 
 def _cell(values: Sequence[float]) -> str:

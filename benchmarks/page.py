@@ -18,7 +18,10 @@ last. The machines are shared and their cores noisy, so absolute times vary betw
 comparator exists it ran in the same run, and the ratio is what counts.
 """
 CONFIDENCE = 0.95
-ORDER = ("live", "scale", "overhead", "walker", "decoder", "trajectories", "ingestion", "memory", "equivalence", "fuzz")
+ORDER = (
+    *("live", "scale", "overhead", "threads", "walker", "decoder", "trajectories", "ingestion", "memory"),
+    *("equivalence", "fuzz"),
+)
 
 
 @dataclass(frozen=True, slots=True)

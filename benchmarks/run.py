@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("live", "overhead", "evidence", "walker")
+SCRIPTS = ("live", "overhead", "overhead threads", "evidence", "walker")
 
 
 def main() -> int:
@@ -17,7 +17,8 @@ def main() -> int:
     failed = []
     began = time.monotonic()
     for name in sys.argv[1:] or SCRIPTS:
-        done = subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=False)
+        script, *arguments = name.split()
+        done = subprocess.run([sys.executable, str(HERE / f"{script}.py"), *arguments], check=False)
         if done.returncode:
             failed.append(name)
     print(f"{time.monotonic() - began:.0f} s" + (f"; failed: {', '.join(failed)}" if failed else ""))
