@@ -62,13 +62,17 @@ class Turns:
         return tuple(brakes(self.deployment.fleet, crowd))
 
     def lost(self, bridge: BridgeId, runs: Iterable[TaskRun]) -> tuple[Command, ...]:
-        """A bridge goes: tasks whose packets may come to it rest. Those that count take off marks without a pause."""
+        """A bridge goes: tasks whose packets may come to it rest. Those that count take off marks without a pause.
+
+        To be asked before the transition under way goes on without it, and sends sources. The bridge itself is not
+        told.
+        """
         halted = [run for run in self._coloring(bridge, runs) if run.alternation is None]
         for run in halted:
             run.resting = True
             self._halted.append(run.task.id)
         self.deployment.stale |= bool(halted)
-        return tuple(brakes(self.deployment.fleet, halted))
+        return tuple(brake for brake in brakes(self.deployment.fleet, halted) if brake.bridge != bridge)
 
     def _coloring(self, bridge: BridgeId, runs: Iterable[TaskRun]) -> list[TaskRun]:
         """Tasks that color packets which may come to this bridge, from when their sources were sent."""

@@ -167,6 +167,13 @@ def test_nothing_is_colored_from_when_a_bridge_goes_until_the_others_send_it_no_
     assert not any(world.session.runs[number].notes.count(RESTED) for number in PORTS)
 
 
+def test_a_bridge_that_goes_is_told_nothing_any_more(world: World) -> None:
+    two_tasks(world)
+    world.told()
+    world.down(CS1)
+    assert [said for said in world.told(Program) if said.startswith("cs1/br")] == []
+
+
 def test_a_task_that_rests_as_a_bridge_goes_colors_again_when_the_others_send_it_no_marks(world: World) -> None:
     world.claim(tcp_to_db(packet_count=10 * MANY))
     busy(world)
