@@ -35,7 +35,7 @@ PORT, PAYLOAD = 5000, 64
 SOURCE_PORTS = range(4000, 4010)
 SWITCH_CORE, OTHER_CORE = 0, 1
 CPUCLOCK_SCHED = 2
-ON_THE_WAY = ("cs1", "gw1", "cs3")
+ON_THE_WAY = (("cs1", "br-int"), ("gw1", "br-int"), ("gw1", "vr-blue"), ("cs3", "br-int"))
 MAX_SLEEP = 100
 """Microseconds that a datapath thread may rest when little comes: otherwise an idle one takes all of its core."""
 
@@ -83,7 +83,7 @@ class LoadedLab:
         self.pids = [server.ovs.pids["ovs-vswitchd"] for server in lab.servers.values()]
         switches = [switch.ovs.pids["ovs-vswitchd"] for switch in lab.switches.values()]
         self.cores = (os.cpu_count() or 1) > OTHER_CORE
-        for server in ON_THE_WAY if threads else ():
+        for server in dict(ON_THE_WAY) if threads else ():
             self._give_threads(server)
         for pid in (*self.pids, *switches) if self.cores else ():
             for thread in Path(f"/proc/{pid}/task").iterdir():

@@ -3,14 +3,14 @@
 No VTrace · controller, no task · ten tasks that match nothing · ten tasks that match all, 100 packets each. The
 settings take turns in one run, round after round, back and forth, and *No VTrace* before and after each of them:
 whatever else the machine does hits all of them. ``overhead.py ROUNDS``, or as many as fit into twelve minutes;
-``overhead.py threads ROUNDS`` with datapath threads, as kernel, DPDK and AF_XDP have them.
+``overhead.py --threads`` with datapath threads, as kernel, DPDK and AF_XDP have them.
 """
 
 import os
 import socket
-import sys
 import tempfile
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from chart import bars
 from loaded_lab import (
     DESTINATION,
     ENDS,
+    ON_THE_WAY,
     OTHER_CORE,
     OVERLOAD,
     PINGS,
@@ -52,7 +53,6 @@ NONE, IDLE, ATTACHED = "No VTrace", "idle connections", "controller, no task"
 ZERO, FULL = "ten tasks, zero match", "ten tasks, full match"
 SETTINGS = {ATTACHED: 1.00, IDLE: None, ZERO: 0.99, FULL: 0.98}
 """Each with the bar for its rate."""
-ON_THE_WAY = (("cs1", "br-int"), ("gw1", "br-int"), ("gw1", "vr-blue"), ("cs3", "br-int"))
 OPENFLOW_13_HELLO = bytes((4, 0, 0, 8, 0, 0, 0, 1))
 MEASURES = ("forwarding rate", "CPU per packet", "RTT")
 NOTES = """\
@@ -95,14 +95,14 @@ MAIN = Datapath(
     "overhead",
     "What tracing costs the traffic",
     threads=False,
-    forwards="ovs-vswitchd, whose main thread forwards,",
+    forwards="All ovs-vswitchd, whose main threads forward,",
     idle="Open vSwitch asks each for news every time it has forwarded up to 32 packets.",
 )
 THREADS = Datapath(
     "threads",
     "What tracing costs the traffic where datapath threads forward",
     threads=True,
-    forwards="The datapath threads of ovs-vswitchd (AF_XDP ports)",
+    forwards="The datapath threads of the servers (AF_XDP ports) and the ovs-vswitchd of the underlay",
     idle="The main thread asks each for news, and forwards nothing.",
 )
 
@@ -129,8 +129,11 @@ def main() -> None:
     """A lab, rounds, a table, a chart."""
     if os.geteuid() != 0:
         raise SystemExit("the lab needs root")
-    datapath = THREADS if THREADS.key in sys.argv else MAIN
-    rounds = next((int(word) for word in sys.argv[1:] if word.isdigit()), ROUNDS)
+    parser = ArgumentParser()
+    parser.add_argument("rounds", type=int, nargs="?", default=ROUNDS)
+    parser.add_argument("--threads", action="store_true")
+    asked = parser.parse_args()
+    datapath = THREADS if asked.threads else MAIN
     overlay = replace(load_topology(), rate_limits=())
     with tempfile.TemporaryDirectory() as place, Lab(overlay, Path(place) / "lab") as lab:
         settings = Settings(LoadedLab(lab, Path(place), threads=datapath.threads))
@@ -142,7 +145,7 @@ def main() -> None:
         ]
         turns: list[Turn] = []
         began = time.monotonic()
-        for number in range(rounds):
+        for number in range(asked.rounds):
             if number and time.monotonic() - began > BUDGET:
                 break
             turns.extend(step() for step in (reversed(steps) if number % 2 else steps))

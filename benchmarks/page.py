@@ -19,8 +19,17 @@ comparator exists it ran in the same run, and the ratio is what counts.
 """
 CONFIDENCE = 0.95
 ORDER = (
-    *("live", "scale", "overhead", "threads", "walker", "decoder", "trajectories", "ingestion", "memory"),
-    *("equivalence", "fuzz"),
+    "live",
+    "scale",
+    "overhead",
+    "threads",
+    "walker",
+    "decoder",
+    "trajectories",
+    "ingestion",
+    "memory",
+    "equivalence",
+    "fuzz",
 )
 
 

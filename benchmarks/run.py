@@ -1,6 +1,7 @@
 """Turns this machine into docs/benchmarks.md: every benchmark in turn, each in a process of its own (``make bench``).
 
-``python benchmarks/run.py walker live`` runs some of them. Exit code 1 when one failed; a missed bar is no failure.
+``python benchmarks/run.py walker "overhead --threads"`` runs some of them. Exit code 1 when one failed; a missed bar is
+no failure.
 """
 
 import subprocess
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("live", "overhead", "overhead threads", "evidence", "walker")
+SCRIPTS = ("live", "overhead", "overhead --threads", "evidence", "walker")
 
 
 def main() -> int:

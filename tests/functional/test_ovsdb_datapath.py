@@ -54,10 +54,15 @@ def broken(ovs: OvsInstance, actions: str) -> None:
 
     Open vSwitch changes it on the thread that has it, and says of the others that they have none.
     """
-    (line,) = [one for one in ovs.appctl("dpctl/dump-flows", "-m").splitlines() if "udp(src=1000" in one]
-    flow = line.partition(", ")[2].partition(", packets:")[0]
+    flow = cached(ovs).partition(", ")[2].partition(", packets:")[0]
     ovs.run("ovs-appctl", "-t", str(ovs.directory / "ovs-vswitchd.ctl"), "dpctl/mod-flow", flow, actions, check=False)
-    assert f"actions:{actions}" in ovs.appctl("dpctl/dump-flows")
+    assert f"actions:{actions}" in cached(ovs)
+
+
+def cached(ovs: OvsInstance) -> str:
+    """The datapath's flow for the traffic."""
+    (line,) = [one for one in ovs.appctl("dpctl/dump-flows", "-m").splitlines() if "udp(src=1000" in one]
+    return line
 
 
 def test_a_datapath_that_follows_its_tables_contradicts_nothing(bridge: Bridge) -> None:
