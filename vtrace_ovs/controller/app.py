@@ -50,7 +50,8 @@ from vtrace_ovs.session.commands import (
 from vtrace_ovs.session.events import Event, InventoryRead, TaskClaimed, Tick
 from vtrace_ovs.session.machine import Session
 
-TICK = 0.02
+TICK, CALM_TICK = 0.02, 0.1
+"""Seconds from tick to tick, and while nothing is to happen soon: each takes its time from what else the host does."""
 BUSY = 0.01
 """Seconds of events in a row; then connections have their turn: under eventlet, hub threads share one of the system."""
 
@@ -189,7 +190,7 @@ class VTraceApp(App):  # type: ignore[misc]  # neither framework has types
 
     def _tick(self) -> None:
         while self._ticking:
-            hub.sleep(TICK)
+            hub.sleep(CALM_TICK if self.session.calm else TICK)
             self.report(Tick(time()))
 
     def _inventory_read(self, topology: Topology, problems: tuple[str, ...]) -> None:

@@ -4,13 +4,14 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
 from itertools import groupby
 from time import monotonic, time
 from typing import assert_never
 
 from vtrace_ovs.model.task import Intent, TaskState
 from vtrace_ovs.model.topology import BridgeId, Topology
-from vtrace_ovs.session.boundary import TaskStore
+from vtrace_ovs.session.boundary import TaskStore, Writings
 from vtrace_ovs.session.commands import (
     EraseIntents,
     SaveCounts,
@@ -38,9 +39,16 @@ LedgerCommand = (
 
 LOOK_INTERVAL = 0.005
 POLL_INTERVAL = 0.25
-"""Seconds between queries when nothing seems to have been written, and no file tells."""
+"""Seconds between queries when nobody told that anything was written, or nobody can."""
 FRESH = 0.05
-"""Seconds of queries after a write: file times are coarse, so one more write may hide behind the last."""
+"""Seconds of queries after a write: it is told before its transaction can be seen."""
+
+
+class Wake(Enum):
+    """Why the thread is woken though there is nothing to store."""
+
+    WRITTEN = "somebody may have written to the database"
+    CLOSING = "the ledger is to end"
 
 
 def merged(jobs: Sequence[LedgerCommand]) -> Iterator[LedgerCommand]:
@@ -69,23 +77,27 @@ class Ledger:
         self._store = store
         self._post = post
         self._failed = failed
-        self._jobs: queue.SimpleQueue[LedgerCommand] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[LedgerCommand | Wake] = queue.SimpleQueue()
         self._snapshots: deque[SaveSnapshot] = deque()
         self._intents: dict[tuple[str, int], list[Intent]] = {}
         self._running: set[int] = set()
         self._accepting = threading.Event()
         self._closing = threading.Event()
-        self._stamp: tuple[int, ...] | None = None
         self._fresh_until = self._polled_at = 0.0
         self._thread = threading.Thread(target=self._work, name="vtrace-ledger", daemon=True)
+        self._writings: Writings | None = None
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread, and one that waits for what others write, where they can be waited for."""
+        self._writings = self._store.writings()
+        if self._writings is not None:
+            threading.Thread(target=self._listen, args=(self._writings,), name="vtrace-writings", daemon=True).start()
         self._thread.start()
 
     def accept_tasks(self) -> None:
         """From now on take new tasks from the database: the analyser is ready (the paper's start-up handshake)."""
         self._accepting.set()
+        self._jobs.put(Wake.WRITTEN)
 
     def refuse_tasks(self) -> None:
         """Leave new tasks in the database: this controller is about to end."""
@@ -100,13 +112,23 @@ class Ledger:
         self._jobs.put(command)
 
     def close(self) -> None:
-        """Finish what is queued, then end the thread."""
+        """Finish what is queued, then end the threads."""
         self._closing.set()
+        self._jobs.put(Wake.CLOSING)
+        if self._writings is not None:
+            self._writings.close()
+            self._writings = None
         self._thread.join()
 
     def save_inventory(self, topology: Topology) -> None:
         """Keep the VFDs of an inventory. Called from the inventory's own thread, which may block."""
         self._store.save_vfds(topology.vfds())
+
+    def _listen(self, writings: Writings) -> None:
+        """Pass on what is told, of much that is written in a row a little."""
+        while writings.wait():
+            self._jobs.put(Wake.WRITTEN)
+            self._closing.wait(LOOK_INTERVAL)
 
     def _work(self) -> None:
         try:
@@ -121,19 +143,28 @@ class Ledger:
             self._failed(error)
 
     def _waiting_jobs(self) -> list[LedgerCommand]:
-        jobs: list[LedgerCommand] = []
+        """What is to be stored, once there is something, or it is time to look for news."""
+        found: list[LedgerCommand | Wake] = []
         try:
-            jobs.append(self._jobs.get(timeout=0 if self._snapshots else LOOK_INTERVAL))
+            found.append(self._jobs.get(timeout=self._rest()))
             while True:
-                jobs.append(self._jobs.get_nowait())
+                found.append(self._jobs.get_nowait())
         except queue.Empty:
-            return jobs
+            pass
+        if Wake.WRITTEN in found:
+            self._fresh_until = monotonic() + FRESH
+        return [job for job in found if not isinstance(job, Wake)]
+
+    def _rest(self) -> float:
+        """For how long (seconds) there is nothing to do unless somebody says so."""
+        if self._snapshots:
+            return 0.0
+        now = monotonic()
+        return LOOK_INTERVAL if now < self._fresh_until else max(self._polled_at + POLL_INTERVAL - now, 0.0)
 
     def _news(self) -> bool:
-        """Whether somebody may have written to the database since the last poll."""
-        now, stamp = monotonic(), self._store.stamp()
-        if stamp != self._stamp:
-            self._stamp, self._fresh_until = stamp, now + FRESH
+        """Whether the database is to be asked: somebody may have written to it since."""
+        now = monotonic()
         if now >= self._fresh_until and now < self._polled_at + POLL_INTERVAL:
             return False
         self._polled_at = now

@@ -17,7 +17,8 @@ from vtrace_ovs.errors import InfrastructureError, VtraceError
 from vtrace_ovs.model.task import Task, TaskState
 from vtrace_ovs.session.events import CancelRequested
 
-WATCH_INTERVAL = 0.005
+WATCH_INTERVAL, IDLE_INTERVAL = 0.02, 0.1
+"""Seconds between looks whether a run is over, and whether a controller without an end of its own was interrupted."""
 CLEAN_DEADLINE = 5.0
 
 
@@ -35,7 +36,7 @@ def run(settings: ControllerSettings, surroundings: Surroundings, tasks: tuple[T
                 return False
             if app.failure is not None:
                 _raise(app.failure)
-            hub.sleep(WATCH_INTERVAL)
+            hub.sleep(WATCH_INTERVAL if wanted else IDLE_INTERVAL)
         return True
 
 

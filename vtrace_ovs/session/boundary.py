@@ -54,11 +54,21 @@ DatapathReader = Callable[[Bridge, DatapathQuestion], DatapathReading]
 """Holds the datapath of a bridge's server against its flow tables. Blocks; never raises."""
 
 
+class Writings(Protocol):
+    """News of a database, for one thread to wait for; another may close them."""
+
+    def wait(self) -> bool:
+        """Block until somebody may have written; False once closed: do not ask again."""
+
+    def close(self) -> None:
+        """Have ``wait`` end."""
+
+
 class TaskStore(Protocol):
     """The database as a controller uses it; every call is one transaction and may raise StorageError."""
 
-    def stamp(self) -> tuple[int, ...] | None:
-        """Cheap to ask often: differs once somebody may have written; None where only a query can tell."""
+    def writings(self) -> Writings | None:
+        """What is written to it from now on, by anybody; None where only a query can tell."""
 
     def task(self, task_id: int) -> Task | None:
         """The task of this number."""

@@ -84,6 +84,11 @@ class Session:
         """Whether no task runs and no bridge carries anything of ours."""
         return not self.runs and self.deployment.settled
 
+    @property
+    def calm(self) -> bool:
+        """Whether nothing is to happen soon by the passing of time alone: tasks wait for packets, if there are any."""
+        return self.deployment.settled and all(run.only_waits for run in self.runs.values())
+
     def handle(self, event: Event, *, copies_follow: bool = False) -> tuple[Command, ...]:
         """What to do about one event.
 

@@ -160,6 +160,11 @@ class TaskRun:
         return self.gathering and not self.resting
 
     @property
+    def only_waits(self) -> bool:
+        """Whether it waits for packets, and nothing of it is about to happen as time passes."""
+        return self.stage is Stage.COLLECTING and not (self.open or self.resting or self.alternation is not None)
+
+    @property
     def instrumented(self) -> bool:
         """Whether VFDs must know its packets."""
         return self.stage in (Stage.ARMING, Stage.COLLECTING, Stage.CLOSING, Stage.DRAINING)

@@ -6,12 +6,14 @@ marks off or logs, so nothing may be concluded from silence, and nobody may send
 tells at once; others are looked at now and then.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from vtrace_ovs.instrumentation.changes import on_the_bridge
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import ChangedFlow, Flow, FlowChange, FlowKey, FlowMod
+from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.brakes import brakes
 from vtrace_ovs.session.bridges import BridgeState, Fleet
 from vtrace_ovs.session.commands import Command
@@ -24,18 +26,36 @@ _REMOVED = "while the trace ran: a controller that clears tables?"
 _CHANGED = "while the trace ran: a controller that writes over what is there?"
 
 
-def kept(carried: BridgePlan, coming: BridgePlan | None, coloring: frozenset[int], at: float) -> tuple[FlowMod, ...]:
-    """The flows a bridge has and is to keep, whatever is on its way to it: none that may have timed out by now.
+@dataclass(frozen=True, slots=True)
+class Staying:
+    """The flows a bridge has (``carried``) and is to keep, whatever is on its way to it (``coming``).
 
-    ``coming`` is what it will carry once that has arrived, ``coloring`` the slots of the tasks whose sources still have
-    time.
+    ``sources`` are by the slot of the task that they color packets of.
     """
-    if coming is None or at >= carried.sink_deadline:
-        return ()
-    there = on_the_bridge(carried.sources)
-    sources = tuple(flow for flow in there if (c := Cookie.of(flow.cookie)) and c.slot in coloring)
-    staying = {(flow.key, flow.cookie) for flow in on_the_bridge((*coming.sinks, *coming.sources))}
-    return tuple(flow for flow in (*on_the_bridge(carried.sinks), *sources) if (flow.key, flow.cookie) in staying)
+
+    carried: BridgePlan
+    coming: BridgePlan | None
+    sinks: tuple[FlowMod, ...]
+    sources: Mapping[int, tuple[FlowMod, ...]]
+
+    @staticmethod
+    def between(carried: BridgePlan, coming: BridgePlan | None) -> "Staying":
+        """From one plan to the other."""
+        flows = () if coming is None else on_the_bridge((*coming.sinks, *coming.sources))
+        staying = {(flow.key, flow.cookie) for flow in flows}
+        sinks = tuple(flow for flow in on_the_bridge(carried.sinks) if (flow.key, flow.cookie) in staying)
+        sources: dict[int, tuple[FlowMod, ...]] = {}
+        for flow in on_the_bridge(carried.sources):
+            cookie = Cookie.of(flow.cookie)
+            if cookie is not None and (flow.key, flow.cookie) in staying:
+                sources[cookie.slot] = (*sources.get(cookie.slot, ()), flow)
+        return Staying(carried, coming, sinks, sources)
+
+    def expected(self, coloring: Iterable[int], at: float) -> tuple[FlowMod, ...]:
+        """Those that cannot have timed out by now; ``coloring`` are the slots whose sources still have time."""
+        if at >= self.carried.sink_deadline:
+            return ()
+        return (*self.sinks, *(flow for slot in coloring for flow in self.sources.get(slot, ())))
 
 
 def loss(expected: tuple[FlowMod, ...], ours: Iterable[Flow], removed: Iterable[FlowKey] = ()) -> str | None:
@@ -80,6 +100,7 @@ class Wiping:
     def __init__(self, fleet: Fleet, deployment: Deployment) -> None:
         self._fleet = fleet
         self._deployment = deployment
+        self._staying: dict[BridgeId, Staying] = {}
 
     def look(
         self, state: BridgeState, runs: Iterable[TaskRun], ours: Iterable[Flow], removed: frozenset[FlowKey]
@@ -115,8 +136,12 @@ class Wiping:
     def _expected(
         self, state: BridgeState, plan: BridgePlan, runs: Iterable[TaskRun], at: float
     ) -> tuple[FlowMod, ...]:
-        coloring = frozenset(run.slot for run in runs if run.coloring and at < run.promised_until)
-        return kept(plan, self._deployment.plan_coming_to(state.bridge.id), coloring, at)
+        coming = self._deployment.plan_coming_to(state.bridge.id)
+        staying = self._staying.get(state.bridge.id)
+        if staying is None or staying.carried is not plan or staying.coming is not coming:
+            staying = self._staying[state.bridge.id] = Staying.between(plan, coming)
+        coloring = {run.slot for run in runs if run.coloring and at < run.promised_until}
+        return staying.expected(coloring, at)
 
     def _wiped(self, state: BridgeState, runs: Iterable[TaskRun], found: str, at: float) -> None:
         """Invalidate the tasks whose flows somebody changed, and count on nothing that may be left of them."""

@@ -17,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from vtrace_ovs.errors import CodecError, StorageError
 from vtrace_ovs.storage.faults import storage_error
 from vtrace_ovs.storage.migration import bring_up_to_date
+from vtrace_ovs.storage.writings import Writings
 
 BUSY_TIMEOUT = 5.0
 _WRITING = "vtrace_writing"
@@ -57,12 +58,15 @@ class Database:
         except SQLAlchemyError as error:
             raise storage_error(error, self.place) from error
 
-    def stamp(self) -> tuple[int, ...] | None:
-        """What differs once somebody may have written (file times and sizes); None where only a query can tell."""
+    def writings(self) -> Writings | None:
+        """What is written to it from now on; None where only a query can tell: no file, or no more watches."""
         url = self._engine.url
         if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith("file:"):
             return None
-        return tuple(fact for suffix in ("", "-wal") for fact in _file_facts(Path(url.database + suffix)))
+        try:
+            return Writings(Path(url.database).resolve())
+        except OSError:
+            return None
 
     def close(self) -> None:
         """Give back every connection."""
@@ -77,14 +81,6 @@ class Database:
             raise storage_error(error, self.place) from error
         except CodecError as error:
             raise StorageError(f"database {self.place}: {error}") from error
-
-
-def _file_facts(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size
 
 
 def open_database(url_or_path: str | Path, *, create: bool = True, busy_timeout: float = BUSY_TIMEOUT) -> Database:

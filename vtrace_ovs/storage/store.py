@@ -20,6 +20,7 @@ from vtrace_ovs.model.verdict import Headline, TaskResult
 from vtrace_ovs.storage import counts, evidence, results, snapshots, tasks, usage
 from vtrace_ovs.storage.database import BUSY_TIMEOUT, Database, open_database
 from vtrace_ovs.storage.snapshots import StoredSnapshot
+from vtrace_ovs.storage.writings import Writings
 
 
 class Store:
@@ -42,9 +43,9 @@ class Store:
         """The path, or the URL without its password."""
         return self._database.place
 
-    def stamp(self) -> tuple[int, ...] | None:
-        """Cheap to ask often: differs once somebody may have written; None where only a query can tell."""
-        return self._database.stamp()
+    def writings(self) -> Writings | None:
+        """What is written to it from now on, by anybody; None where only a query can tell."""
+        return self._database.writings()
 
     def close(self) -> None:
         """Give the connections back."""

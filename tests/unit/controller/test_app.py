@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from nobody import surroundings
 
-from vtrace_ovs.controller.app import VTraceApp
+from vtrace_ovs.controller.app import CALM_TICK, TICK, VTraceApp
 from vtrace_ovs.controller.events import EventInbox
 from vtrace_ovs.controller.settings import ControllerSettings
 from vtrace_ovs.errors import InfrastructureError
@@ -14,7 +14,7 @@ from vtrace_ovs.model.records import PacketIn
 from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.commands import Command
-from vtrace_ovs.session.events import CopiesCrowded, Event, PacketInReceived, Tick
+from vtrace_ovs.session.events import CopiesCrowded, Event, PacketInReceived, TaskClaimed, Tick
 from vtrace_ovs.session.machine import Session
 from vtrace_ovs.storage.store import Store
 
@@ -97,3 +97,20 @@ def test_crowds_nothing_is_done_about_keep_nothing_else_waiting(
     app.report(crowd)
     app._on_inbox(EventInbox())  # noqa: SLF001 - only the framework calls it, and this app is not started
     assert told.index(Tick) < 10
+
+
+def test_it_ticks_seldom_while_nothing_is_to_happen_soon(
+    app: VTraceApp, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        rests.append(seconds)
+        if len(rests) == 1:
+            app.session.handle(TaskClaimed(1.0, store.add_task(TraceRequest(Filter("tcp", protocol=6)), at=1.0)))
+        else:
+            app._ticking = False  # noqa: SLF001 - as `shut_down` does, which also ends threads that were not started
+
+    monkeypatch.setattr("vtrace_ovs.controller.seam.hub.sleep", sleep)
+    app._tick()  # noqa: SLF001 - the hub thread that `start` starts
+    assert rests == [CALM_TICK, TICK]

@@ -5,6 +5,7 @@ from time import monotonic
 
 import pytest
 
+from vtrace_ovs.controller import ledger
 from vtrace_ovs.controller.ledger import Ledger, merged
 from vtrace_ovs.errors import StorageError
 from vtrace_ovs.model.filter import Filter
@@ -114,6 +115,35 @@ def test_a_task_that_came_another_way_can_be_cancelled_too(book: Book, task: Tas
     book.ledger.follow(task.id)
     book.store.request_cancel(task.id)
     book.until(lambda: bool(book.told(CancelRequested)))
+
+
+def test_a_task_is_taken_when_it_is_written_not_when_the_next_look_is_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "POLL_INTERVAL", 3600.0)
+    with Store.open(tmp_path / "vtrace.db") as store, Store.open(tmp_path / "vtrace.db") as somebody:
+        book = Book(store)
+        book.ledger.start()
+        book.ledger.accept_tasks()
+        task = somebody.add_task(REQUEST, at=1000.0)
+        book.until(lambda: bool(book.told(TaskClaimed)))
+        somebody.request_cancel(task.id)
+        book.until(lambda: bool(book.told(CancelRequested)))
+        book.ledger.close()
+
+
+def test_where_nobody_tells_of_writings_the_database_is_asked_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store.open(tmp_path / "vtrace.db") as store:
+        monkeypatch.setattr(Store, "writings", lambda _: None)
+        book = Book(store)
+        book.ledger.start()
+        book.ledger.accept_tasks()
+        for number in range(1, 3):
+            store.add_task(REQUEST, at=1000.0)
+            book.until(lambda number=number: len(book.told(TaskClaimed)) == number)  # type: ignore[misc]
+        book.ledger.close()
 
 
 def test_intents_are_durable_before_they_are_confirmed(book: Book, task: Task) -> None:

@@ -42,6 +42,20 @@ def test_a_task_is_armed_sinks_first_after_its_intents(world: World) -> None:
     ]
 
 
+def test_it_is_calm_without_tasks_and_while_they_wait_for_packets(world: World) -> None:
+    assert world.session.calm
+    world.hold_intents = True
+    world.claim(tcp_to_db())
+    assert not world.session.calm
+    world.hold_intents = False
+    (writing,) = [command for command in world.transcript if isinstance(command, WriteIntents)]
+    world.feed(IntentsWritten(world.now, writing.batch))
+    assert world.session.calm
+    entered, *_ = world.whole_way(headers())
+    world.feed(entered)
+    assert not world.session.calm
+
+
 def finished_by_a_tick(world: World, last: PacketInReceived) -> None:
     world.session.handle(last, copies_follow=True)
     world.tick()

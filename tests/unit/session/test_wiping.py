@@ -17,7 +17,7 @@ from vtrace_ovs.session import bridges
 from vtrace_ovs.session.commands import UNAWAITED, Program, ReadBridge, SaveSamples, WriteIntents
 from vtrace_ovs.session.events import FlowsChanged, IntentsWritten
 from vtrace_ovs.session.settings import SessionSettings
-from vtrace_ovs.session.wiping import kept, loss
+from vtrace_ovs.session.wiping import Staying, loss
 
 INTERVAL = SessionSettings().peek_interval
 LONG = 20.0
@@ -119,13 +119,13 @@ def test_many_bridges_take_turns_and_a_large_one_has_none(monkeypatch: pytest.Mo
 def test_flows_on_their_way_out_or_out_of_time_are_not_missed(world: World) -> None:
     world.claim(tcp_to_db())
     plan = plan_on(world, CS1)
-    slots = frozenset({world.session.runs[1].slot})
+    slots, before = {world.session.runs[1].slot}, plan.sink_deadline - 1
     everything = (*plan.sinks, *plan.sources)
-    assert kept(plan, plan, slots, plan.sink_deadline - 1) == everything
-    assert kept(plan, plan, frozenset(), plan.sink_deadline - 1) == plan.sinks
-    assert kept(plan, replace(plan, sources=()), slots, plan.sink_deadline - 1) == plan.sinks
-    assert kept(plan, None, slots, plan.sink_deadline - 1) == ()
-    assert kept(plan, plan, slots, plan.sink_deadline) == ()
+    assert Staying.between(plan, plan).expected(slots, before) == everything
+    assert Staying.between(plan, plan).expected((), before) == plan.sinks
+    assert Staying.between(plan, replace(plan, sources=())).expected(slots, before) == plan.sinks
+    assert Staying.between(plan, None).expected(slots, before) == ()
+    assert Staying.between(plan, plan).expected(slots, plan.sink_deadline) == ()
     assert loss(everything, map(as_read, everything)) is None
     assert "1 of our" in (loss(everything, map(as_read, everything[1:])) or "")
 
