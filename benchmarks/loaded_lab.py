@@ -6,6 +6,7 @@ What forwards has a core of its own where there are two: all of ovs-vswitchd or,
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -36,6 +37,8 @@ SOURCE_PORTS = range(4000, 4010)
 SWITCH_CORE, OTHER_CORE = 0, 1
 CPUCLOCK_SCHED = 2
 ON_THE_WAY = (("cs1", "br-int"), ("gw1", "br-int"), ("gw1", "vr-blue"), ("cs3", "br-int"))
+REST, RESTING = 0.3, 0.1
+"""A controller that takes less than this share of a core for so many seconds has done what it had to do."""
 MAX_SLEEP = 100
 """Microseconds that a datapath thread may rest when little comes: otherwise an idle one takes all of its core."""
 
@@ -129,8 +132,8 @@ class LoadedLab:
         return Reading(time.monotonic(), received(self.lab.vm(DESTINATION), VM_INTERFACE), self.processor())
 
     def processor(self) -> float:
-        """Processor seconds of the servers' ovs-vswitchd so far (clock_getcpuclockid(3))."""
-        return sum(time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED) for pid in self.pids)
+        """Processor seconds of the servers' ovs-vswitchd so far."""
+        return sum(map(processor_time, self.pids))
 
     def ping(self) -> float:
         """The median RTT, in seconds."""
@@ -162,8 +165,8 @@ class LoadedLab:
         return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     @contextmanager
-    def controller(self) -> Iterator[Store]:
-        """``vtrace controller``, which is connected to no bridge before its first task; its database."""
+    def controller(self) -> Iterator["Controller"]:
+        """``vtrace controller``, stopped until somebody wants it awake."""
         self.controllers += 1
         place = self.place / str(self.controllers)
         place.mkdir()
@@ -179,10 +182,47 @@ class LoadedLab:
             try:
                 await_that((place / "run" / "controller.lock").exists)
                 with Store.open(str(place / "vtrace.db")) as store:
-                    yield store
+                    yield Controller(process, store)
             finally:
+                process.send_signal(signal.SIGCONT)
                 process.terminate()
                 process.wait(DEADLINE)
+
+
+class Controller:
+    """A controller's process and its database. It is stopped, so that it costs nothing, while it is not ``awake``."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", store: Store) -> None:
+        self._process = process
+        self.store = store
+        self.rest()
+        self._open = self._descriptors()
+        process.send_signal(signal.SIGSTOP)
+
+    @contextmanager
+    def awake(self) -> Iterator[Store]:
+        """It goes on, and is stopped again when it has hung up on all bridges, as a task's end leaves it."""
+        self._process.send_signal(signal.SIGCONT)
+        yield self.store
+        await_that(lambda: self._descriptors() <= self._open)
+        self._process.send_signal(signal.SIGSTOP)
+
+    def rest(self) -> None:
+        """Wait until it is done with what it has begun, such as starting, and takes next to no time any more."""
+        await_that(self._rests)
+
+    def _rests(self) -> bool:
+        began = processor_time(self._process.pid)
+        time.sleep(REST)
+        return processor_time(self._process.pid) - began < RESTING * REST
+
+    def _descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
+
+
+def processor_time(pid: int) -> float:
+    """Processor seconds of a process so far (clock_getcpuclockid(3))."""
+    return time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED)
 
 
 def await_that(condition: Callable[[], bool]) -> None:

@@ -2,7 +2,7 @@
 
 No VTrace · controller, no task · ten tasks that match nothing · ten tasks that match all, 100 packets each. The
 settings take turns in one run, round after round, back and forth, and *No VTrace* before and after each of them:
-whatever else the machine does hits all of them. ``overhead.py ROUNDS``, or as many as fit into twelve minutes;
+whatever else the machine does hits all of them. ``overhead.py ROUNDS``, or those that begin within twelve minutes;
 ``overhead.py --threads`` with datapath threads, as kernel, DPDK and AF_XDP have them.
 """
 
@@ -14,6 +14,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from statistics import median
 
@@ -29,6 +30,7 @@ from loaded_lab import (
     SOURCE,
     SOURCE_PORTS,
     SWITCH_CORE,
+    Controller,
     Forwarded,
     LoadedLab,
     await_that,
@@ -41,10 +43,9 @@ from vtrace_ovs.lab.topologies import load_topology
 from vtrace_ovs.model.task import DEFAULT_TRACE_TIME, Task, TaskState
 from vtrace_ovs.storage.store import Store
 
-ROUNDS = 24
 BUDGET = 720.0
-TURNS, WINDOW = 4, 1.0
-"""How often in a round a setting that lasts comes and goes, and how long (seconds) each time is."""
+WINDOW = 2.0
+"""How long (seconds) a setting that lasts is there each time."""
 TRACED_TURNS, TRACED_WINDOW = 2, 10.0
 TASKS, PACKETS, TRACE_TIME = len(SOURCE_PORTS), 100, DEFAULT_TRACE_TIME
 ADDRESSES = f"nw_src={ENDS[0]},nw_dst={ENDS[1]}"
@@ -53,6 +54,8 @@ NONE, IDLE, ATTACHED = "No VTrace", "idle connections", "controller, no task"
 ZERO, FULL = "ten tasks, zero match", "ten tasks, full match"
 SETTINGS = {ATTACHED: 1.00, IDLE: None, ZERO: 0.99, FULL: 0.98}
 """Each with the bar for its rate."""
+TURNS = {ATTACHED: 3, IDLE: 3, ZERO: 6}
+"""How often in a round each comes and goes."""
 OPENFLOW_13_HELLO = bytes((4, 0, 0, 8, 0, 0, 0, 1))
 MEASURES = ("forwarding rate", "CPU per packet", "RTT")
 NOTES = """\
@@ -61,7 +64,8 @@ and right after, under the same load, given as median, with the interval that ho
 a machine as noisy as this.
 UDP from {source} to {destination}, from ten ports in turn, {overload:g} times what the path forwards at \
 most, over cs1, gw1 and cs3; counted at the receiving VM. A setting that lasts comes and goes {turns} times a round, \
-{window:g} s each time; full match {traced_turns} times, {traced_window:g} s. \
+zero match {zero_turns} times, {window:g} s each time; full match {traced_turns} times, {traced_window:g} s. \
+In between the controller has hung up and is stopped (SIGSTOP). \
 CPU is the processor time of all ovs-vswitchd of servers per packet forwarded. RTT is the median of {pings} pings \
 without load, once a round.
 Idle connections: no VTrace, but one OpenFlow connection to each VFD on the way, of a program that says hello and then \
@@ -130,7 +134,7 @@ def main() -> None:
     if os.geteuid() != 0:
         raise SystemExit("the lab needs root")
     parser = ArgumentParser()
-    parser.add_argument("rounds", type=int, nargs="?", default=ROUNDS)
+    parser.add_argument("rounds", type=int, nargs="?")
     parser.add_argument("--threads", action="store_true")
     asked = parser.parse_args()
     datapath = THREADS if asked.threads else MAIN
@@ -138,15 +142,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place, Lab(overlay, Path(place) / "lab") as lab:
         settings = Settings(LoadedLab(lab, Path(place), threads=datapath.threads))
         steps: list[Callable[[], Turn]] = [
-            lambda: settings.lasting(ATTACHED, settings.loaded.controller),
+            settings.no_task,
             lambda: settings.lasting(IDLE, settings.idle_connections),
-            lambda: settings.lasting(ZERO, settings.zero_match),
+            settings.zero_match,
             lambda: settings.full_match(FULL),
         ]
         turns: list[Turn] = []
         began = time.monotonic()
-        for number in range(asked.rounds):
-            if number and time.monotonic() - began > BUDGET:
+        for number in count() if asked.rounds is None else range(asked.rounds):
+            if asked.rounds is None and time.monotonic() - began > BUDGET:
                 break
             turns.extend(step() for step in (reversed(steps) if number % 2 else steps))
     series = {name: _series([turn for turn in turns if turn.setting == name]) for name in SETTINGS}
@@ -170,7 +174,7 @@ class Settings:
         loads: list[Beside] = []
         with self.loaded.load(self.loaded.offered):
             before = self.loaded.window(WINDOW)
-            for _ in range(TURNS):
+            for _ in range(TURNS[name]):
                 with setting():
                     found = self.loaded.window(WINDOW)
                 after = self.loaded.window(WINDOW)
@@ -184,13 +188,13 @@ class Settings:
         """Ten tasks, added to the load, again and again; then the RTT with such tasks, and without."""
         loads: list[Beside] = []
         with self.loaded.load(self.loaded.offered):
-            before = self.loaded.window(3 * WINDOW)
+            before = self.loaded.window(WINDOW)
             for _ in range(TRACED_TURNS):
                 found = self._traced()
-                after = self.loaded.window(3 * WINDOW)
+                after = self.loaded.window(WINDOW)
                 loads.append(Beside(Forwarded.between(before, after), found))
                 before = after
-        with self.loaded.controller() as store:
+        with self.loaded.controller() as controller, controller.awake() as store:
             pinged = _armed(store, [f"icmp,{ADDRESSES}", *(_traffic(port) for port in UNUSED_PORTS[1:])])
             rtt = self.loaded.ping()
             _cancel(store, pinged)
@@ -198,7 +202,7 @@ class Settings:
 
     def _traced(self) -> Forwarded:
         """What is forwarded in the window that begins when ten tasks are added."""
-        with self.loaded.controller() as store:
+        with self.loaded.controller() as controller, controller.awake() as store:
             began = self.loaded.reading()
             tasks = [_add(store, _traffic(port)) for port in SOURCE_PORTS]
             time.sleep(TRACED_WINDOW)
@@ -218,13 +222,24 @@ class Settings:
                 end.sendall(OPENFLOW_13_HELLO)
             yield
 
-    @contextmanager
-    def zero_match(self) -> Iterator[None]:
+    def no_task(self) -> Turn:
+        """A controller that has nothing to do."""
+        with self.loaded.controller() as controller:
+            return self.lasting(ATTACHED, controller.awake)
+
+    def zero_match(self) -> Turn:
         """Ten tasks that wait for what is not sent."""
-        with self.loaded.controller() as store:
-            tasks = _armed(store, [_traffic(port) for port in UNUSED_PORTS])
-            yield
-            _cancel(store, tasks)
+        with self.loaded.controller() as controller:
+            return self.lasting(ZERO, lambda: _waiting_tasks(controller))
+
+
+@contextmanager
+def _waiting_tasks(controller: Controller) -> Iterator[None]:
+    with controller.awake() as store:
+        tasks = _armed(store, [_traffic(port) for port in UNUSED_PORTS])
+        controller.rest()
+        yield
+        _cancel(store, tasks)
 
 
 def _armed(store: Store, filters: Sequence[str]) -> list[Task]:
@@ -283,7 +298,8 @@ def section(
         "source": SOURCE,
         "destination": DESTINATION,
         "overload": OVERLOAD,
-        "turns": TURNS,
+        "turns": TURNS[IDLE],
+        "zero_turns": TURNS[ZERO],
         "window": WINDOW,
         "traced_turns": TRACED_TURNS,
         "traced_window": TRACED_WINDOW,
