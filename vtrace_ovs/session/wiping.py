@@ -136,12 +136,15 @@ class Wiping:
     def _expected(
         self, state: BridgeState, plan: BridgePlan, runs: Iterable[TaskRun], at: float
     ) -> tuple[FlowMod, ...]:
-        coming = self._deployment.plan_coming_to(state.bridge.id)
-        staying = self._staying.get(state.bridge.id)
-        if staying is None or staying.carried is not plan or staying.coming is not coming:
-            staying = self._staying[state.bridge.id] = Staying.between(plan, coming)
         coloring = {run.slot for run in runs if run.coloring and at < run.promised_until}
-        return staying.expected(coloring, at)
+        return self._stays(state.bridge.id, plan).expected(coloring, at)
+
+    def _stays(self, bridge: BridgeId, plan: BridgePlan) -> Staying:
+        """Asked at every reading, and the same until plans change."""
+        coming, known = self._deployment.plan_coming_to(bridge), self._staying.get(bridge)
+        if known is None or known.carried is not plan or known.coming is not coming:
+            known = self._staying[bridge] = Staying.between(plan, coming)
+        return known
 
     def _wiped(self, state: BridgeState, runs: Iterable[TaskRun], found: str, at: float) -> None:
         """Invalidate the tasks whose flows somebody changed, and count on nothing that may be left of them."""
