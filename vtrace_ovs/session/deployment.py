@@ -11,7 +11,7 @@ from enum import Enum
 
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.changes import on_the_bridge
-from vtrace_ovs.instrumentation.cookies import is_ours
+from vtrace_ovs.instrumentation.cookies import is_ours, only_slot
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.instrumentation.watching import watches
 from vtrace_ovs.model.topology import BridgeId
@@ -189,10 +189,18 @@ class Deployment:
         return ()
 
     def colors(self, run: TaskRun) -> bool:
-        """Whether its packets may be colored now: its sources are there, or have been sent."""
+        """Whether its packets may be colored now: its sources are there, or have been sent.
+
+        They are there before it is known to be armed where one transition follows the other.
+        """
+        if not run.coloring or run.stage is Stage.COLLECTING:
+            return run.coloring
         phase = None if self.rollout is None else self.rollout.phase
         sent = phase is not None and phase >= Phase.SOURCES_IN and run in self.planning.arming
-        return run.coloring and (run.stage is Stage.COLLECTING or sent)
+        plans = (
+            self.fleet.states[one.bridge].carried for one in run.traffic.sources if one.bridge in self.fleet.states
+        )
+        return sent or any(only_slot(flow.cookie) == run.slot for plan in plans if plan for flow in plan.sources)
 
     def let_go(self, run: TaskRun) -> tuple[EraseIntents, ...]:
         """A task has ended: its intents are erased, later where something of ours may be left."""

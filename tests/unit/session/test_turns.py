@@ -6,8 +6,9 @@ from session_world import World
 from vtrace_ovs.instrumentation.cookies import Cookie
 from vtrace_ovs.model.task import TaskState
 from vtrace_ovs.model.topology import BridgeId
-from vtrace_ovs.session.commands import Program
+from vtrace_ovs.session.commands import Program, WriteIntents
 from vtrace_ovs.session.events import CopiesCrowded, IntentsWritten
+from vtrace_ovs.session.runs import Stage
 from vtrace_ovs.session.turns import LATE, PAUSE, RESTED
 
 MANY = 40
@@ -218,6 +219,29 @@ def test_coloring_ends_at_once_when_copies_come_before_it_is_known_that_it_has_b
     world.wait(SOON)
     assert world.states(1)[-1] is TaskState.ARMED
     assert coloring(world) == slots(world, 1)
+
+
+def armed_while_another_is_being_armed(world: World) -> None:
+    """Task 1 colors, but counts as armed only when the transition for task 2, which came meanwhile, is over."""
+    world.hold_intents = True
+    world.claim(tcp_to_db(PORTS[1], packet_count=10 * MANY), 1)
+    world.claim(tcp_to_db(PORTS[2], packet_count=10 * MANY), 2)
+    (writing,) = [command for command in world.transcript if isinstance(command, WriteIntents)]
+    world.feed(IntentsWritten(world.now, writing.batch))
+    assert coloring(world) == slots(world, 1)
+    assert [run.stage for run in world.session.runs.values()] == [Stage.ARMING, Stage.ARMING]
+
+
+def test_a_task_whose_arming_goes_on_with_another_ends_coloring_in_a_crowd(world: World) -> None:
+    armed_while_another_is_being_armed(world)
+    crowd(world)
+    assert coloring(world) == set()
+
+
+def test_a_task_whose_arming_goes_on_with_another_ends_coloring_when_a_bridge_goes(world: World) -> None:
+    armed_while_another_is_being_armed(world)
+    world.down(CS2)
+    assert coloring(world) == set()
 
 
 def test_nothing_is_done_about_a_crowd_before_coloring_has_ended(world: World) -> None:
