@@ -207,14 +207,19 @@ class Controller:
         await_that(lambda: self._descriptors() <= self._open)
         self._process.send_signal(signal.SIGSTOP)
 
+    @property
+    def spent(self) -> float:
+        """Processor seconds so far."""
+        return processor_time(self._process.pid)
+
     def rest(self) -> None:
         """Wait until it is done with what it has begun, such as starting, and takes next to no time any more."""
         await_that(self._rests)
 
     def _rests(self) -> bool:
-        began = processor_time(self._process.pid)
+        began = self.spent
         time.sleep(REST)
-        return processor_time(self._process.pid) - began < RESTING * REST
+        return self.spent - began < RESTING * REST
 
     def _descriptors(self) -> int:
         return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))

@@ -75,6 +75,7 @@ other machines; the sender shares a ring of frames with the kernel and costs nex
 Full match: its window is a third of the time a task has unless told otherwise, and begins when tasks are added, so \
 arming, tracing, judging and cleaning are in it: {traced} of {asked} packets asked for were traced, at {each:.0f} µs \
 of CPU each, on all servers. Pings are traced too, by one of ten tasks.
+The controller takes {idle_share:.1%} of its core without a task, and {zero_share:.1%} with ten that match nothing.
 A bar is missed if the whole interval is below it, met if the median is not, and open otherwise. The rate is what one \
 core shared with others forwards; CPU per packet is without what the others take of it."""
 
@@ -163,11 +164,12 @@ def main() -> None:
 
 
 class Settings:
-    """The settings, on a loaded lab. ``traced`` counts the packets that were."""
+    """The settings, on a loaded lab. ``traced`` counts the packets that were; ``shares`` a controller's of a core."""
 
     def __init__(self, loaded: LoadedLab) -> None:
         self.loaded = loaded
         self.traced = 0
+        self.shares: dict[str, list[float]] = {ATTACHED: [], ZERO: []}
 
     def lasting(self, name: str, setting: Callable[[], AbstractContextManager[object]]) -> Turn:
         """A setting that lasts comes and goes while the load goes on; then the RTT with it, and without."""
@@ -225,21 +227,23 @@ class Settings:
     def no_task(self) -> Turn:
         """A controller that has nothing to do."""
         with self.loaded.controller() as controller:
-            return self.lasting(ATTACHED, controller.awake)
+            return self.lasting(ATTACHED, lambda: self._at_work(ATTACHED, controller, ()))
 
     def zero_match(self) -> Turn:
         """Ten tasks that wait for what is not sent."""
         with self.loaded.controller() as controller:
-            return self.lasting(ZERO, lambda: _waiting_tasks(controller))
+            return self.lasting(ZERO, lambda: self._at_work(ZERO, controller, UNUSED_PORTS))
 
-
-@contextmanager
-def _waiting_tasks(controller: Controller) -> Iterator[None]:
-    with controller.awake() as store:
-        tasks = _armed(store, [_traffic(port) for port in UNUSED_PORTS])
-        controller.rest()
-        yield
-        _cancel(store, tasks)
+    @contextmanager
+    def _at_work(self, name: str, controller: Controller, source_ports: Sequence[int]) -> Iterator[None]:
+        """A controller with a task for each port, when it has done what it had to."""
+        with controller.awake() as store:
+            tasks = _armed(store, [_traffic(port) for port in source_ports])
+            controller.rest()
+            began, spent = time.monotonic(), controller.spent
+            yield
+            self.shares[name].append((controller.spent - spent) / (time.monotonic() - began))
+            _cancel(store, tasks)
 
 
 def _armed(store: Store, filters: Sequence[str]) -> list[Task]:
@@ -309,6 +313,8 @@ def section(
         "switches": SWITCH_CORE if settings.loaded.cores else "any",
         "others": OTHER_CORE if settings.loaded.cores else "any",
         "traced": settings.traced,
+        "idle_share": median(settings.shares[ATTACHED]),
+        "zero_share": median(settings.shares[ZERO]),
         "asked": len(rates) * TASKS * PACKETS,
         "each": (median(processor) - 1) * each * rate * TRACED_WINDOW / (TASKS * PACKETS) * 1e6,
     }
