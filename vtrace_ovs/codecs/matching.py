@@ -140,6 +140,7 @@ def header(entry: Field, has_mask: bool = False) -> bytes:
     return _EXPERIMENTER_HEADER.pack(entry.oxm_class, tail, size + 4, entry.experimenter)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def encode_tlv(masked: MaskedField) -> bytes:
     """One field as OXM; the mask is sent only where it is not the whole field. Raises CodecError if it may not be."""
     entry = masked.field

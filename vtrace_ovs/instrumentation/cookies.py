@@ -36,6 +36,7 @@ class CookieKind(Enum):
         return bool(self.value & SOURCE_BIT)
 
 
+_KINDS = {kind.value: kind for kind in CookieKind}
 SHARED = frozenset({CookieKind.MARK, CookieKind.CLONE, CookieKind.MISS, CookieKind.TURN, CookieKind.TALLY})
 """Flows that serve every task."""
 
@@ -63,7 +64,7 @@ class Cookie:
         """The cookie in these 64 bits, or None when the flow is not ours (or of a kind this version lacks)."""
         if not is_ours(value):
             return None
-        kind = next((kind for kind in CookieKind if kind.value == (value >> KIND_SHIFT) & 0xFF), None)
+        kind = _KINDS.get(value >> KIND_SHIFT & 0xFF)
         return None if kind is None else Cookie((value >> GENERATION_SHIFT) & 0xFF, kind, value & SLOT_MASK)
 
 
