@@ -86,8 +86,11 @@ class Session:
 
     @property
     def calm(self) -> bool:
-        """Whether nothing is to happen soon by the passing of time alone: tasks wait for packets, if there are any."""
-        return self.deployment.settled and all(run.only_waits for run in self.runs.values())
+        """Whether nothing is to happen soon by the passing of time alone: tasks wait for packets, if there are any.
+
+        May be asked by any thread, at any time.
+        """
+        return self.deployment.settled and all(run.only_waits for run in tuple(self.runs.values()))
 
     def handle(self, event: Event, *, copies_follow: bool = False) -> tuple[Command, ...]:
         """What to do about one event.
