@@ -2,6 +2,7 @@
 
 import ast
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ PACKAGE = ROOT / "vtrace_ovs"
 TREES = ("vtrace_ovs", "tests", "benchmarks", "migrations", "mininet")
 SOURCES = sorted(path.relative_to(ROOT) for tree in TREES for path in (ROOT / tree).rglob("*.py"))
 MODULES = [path.relative_to("vtrace_ovs") for path in SOURCES if path.parts[0] == "vtrace_ovs"]
+ROOMS = frozenset({"vtrace_ovs", "topologies", "mininet", "migrations", "tests", "docs", "benchmarks"})
+PAPERS = frozenset({"README.md", "CHANGELOG.md", "LICENSE", "Makefile", "pyproject.toml"})
+LOCKS = frozenset({"requirements.lock", "requirements-build.txt"})
 MOST_LINES = 400
 MEANINGLESS = frozenset("util utils helper helpers manager managers info data misc common".split())  # noqa: SIM905 - a word list
 MININET = frozenset("clean cli examples link log moduledeps net node nodelib term topo topolib util".split())  # noqa: SIM905 - as above
@@ -77,6 +81,12 @@ def text(path: Path) -> str:
 
 def words(name: str) -> set[str]:
     return {word.lower() for word in WORD.findall(name)}
+
+
+def test_nothing_is_left_lying_at_the_top() -> None:
+    made = [pattern.rstrip("/") for pattern in (ROOT / ".gitignore").read_text(encoding="utf-8").split()]
+    entries = [path.name for path in ROOT.iterdir() if not path.name.startswith(".")]
+    assert {name for name in entries if not any(fnmatch(name, pattern) for pattern in made)} == ROOMS | PAPERS | LOCKS
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=str)
