@@ -18,7 +18,7 @@ from statistics import mean, median
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "emulation"))
 
-from flooding import blasting, received  # found by the line before
+from flooding import blasting, received, sent  # found by the line before
 from scapy.layers.inet import IP, UDP
 from scapy.packet import Packet, Raw
 
@@ -28,7 +28,7 @@ from vtrace_ovs.storage.store import Store
 
 WARM_UP = 0.3
 PINGS, PING_INTERVAL = 60, 0.01
-LOWEST, FORWARDED, OVERLOAD = 15_000.0, 0.95, 1.2
+LOWEST, FORWARDED, OVERLOAD, FITTING = 15_000.0, 0.9, 1.3, 2.0
 DEADLINE = 120.0
 SOURCE, DESTINATION = "blue-web1", "blue-db2"
 ENDS = ("10.0.1.11", "10.0.2.22")
@@ -45,33 +45,42 @@ MAX_SLEEP = 100
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """Packets per second that arrived, and the processor seconds each took."""
+    """Packets per second that arrived, the processor seconds each took, and packets per second that were sent."""
 
     rate: float
     processor: float
+    sent: float
+
+    @property
+    def arrived(self) -> float:
+        """The share of what was sent: if it were all of it, the rate would be the sender's."""
+        return self.rate / self.sent
 
     def over(self, base: "Forwarded") -> "Forwarded":
-        """Both as ratios to what another time has."""
-        return Forwarded(self.rate / base.rate, self.processor / base.processor)
+        """All as ratios to what another time has."""
+        return Forwarded(self.rate / base.rate, self.processor / base.processor, self.sent / base.sent)
 
     @staticmethod
     def between(before: "Forwarded", after: "Forwarded") -> "Forwarded":
         """What would have been measured between the two."""
-        return Forwarded(mean((before.rate, after.rate)), mean((before.processor, after.processor)))
+        return Forwarded(
+            mean((before.rate, after.rate)), mean((before.processor, after.processor)), mean((before.sent, after.sent))
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """At a moment (seconds): packets received so far, and processor seconds spent."""
+    """At a moment (seconds): packets received and sent so far, and processor seconds spent."""
 
     at: float
     packets: int
+    sent: int
     spent: float
 
     def since(self, began: "Reading") -> Forwarded:
         """What was forwarded from then on."""
-        got = self.packets - began.packets
-        return Forwarded(got / (self.at - began.at), (self.spent - began.spent) / max(got, 1))
+        got, length = self.packets - began.packets, self.at - began.at
+        return Forwarded(got / length, (self.spent - began.spent) / max(got, 1), (self.sent - began.sent) / length)
 
 
 class LoadedLab:
@@ -96,7 +105,7 @@ class LoadedLab:
             os.sched_setaffinity(0, {OTHER_CORE})  # our children's too
         self.controllers = 0
         self.ping()
-        self.offered = OVERLOAD * self.capacity()
+        self.offered = LOWEST
 
     def _give_threads(self, server: str) -> None:
         """Have all ports of a server that packets come in by polled by a datapath thread (ovs-vswitchd.conf.db(5))."""
@@ -110,15 +119,15 @@ class LoadedLab:
         if missing:
             raise SystemExit(f"no datapath thread polls {', '.join(missing)}: AF_XDP needs Linux 5.4 and libxdp in OVS")
 
-    def capacity(self) -> float:
-        """The most the path forwards, in packets per second: of much more it would forward less, and drop late."""
-        rate, most = LOWEST, 0.0
-        while True:
-            with self.load(rate):
-                got = self.window(3.0).rate
-            if got < FORWARDED * rate:
-                return max(most, got)
-            rate, most = rate * OVERLOAD, got
+    def fit(self) -> None:
+        """Offer somewhat more than the path forwards just now: of much more it would forward less, and drop late."""
+        while (found := self._under_load()).arrived >= FORWARDED:
+            self.offered *= OVERLOAD
+        self.offered = OVERLOAD * found.rate
+
+    def _under_load(self) -> Forwarded:
+        with self.load(self.offered):
+            return self.window(FITTING)
 
     def window(self, length: float) -> Forwarded:
         """What is forwarded in so many seconds, when what is new has settled."""
@@ -128,8 +137,9 @@ class LoadedLab:
         return self.reading().since(began)
 
     def reading(self) -> Reading:
-        """What the destination's interface has received, and what that took."""
-        return Reading(time.monotonic(), received(self.lab.vm(DESTINATION), VM_INTERFACE), self.processor())
+        """What the destination's interface has received, the source's has sent, and what that took."""
+        got, gone = received(self.lab.vm(DESTINATION), VM_INTERFACE), sent(self.lab.vm(SOURCE), VM_INTERFACE)
+        return Reading(time.monotonic(), got, gone, self.processor())
 
     def processor(self) -> float:
         """Processor seconds of the servers' ovs-vswitchd so far."""

@@ -79,6 +79,16 @@ def flooded(lab: Lab) -> int:
 
 def received(node: Namespace, interface: str) -> int:
     """Packets this interface of the node has received so far, as its kernel counts them."""
+    return counted(node, interface)[1]
+
+
+def sent(node: Namespace, interface: str) -> int:
+    """Packets this interface of the node has sent so far, as its kernel counts them."""
+    return counted(node, interface)[9]
+
+
+def counted(node: Namespace, interface: str) -> list[int]:
+    """What a kernel counts of an interface (proc(5), /proc/net/dev)."""
     table = Path(f"/proc/{node.pid}/net/dev").read_text(encoding="ascii")
     (line,) = (line for line in table.splitlines() if line.strip().startswith(f"{interface}:"))
-    return int(line.partition(":")[2].split()[1])
+    return [int(number) for number in line.partition(":")[2].split()]
