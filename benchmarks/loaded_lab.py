@@ -28,7 +28,7 @@ from vtrace_ovs.storage.store import Store
 
 WARM_UP = 0.3
 PINGS, PING_INTERVAL = 60, 0.01
-LOWEST, FORWARDED, OVERLOAD, FITTING = 15_000.0, 0.9, 1.3, 2.0
+LOWEST, FORWARDED, OVERLOAD, FITTING = 15_000.0, 0.9, 1.5, 2.0
 DEADLINE = 120.0
 SOURCE, DESTINATION = "blue-web1", "blue-db2"
 ENDS = ("10.0.1.11", "10.0.2.22")
