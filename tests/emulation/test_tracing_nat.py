@@ -75,6 +75,11 @@ def key(result: TaskResult) -> tuple[str, str]:
     return str(one.source), str(one.destination)
 
 
+def test_the_lab_says_which_addresses_it_translates(lab: Lab) -> None:
+    told = {str(one.rule.outside) for one in lab.state().nat if one.tenant == "green"}
+    assert {"203.0.113.1", "203.0.113.21", "203.0.113.12", "203.0.113.22", BALANCED} <= told
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_both_directions_are_followed_through_the_translation(lab: Lab, vtrace: Tracer, name: str) -> None:
     source, destination, address, outside, inside = CASES[name]

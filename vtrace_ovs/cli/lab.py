@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 
@@ -11,12 +11,13 @@ from vtrace_ovs.cli.console import emit, emit_text, talk
 from vtrace_ovs.cli.options import Format, FormatOption
 from vtrace_ovs.cli.settings import read_settings
 from vtrace_ovs.errors import UsageError
+from vtrace_ovs.model.overlay import NatKind, NatRule
 from vtrace_ovs.rendering.lines import Line, Span, Style, line
 
 if TYPE_CHECKING:
     from vtrace_ovs.lab.client import LabClient
     from vtrace_ovs.lab.faults.fault import Fault
-    from vtrace_ovs.lab.state import LabState, ServerState
+    from vtrace_ovs.lab.state import LabState, NatState, ServerState
 
 SCHEMA = 1
 DEFAULT_TOPOLOGY = "vpc"
@@ -76,7 +77,7 @@ def down(name: NameOption = None) -> None:
 
 @lab.command()
 def status(name: NameOption = None, output: FormatOption = Format.TREE) -> None:
-    """Show servers, VMs and the faults in force."""
+    """Show servers, VMs, NAT and the faults in force."""
     _show(lab_client(name).status(), output)
 
 
@@ -183,7 +184,7 @@ def _show(state: "LabState", output: Format) -> None:
 
 
 def state_lines(state: "LabState") -> Iterator[Line]:
-    """The lab: its servers, the VMs on each, the faults in force, and how to trace on it."""
+    """The lab: its servers, the VMs on each, NAT, the faults in force, and how to trace on it."""
     yield line("lab ", Span(state.name, Style.STRONG))
     for server in state.servers:
         yield line("  ", Span(server.name, Style.STRONG), f"  VTEP {server.vtep}" if server.vtep else "")
@@ -191,6 +192,8 @@ def state_lines(state: "LabState") -> Iterator[Line]:
             if vm.server == server.name:
                 six = f"  {vm.address6}" if vm.address6 else ""
                 yield line(f"    {vm.name}  {vm.address}{six}  tenant {vm.tenant}")
+    for one in state.nat:
+        yield line(f"  tenant {one.tenant}: {nat_text(one.rule)}")
     if state.switches:
         yield line("  underlay: ", ", ".join(switch.name for switch in state.switches))
     if not state.faults:
@@ -202,6 +205,20 @@ def state_lines(state: "LabState") -> Iterator[Line]:
         whole = ",".join((*state.ovsdb_remotes, *state.underlay_remotes))
         yield line(Span("  with the underlay, for post-cards of what it drops:", Style.FAINT))
         yield line("  VTRACE_OVSDB=", whole)
+
+
+def nat_text(rule: NatRule) -> str:
+    """Which address becomes which, as in ``dnat 203.0.113.99, tcp port 443, to 10.1.2.21 or 10.1.2.23``."""
+    inside = " or ".join(str(one.network_address if one.num_addresses == 1 else one) for one in rule.inside)
+    service = f", {rule.protocol} port {rule.port}," if rule.port is not None else ""
+    toward = f" toward {rule.toward}" if rule.toward else ""
+    match rule.kind:
+        case NatKind.SNAT:
+            return f"{rule.kind.value} {inside}{service} to {rule.outside}{toward}"
+        case NatKind.DNAT | NatKind.STATELESS:
+            return f"{rule.kind.value} {rule.outside}{service} to {inside}{toward}"
+        case other:
+            assert_never(other)
 
 
 def state_document(state: "LabState") -> str:
@@ -232,6 +249,21 @@ def state_document(state: "LabState") -> str:
         "servers": [place(server) for server in state.servers],
         "switches": [place(switch) for switch in state.switches],
         "vms": vms,
+        "nat": [nat_document(one) for one in state.nat],
         "faults": [fault_text(made) for made in state.faults],
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def nat_document(nat: "NatState") -> dict[str, object]:
+    """One translation, for JSON."""
+    rule = nat.rule
+    return {
+        "tenant": nat.tenant,
+        "kind": rule.kind.value,
+        "outside": str(rule.outside),
+        "inside": [str(prefix) for prefix in rule.inside],
+        "protocol": rule.protocol,
+        "port": rule.port,
+        "toward": str(rule.toward) if rule.toward else None,
+    }

@@ -18,7 +18,7 @@ from vtrace_ovs.lab.namespaces import Namespace, Plug, cable, mininet_node, shel
 from vtrace_ovs.lab.preconditions import check_preconditions, datapath_type
 from vtrace_ovs.lab.profile_copies import write_profiles
 from vtrace_ovs.lab.server import LabServer, LabSwitch, programs
-from vtrace_ovs.lab.state import LabState, ServerState, VmState
+from vtrace_ovs.lab.state import LabState, NatState, ServerState, VmState
 from vtrace_ovs.lab.traffic import Traffic, send_frames
 from vtrace_ovs.lab.underlay_pipeline import underlay_program
 from vtrace_ovs.lab.wiring import UPLINK, VM_INTERFACE, WiringOptions
@@ -216,6 +216,7 @@ class Lab(AbstractContextManager["Lab"]):
                 for vm in self.base.vms()
             ),
             faults=self.faults.active,
+            nat=tuple(NatState(tenant.name, rule) for tenant in self.base.tenants for rule in tenant.nat),
         )
 
     def down(self) -> None:

@@ -1,9 +1,10 @@
-"""What a lab is made of, as other processes see it: servers, switches, VMs and the faults in force."""
+"""What a lab is made of, as other processes see it: servers, switches, VMs, NAT and the faults in force."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from vtrace_ovs.lab.faults.fault import Fault
+from vtrace_ovs.model.overlay import NatRule
 from vtrace_ovs.model.packet import IPAddress
 
 
@@ -31,6 +32,14 @@ class VmState:
 
 
 @dataclass(frozen=True, slots=True)
+class NatState:
+    """What the vRouter of a tenant translates."""
+
+    tenant: str
+    rule: NatRule
+
+
+@dataclass(frozen=True, slots=True)
 class LabState:
     """A lab. ``keeper`` is the pid of the process that holds it (0 when it is held in-process)."""
 
@@ -39,6 +48,7 @@ class LabState:
     switches: tuple[ServerState, ...]
     vms: tuple[VmState, ...]
     faults: tuple[Fault, ...] = ()
+    nat: tuple[NatState, ...] = ()
     keeper: int = 0
 
     @property

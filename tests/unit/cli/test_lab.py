@@ -10,7 +10,8 @@ from vtrace_ovs.cli.lab import DEFAULT_TOPOLOGY, fault_text, lab_client, state_d
 from vtrace_ovs.errors import UsageError
 from vtrace_ovs.lab import topologies
 from vtrace_ovs.lab.faults.fault import Fault, FaultName
-from vtrace_ovs.lab.state import LabState, ServerState, VmState
+from vtrace_ovs.lab.state import LabState, NatState, ServerState, VmState
+from vtrace_ovs.model.overlay import NatKind, NatRule
 from vtrace_ovs.rendering.lines import plain_text
 
 Vtrace = Callable[..., tuple[int, str, str]]
@@ -47,6 +48,41 @@ def test_a_lab_is_shown_server_by_server() -> None:
 
 def test_a_lab_without_faults_says_so() -> None:
     assert "  faults: none\n" in plain_text(state_lines(LabState("small", (), (), ())))
+
+
+OUTSIDE = IPv4Address("203.0.113.1")
+VMS, NEIGHBOURS = IPv4Network("10.0.0.2/32"), IPv4Network("10.0.0.3/32")
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (NatRule(1, NatKind.STATELESS, OUTSIDE, (VMS,)), "stateless 203.0.113.1 to 10.0.0.2"),
+        (
+            NatRule(1, NatKind.DNAT, OUTSIDE, (VMS, NEIGHBOURS), "tcp", 443),
+            "dnat 203.0.113.1, tcp port 443, to 10.0.0.2 or 10.0.0.3",
+        ),
+        (
+            NatRule(1, NatKind.SNAT, OUTSIDE, (IPv4Network("10.0.0.0/24"),), toward=IPv4Network("192.0.2.0/24")),
+            "snat 10.0.0.0/24 to 203.0.113.1 toward 192.0.2.0/24",
+        ),
+    ],
+    ids=lambda value: value.kind.value if isinstance(value, NatRule) else "",
+)
+def test_what_a_tenant_has_translated_is_shown(rule: NatRule, text: str) -> None:
+    state = replace(STATE, nat=(NatState("blue", rule),))
+    assert f"  tenant blue: {text}" in plain_text(state_lines(state)).splitlines()
+    assert json.loads(state_document(state))["nat"] == [
+        {
+            "tenant": "blue",
+            "kind": rule.kind.value,
+            "outside": "203.0.113.1",
+            "inside": [str(prefix) for prefix in rule.inside],
+            "protocol": rule.protocol,
+            "port": rule.port,
+            "toward": str(rule.toward) if rule.toward else None,
+        }
+    ]
 
 
 def test_a_lab_has_a_document() -> None:

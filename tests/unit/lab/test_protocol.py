@@ -1,4 +1,4 @@
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
@@ -18,8 +18,9 @@ from vtrace_ovs.lab.protocol import (
     TakeDown,
     TrafficProgress,
 )
-from vtrace_ovs.lab.state import LabState, ServerState, VmState
+from vtrace_ovs.lab.state import LabState, NatState, ServerState, VmState
 from vtrace_ovs.lab.traffic import TrafficProtocol, TrafficReport, TrafficRequest
+from vtrace_ovs.model.overlay import NatKind, NatRule
 
 STATE = LabState(
     "vpc",
@@ -27,6 +28,7 @@ STATE = LabState(
     (ServerState("pfd1", 8, "unix:/run/pfd1/db.sock"),),
     (VmState("b1", "blue", "cs1", IPv4Address("10.0.1.11"), "02:01:0a:00:01:0b", 9),),
     (Fault(FaultName.NO_ROUTE, vm="b1"),),
+    (NatState("blue", NatRule(1, NatKind.DNAT, IPv4Address("203.0.113.1"), (IPv4Network("10.0.1.11/32"),))),),
     keeper=6,
 )
 CALLS = (
