@@ -122,6 +122,8 @@ class LoadedLab:
     def fit(self) -> None:
         """Offer somewhat more than the path forwards just now: of much more it would forward less, and drop late."""
         while (found := self._under_load()).arrived >= FORWARDED:
+            if found.sent < FORWARDED * self.offered:
+                raise SystemExit(f"all of {found.sent:,.0f} packets/s arrive, and the sender has no more to give")
             self.offered *= OVERLOAD
         self.offered = OVERLOAD * found.rate
 
