@@ -44,7 +44,7 @@ from vtrace_ovs.model.task import DEFAULT_TRACE_TIME, Task, TaskState
 from vtrace_ovs.storage.store import Store
 
 BUDGET = 720.0
-TRACED_TURNS, TRACED_WINDOW, UNTRACED_WINDOW = 2, 10.0, 2.0
+LASTING_TURNS, TRACED_TURNS, WINDOW = 4, 2, 8.0
 TASKS, PACKETS, TRACE_TIME = len(SOURCE_PORTS), 100, DEFAULT_TRACE_TIME
 ADDRESSES = f"nw_src={ENDS[0]},nw_dst={ENDS[1]}"
 UNUSED_PORTS = range(9000, 9000 + TASKS)
@@ -52,11 +52,6 @@ NONE, IDLE, ATTACHED = "No VTrace", "idle connections", "controller, no task"
 ZERO, FULL = "ten tasks, zero match", "ten tasks, full match"
 SETTINGS = {ATTACHED: 1.00, IDLE: None, ZERO: 0.99, FULL: 0.98}
 """Each with the bar for its rate."""
-TURNS = {ATTACHED: 2, IDLE: 6, ZERO: 6}
-"""How often in a round each comes and goes."""
-WINDOWS = {ATTACHED: 2.0, IDLE: 8.0, ZERO: 8.0}
-"""How long (seconds) each is there each time: longest where the bar is nearest to what is expected, and what waiting
-tasks are compared with."""
 OPENFLOW_13_HELLO = bytes((4, 0, 0, 8, 0, 0, 0, 1))
 MEASURES = ("forwarding rate", "CPU per packet", "RTT")
 NOTES = """\
@@ -65,18 +60,17 @@ and right after, under the same load, given as median, with the interval that ho
 a machine as noisy as this.
 UDP from {source} to {destination}, from ten ports in turn, over cs1, gw1 and cs3; counted at the receiving VM. For \
 each setting and round about {overload:g} times what the path forwarded just before is sent: {arrived:.0%} of it \
-arrived without VTrace (median), {most:.0%} at most. No task comes and goes {turns} times a round, \
-{window:g} s each time; idle connections and zero match {long_turns} times, {long_window:g} s; full match \
-{traced_turns} times, {traced_window:g} s. In between the controller has hung up and is stopped (SIGSTOP). \
-CPU is the processor time of all ovs-vswitchd of servers per packet forwarded. RTT is the median of {pings} pings \
-without load, once a round.
+arrived without VTrace (median), {most:.0%} at most. A setting that lasts comes and goes {turns} times a round, \
+{window:g} s each time; full match {traced_turns} times, {traced_window:g} s. In between, for {window:g} s, the \
+controller has hung up and is stopped (SIGSTOP). CPU is the processor time of all ovs-vswitchd of servers per packet \
+forwarded. RTT is the median of {pings} pings without load, once a round.
 Idle connections: no VTrace, but one OpenFlow connection to each VFD on the way, of a program that says hello and then \
 nothing. {idle}
 {forwards} on core {switches}, everything else (traffic, controller) on core {others}, as it would be on \
 other machines; the sender shares a ring of frames with the kernel and costs next to nothing.
-Full match: its window is a third of the time a task has unless told otherwise, and begins when tasks are added, so \
-arming, tracing, judging and cleaning are in it: {traced} of {asked} packets asked for were traced, at {each:.0f} µs \
-of CPU each, on all servers. Pings are traced too, by one of ten tasks.
+Full match: its window is the time a task has unless told otherwise, and begins when tasks are added, so arming, \
+tracing, judging and cleaning are in it: {traced} of {asked} packets asked for were traced, at {each:.0f} µs of CPU \
+each, on all servers, which is what forwarding {others_forwarded:.0f} takes. Pings are traced too, by one of ten tasks.
 The controller takes {idle_share:.1%} of its core without a task, and {zero_share:.1%} with ten that match nothing.
 A bar is missed if the whole interval is below it, met if the median is not, and open otherwise. The rate is what one \
 core shared with others forwards; CPU per packet is without what the others take of it."""
@@ -178,11 +172,11 @@ class Settings:
         loads: list[Beside] = []
         self.loaded.fit()
         with self.loaded.load(self.loaded.offered):
-            before = self.loaded.window(WINDOWS[name])
-            for _ in range(TURNS[name]):
+            before = self.loaded.window(WINDOW)
+            for _ in range(LASTING_TURNS):
                 with setting():
-                    found = self.loaded.window(WINDOWS[name])
-                after = self.loaded.window(WINDOWS[name])
+                    found = self.loaded.window(WINDOW)
+                after = self.loaded.window(WINDOW)
                 loads.append(Beside(Forwarded.between(before, after), found))
                 before = after
         with setting():
@@ -194,10 +188,10 @@ class Settings:
         loads: list[Beside] = []
         self.loaded.fit()
         with self.loaded.load(self.loaded.offered):
-            before = self.loaded.window(UNTRACED_WINDOW)
+            before = self.loaded.window(WINDOW)
             for _ in range(TRACED_TURNS):
                 found = self._traced()
-                after = self.loaded.window(UNTRACED_WINDOW)
+                after = self.loaded.window(WINDOW)
                 loads.append(Beside(Forwarded.between(before, after), found))
                 before = after
         with self.loaded.controller() as controller, controller.awake() as store:
@@ -211,7 +205,7 @@ class Settings:
         with self.loaded.controller() as controller, controller.awake() as store:
             began = self.loaded.reading()
             tasks = [_add(store, _traffic(port)) for port in SOURCE_PORTS]
-            time.sleep(TRACED_WINDOW)
+            time.sleep(TRACE_TIME)
             found = self.loaded.reading().since(began)
             await_that(lambda: all(_state(store, task).final for task in tasks))
             results = [store.result(task.id) for task in tasks]
@@ -300,6 +294,7 @@ def section(
     rates, processor, rtts = series[FULL]
     bases = [one.base for turn in turns for one in turn.loads]
     rate, each = median(base.rate for base in bases), median(base.processor for base in bases)
+    cost = (median(processor) - 1) * rate * TRACE_TIME * len(rates) / max(settings.traced, 1)
     given = {
         "rounds": len(rtts),
         "confidence": CONFIDENCE,
@@ -308,12 +303,10 @@ def section(
         "overload": OVERLOAD,
         "arrived": median(base.arrived for base in bases),
         "most": max(max(load.base.arrived, load.found.arrived) for turn in turns for load in turn.loads),
-        "turns": TURNS[ATTACHED],
-        "long_turns": TURNS[ZERO],
-        "window": WINDOWS[ATTACHED],
-        "long_window": WINDOWS[ZERO],
+        "turns": LASTING_TURNS,
+        "window": WINDOW,
         "traced_turns": TRACED_TURNS,
-        "traced_window": TRACED_WINDOW,
+        "traced_window": TRACE_TIME,
         "pings": PINGS,
         "idle": datapath.idle,
         "forwards": datapath.forwards,
@@ -323,7 +316,8 @@ def section(
         "idle_share": median(settings.shares[ATTACHED]),
         "zero_share": median(settings.shares[ZERO]),
         "asked": len(rates) * TASKS * PACKETS,
-        "each": (median(processor) - 1) * each * rate * TRACED_WINDOW / (TASKS * PACKETS) * 1e6,
+        "each": cost * each * 1e6,
+        "others_forwarded": cost,
     }
     absolute = (
         f"{NONE} itself: {rate:,.0f} packets/s, {microseconds(each)} of CPU per packet, "
