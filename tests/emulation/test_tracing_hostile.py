@@ -171,7 +171,8 @@ def test_all_code_points_in_the_traced_traffic_neither_blind_the_trace_nor_make_
     altered = {(bytes(packet[UDP].payload)[0] >> 2, packet.tos >> 2) for packet in forged}
     altered = {(sent, got) for sent, got in altered if sent != got}
     assert {sent for sent, _ in altered} <= set(POOL_2), altered
-    assert len({got for _, got in altered}) <= SERIES, "what loses a code point of ours gets the DSCP of a series"
+    lost = f"what loses a code point of ours gets the DSCP of a series: {sorted(altered)}"
+    assert len({got for _, got in altered}) <= SERIES, lost
 
 
 def test_headers_before_the_upper_protocol_neither_hide_a_packet_nor_make_a_loss_of_it(
