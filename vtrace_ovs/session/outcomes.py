@@ -90,9 +90,7 @@ class Outcomes:
 
     def conclude(self, run: TaskRun, *, final: bool) -> SaveResult:
         """What is known of a task, as a result."""
-        scene = replace(
-            self._scene(run), uncolored=run.uncolored, unanswered=run.unanswered, undecided=run.packets_open
-        )
+        scene = replace(self._scene(run), uncolored=run.uncolored, unanswered=run.unanswered, undecided=len(run.open))
         decided = run.decisions
         counters = counted_since(run.counts_before, self._fleet.counts(), culprits_of(decided))
         found = conclude(run.task.id, run.task.request, decided, scene, notes_of(run, scene), counters)

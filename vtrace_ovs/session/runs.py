@@ -182,12 +182,7 @@ class TaskRun:
     @property
     def undecided(self) -> bool:
         """Whether some packet's fate is still open; of packets nobody was seen to color none is."""
-        return self.packets_open > 0
-
-    @property
-    def packets_open(self) -> int:
-        """How many packets (equal ones count once) somebody was seen to color, and are not judged."""
-        return len(self.open) - sum(name in self.open for name in self.unclaimed)
+        return bool(self.open)
 
     @property
     def full(self) -> bool:
@@ -219,7 +214,7 @@ class TaskRun:
             self.newest = record if enters else self.newest
         elif first_left_out:
             self.scene, self.concluded = None, False
-        if group.undecided:
+        if group.undecided and group.colored:  # others count for nothing, and a tenant may forge any number of marks
             self.open[record.packet_id] = group
         self._claim(record.packet_id, group)
         return kept
@@ -259,8 +254,13 @@ class TaskRun:
 
     @property
     def uncolored(self) -> int:
-        """How many packets are left out because nobody was seen to color them."""
-        return sum(map(_uncolored, self._decided())) + self.forgotten
+        """How many packets, at least, are left out because nobody was seen to color them.
+
+        While more are colored, that copy may still be on its way.
+        """
+        unclaimed = () if self.gathering else self.unclaimed
+        seen = (max(self.groups[name].taken.values()) for name in unclaimed)
+        return sum(map(_uncolored, self._decided())) + sum(seen) + self.forgotten
 
     def _decided(self) -> Iterator[DiagnosedPacket]:
         for group in sorted(self.groups.values(), key=lambda group: group.first_at):
