@@ -70,7 +70,8 @@ nothing. {idle}
 other machines; the sender shares a ring of frames with the kernel and costs next to nothing.
 Full match: its window is the time a task has unless told otherwise, and begins when tasks are added, so arming, \
 tracing, judging and cleaning are in it: {traced} of {asked} packets asked for were traced, at {each:.0f} µs of CPU \
-each, on all servers, which is what forwarding {others_forwarded:.0f} takes. Pings are traced too, by one of ten tasks.
+each with all that goes with a trace (connections, too), on all servers, which is what forwarding \
+{others_forwarded:.0f} takes. Pings are traced too, by one of ten tasks.
 The controller takes {idle_share:.1%} of its core without a task, and {zero_share:.1%} with ten that match nothing.
 A bar is missed if the whole interval is below it, met if the median is not, and open otherwise. The rate is what one \
 core shared with others forwards; CPU per packet is without what the others take of it."""
