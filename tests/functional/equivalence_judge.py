@@ -140,7 +140,7 @@ class Bench:
         steps = changes(None, plan)
         for meter in steps.meters_set:
             self.peers[name].send(partial(openflow.meter_mod, meter))
-        self.peers[name].modify(*steps.sinks_add, *steps.sources_add)
+        self.peers[name].modify(*steps.sinks_add, *steps.relays_add, *steps.sources_add)
 
     def wipe(self, arms: Arms) -> None:
         for name, plan in arms.plans.items():

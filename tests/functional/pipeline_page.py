@@ -57,7 +57,16 @@ series; only the first of each port is shown.""",
     CookieKind.CLASSIFY: """Classify
 
 A private table. The five-tuple, and in a tunnel the VNI, tells the task: the tenant's DSCP is put back, a copy is sent,
-production starts over. What is nobody's goes on exactly as it came.""",
+production starts over. From here on the packet leaves with the next mark, so these flows come when every VFD has the
+others, and go before any loses them.""",
+    CookieKind.RESTORE: """Restore
+
+Below: the same packets while nobody classifies them. The tenant's DSCP is put back, and they leave without a mark. So
+not even a mark that a tenant forged becomes another one on its way to a VFD that does not know that yet, or no
+longer.""",
+    CookieKind.FOREIGN: """Foreign
+
+What is nobody's is reported, and goes on exactly as it came.""",
     CookieKind.CLONE: """Clones
 
 Every production flow the packet may hit, one priority above, for traced packets only, with the same actions around our
@@ -68,7 +77,8 @@ A miss that ends the packet's trip is logged. Production drops the packet, and s
     CookieKind.LEAVE: """Leave
 
 A private table, entered with the egress port as ingress port: it mirrors what the next VFD will recognise. Without a
-match the packet leaves unmarked (NAT nobody foresaw, another VNI, an unarmed server).""",
+match the packet leaves unmarked (NAT nobody foresaw, another VNI, an unarmed server). They expire before all sinks, if
+nobody removes them.""",
     CookieKind.TURN: """Turn
 
 A private table: write the mark when one is due, else the tenant's own DSCP. ECN is never touched.""",

@@ -106,7 +106,8 @@ def send(peer: OpenFlowPeer, before: BridgePlan | None, after: BridgePlan | None
     steps = changes(before, after)
     for meter in steps.meters_set:
         peer.send(partial(openflow.meter_mod, meter))
-    peer.modify(*steps.sinks_add, *steps.sources_add, *steps.sources_delete, *steps.sinks_delete)
+    peer.modify(*steps.sinks_add, *steps.relays_add, *steps.sources_add)
+    peer.modify(*steps.sources_delete, *steps.relays_delete, *steps.sinks_delete)
     for meter in steps.meters_delete:
         peer.send(partial(openflow.meter_mod, meter))
     peer.barrier()

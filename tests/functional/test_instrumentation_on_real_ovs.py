@@ -1,25 +1,26 @@
 """D2, D3: what we install is accepted, invisible to traffic, logs what happened, and leaves nothing behind."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import cycle, product
 
 import pytest
 from datapath_actions import copies, departures
 from openflow_peer import DEADLINE, OpenFlowPeer
-from vfd_chain import CONTROLLER_ID, PORTS, VNI, Chain, traced
+from vfd_chain import CONTROLLER_ID, PORTS, VNI, Chain, bridge_id, traced
 
 from vtrace_ovs.codecs import openflow
 from vtrace_ovs.instrumentation.changes import changes
 from vtrace_ovs.instrumentation.cookies import is_ours
-from vtrace_ovs.instrumentation.marks import MarkPlan
+from vtrace_ovs.instrumentation.marks import POOL_2, MarkPlan
 from vtrace_ovs.instrumentation.plan import BridgePlan, ProbeKind
 from vtrace_ovs.instrumentation.reading import LogReading, read_log
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.flow import Flow, FlowMod
 from vtrace_ovs.model.records import Loc
-from vtrace_ovs.model.topology import PortKind
+from vtrace_ovs.model.topology import BridgeId, PortKind
+from vtrace_ovs.session.rollout import Phase, Rollout
 
 DESTINATIONS = (
     *(f"10.0.{n}.2" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9)),
@@ -42,6 +43,9 @@ def chain(ovs: OvsInstance, peer: Callable[[str], OpenFlowPeer]) -> Chain:
 def packet(in_port: int, source: str, destination: str, protocol: str = "udp,udp_dst=53", tos: int = 0) -> str:
     addresses = f"nw_src={source},nw_dst={destination}"
     return f"{protocol},in_port={in_port},{addresses},nw_ttl=64,nw_tos={tos & 0xFC},nw_ecn={tos & 3}"
+
+
+OURS = packet(1, "10.0.1.1", "10.0.2.2")
 
 
 def datapath(chain: Chain, bridge: str, flow: str) -> list[str]:
@@ -324,8 +328,12 @@ def test_a_packet_under_way_is_followed_to_its_end_between_any_two_flows_of_anot
     arming = {name: changes(chain.plans[name], plan) for name, plan in more.items()}
     disarming = {name: changes(plan, chain.plans[name]) for name, plan in more.items()}
     mods = [
-        *((name, mod) for name in PORTS for mod in (*arming[name].sinks_add, *arming[name].sources_add)),
+        *((name, mod) for name in PORTS for mod in arming[name].sinks_add),
+        *((name, mod) for name in PORTS for mod in arming[name].relays_add),
+        *((name, mod) for name in PORTS for mod in arming[name].sources_add),
         *((name, mod) for name in PORTS for mod in disarming[name].sources_delete),
+        *((name, mod) for name in PORTS for mod in disarming[name].relays_add),
+        *((name, mod) for name in PORTS for mod in disarming[name].relays_delete),
         *((name, mod) for name in PORTS for mod in disarming[name].sinks_delete),
     ]
     assert len(mods) > 20
@@ -333,3 +341,39 @@ def test_a_packet_under_way_is_followed_to_its_end_between_any_two_flows_of_anot
         chain.peers[name].modify(mod)
         chain.peers[name].barrier()
         assert copies("".join(datapath(chain, "sw1", flow))) == followed, (name, mod)
+
+
+@pytest.mark.parametrize("state", ["register", "pkt_mark"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_no_packet_keeps_a_mark_while_bridges_change_one_after_the_other(
+    chain: Chain, state: str, *, backwards: bool
+) -> None:
+    """Nor does one that a tenant forged become another. A series comes, code points are given back, all ends."""
+    if state == "pkt_mark":
+        chain.take_registers()
+    first = MarkPlan.of()
+    wider = first.with_series(10)
+    fewer = wider and wider.without(first.code(2, 0))
+    fewer = fewer and fewer.without(first.code(3, 0))
+    assert wider is not None
+    assert fewer is not None
+    followed = set[int]()
+    for marks in (first, wider, fewer, None):
+        wanted = {name: None if marks is None else chain.plan(name, traced(), marks=marks) for name in PORTS}
+        assert {plan.state.outlives_the_bridge for plan in wanted.values() if plan} <= {state == "pkt_mark"}
+        rollout = Rollout.between(1, by_id(chain.plans), by_id(wanted), {})
+        while programs := rollout.advance():
+            for program in reversed(programs) if backwards else programs:
+                chain.send(program.bridge.name, program.mods)
+                rollout.confirmed(program.bridge, ())
+                for code in (0, *POOL_2):
+                    assert tos_at_edges(chain, "10.0.2.2", code << 2) <= {f"{dscp << 2:#x}" for dscp in (code, 0, 10)}
+                colored = rollout.phase in {Phase.SINKS_IN, Phase.RELAYS_IN} and marks is not first
+                followed |= {copies(line) for line in datapath(chain, "sw1", OURS)} if colored else set()
+        chain.plans = {name: plan for name, plan in wanted.items() if plan is not None}
+    assert followed == {7}
+    assert not any("cookie=0x5654" in line for flows, _ in chain.dumps().values() for line in flows)
+
+
+def by_id(plans: Mapping[str, BridgePlan | None]) -> dict[BridgeId, BridgePlan | None]:
+    return {bridge_id(name): plan for name, plan in plans.items()}

@@ -18,7 +18,7 @@ from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settin
 from vtrace_ovs.instrumentation.planner import plan_bridge
 from vtrace_ovs.lab.daemons import OvsInstance
 from vtrace_ovs.model.filter import Filter
-from vtrace_ovs.model.flow import BridgeTables
+from vtrace_ovs.model.flow import BridgeTables, FlowMod, MeterMod
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
 
 CONTROLLER_ID = 0x7654
@@ -149,6 +149,13 @@ class Chain:
 
         self._build_underlay()
 
+    def take_registers(self) -> None:
+        """Have production mention all of them, and nothing that would let ``pkt_mark`` out."""
+        everyone = ",".join(f"reg{number}=1" for number in range(16))
+        for name in PORTS:
+            self.ovs.ofctl("del-flows", name, "arp")
+            self.ovs.ofctl("add-flow", name, f"table=99,priority=1,{everyone} actions=drop")
+
     def _build_underlay(self) -> None:
         """Somewhere for tunnel packets to go, so that ofproto/trace shows them leave."""
         self.ovs.vsctl("add-br", "under", "--", "set", "bridge", "under", "datapath_type=dummy", "fail_mode=secure")
@@ -182,23 +189,28 @@ class Chain:
     def arm(self, *tasks: ArmedTask, marks: MarkPlan | None = None) -> None:
         plans = {name: self.plan(name, *tasks, marks=marks) for name in PORTS}
         for name, plan in plans.items():
-            self.send(name, changes(self.plans.get(name), plan))
+            self.change(name, changes(self.plans.get(name), plan))
         if self.plans:  # a barrier is not the datapath: megaflows of the plan before may still carry packets
             self.ovs.appctl("revalidator/purge")
         self.plans = plans
 
     def disarm(self) -> None:
         for name, plan in self.plans.items():
-            self.send(name, changes(plan, None))
+            self.change(name, changes(plan, None))
         self.plans = {}
 
-    def send(self, name: str, steps: PlanChanges) -> None:
+    def change(self, name: str, steps: PlanChanges) -> None:
+        self.send(name, (*steps.meters_set, *steps.sources_delete, *steps.relays_delete, *steps.sinks_delete))
+        self.send(name, (*steps.sinks_add, *steps.relays_add, *steps.sources_add, *steps.meters_delete))
+
+    def send(self, name: str, mods: Iterable[FlowMod | MeterMod]) -> None:
+        """In this order, and wait until it is so."""
         peer = self.peers[name]
-        for mod in steps.meters_set:
-            peer.send(partial(openflow.meter_mod, mod))
-        peer.modify(*steps.sources_delete, *steps.sinks_delete, *steps.sinks_add, *steps.sources_add)
-        for mod in steps.meters_delete:
-            peer.send(partial(openflow.meter_mod, mod))
+        for mod in mods:
+            if isinstance(mod, MeterMod):
+                peer.send(partial(openflow.meter_mod, mod))
+            else:
+                peer.modify(mod)
         peer.barrier()
 
     def dumps(self) -> dict[str, tuple[list[str], str]]:

@@ -18,7 +18,7 @@ from vtrace_ovs.controller.settings import ControllerSettings
 from vtrace_ovs.controller.settling import BLIND_WAIT
 from vtrace_ovs.errors import InfrastructureError, OpenFlowError, OvsdbError
 from vtrace_ovs.instrumentation.changes import wipe
-from vtrace_ovs.instrumentation.cookies import colors, is_ours
+from vtrace_ovs.instrumentation.cookies import is_ours, marks
 from vtrace_ovs.model.task import Intent, IntentKind
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, ServiceController, Topology
 from vtrace_ovs.session.boundary import RemoteAttachment, TaskStore
@@ -47,8 +47,8 @@ def clean_all(
     rowless = _remove_rows(topology, intents, remote)
     cleaner = _Cleaner(settings, remote, _meters(intents))
     bridges = _touched(topology, intents)
-    colored = [bridge for bridge in bridges if cleaner.stop_coloring(bridge)]
-    if colored:
+    marking = [bridge for bridge in bridges if cleaner.stop_marking(bridge)]
+    if marking:
         sleep(BLIND_WAIT + settings.session.drain)
     cleaned = tuple(
         outcome
@@ -73,16 +73,19 @@ class _Cleaner:
     remote: RemoteAttachment
     meters: dict[str, set[int]]
 
-    def stop_coloring(self, bridge: Bridge) -> bool:
-        """Remove the sources of a local bridge before any sink goes anywhere (trap T10); whether there were any."""
+    def stop_marking(self, bridge: Bridge) -> bool:
+        """Remove what gives packets marks from a local bridge before any sink goes anywhere (trap T10).
+
+        Whether there was any.
+        """
         if not isinstance(bridge.attachment, ManagementSocket):
             return False
         try:
             timeout = self.settings.bridge_timeout
             with closing(dial(bridge, bridge.attachment.path, self.settings.controller_id, timeout)) as dialogue:
-                if not any(colors(flow.cookie) for flow in dialogue.read().tables.flows):
+                if not any(marks(flow.cookie) for flow in dialogue.read().tables.flows):
                     return False
-                dialogue.program((wipe().sources_delete,))
+                dialogue.program(wipe().marking_delete)
         except (OSError, OpenFlowError):
             return False  # said when its turn comes
         return True
@@ -132,7 +135,7 @@ class _Cleaner:
         if not flows and not meters:
             return Cleaned(bridge.id)
         steps = wipe(meters)
-        errors = dialogue.program((steps.sources_delete, steps.sinks_delete, *steps.meters_delete)).errors
+        errors = dialogue.program((*steps.marking_delete, steps.sinks_delete, *steps.meters_delete)).errors
         left = sum(is_ours(flow.cookie) for flow in dialogue.read().tables.flows)
         problem = f"{bridge.id}: {left} flows of ours are still there; {'; '.join(errors)}" if left or errors else None
         return Cleaned(bridge.id, flows - left, len(meters), problem)

@@ -27,6 +27,8 @@ class CookieKind(Enum):
     ENTER = 0x08
     FRAGMENT = 0x09
     TALLY = 0x0A
+    FOREIGN = 0x0B
+    RESTORE = 0x0C
     COLOR = 0x81
     UNCOLORED = 0x82
 
@@ -37,7 +39,17 @@ class CookieKind(Enum):
 
 
 _KINDS = {kind.value: kind for kind in CookieKind}
-SHARED = frozenset({CookieKind.MARK, CookieKind.CLONE, CookieKind.MISS, CookieKind.TURN, CookieKind.TALLY})
+SHARED = frozenset(
+    {
+        CookieKind.MARK,
+        CookieKind.CLONE,
+        CookieKind.MISS,
+        CookieKind.TURN,
+        CookieKind.TALLY,
+        CookieKind.FOREIGN,
+        CookieKind.RESTORE,
+    }
+)
 """Flows that serve every task."""
 
 
@@ -78,6 +90,12 @@ def colors(value: int) -> bool:
     return is_ours(value) and bool(value >> KIND_SHIFT & SOURCE_BIT)
 
 
+def marks(value: int) -> bool:
+    """Whether packets get a mark by a flow with this cookie: by a source, or as they leave."""
+    cookie = Cookie.of(value)
+    return colors(value) or (cookie is not None and cookie.kind is CookieKind.LEAVE)
+
+
 def only_slot(value: int) -> int | None:
     """The slot of the only task a flow of ours is for; None where it serves all tasks, or is not ours."""
     cookie = Cookie.of(value)
@@ -93,6 +111,11 @@ def all_sources() -> tuple[int, int]:
     """Cookie and mask that select the flows that color, and only those."""
     bit = SOURCE_BIT << KIND_SHIFT
     return (PRODUCT << PRODUCT_SHIFT) | bit, PRODUCT_MASK | bit
+
+
+def all_outlets() -> tuple[int, int]:
+    """Cookie and mask that select the flows without which no packet leaves with a mark, and only those."""
+    return (PRODUCT << PRODUCT_SHIFT) | (CookieKind.LEAVE.value << KIND_SHIFT), PRODUCT_MASK | (0xFF << KIND_SHIFT)
 
 
 def sources_of(slot: int) -> tuple[int, int]:

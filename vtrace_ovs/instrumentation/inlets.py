@@ -1,6 +1,6 @@
 """Turns tasks and marks into the flows that color and listen at edge ports and take marks off at other ports."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 
 from vtrace_ovs.instrumentation.cookies import CookieKind
@@ -21,12 +21,13 @@ from vtrace_ovs.model.packet import IpFamily, IpProtocol
 from vtrace_ovs.model.topology import Port, PortKind
 
 LISTEN = 65533  # a solicitation may be a packet of the filter
-TALLY_FROM = 7
-TALLY = 6
-COLORED = 5
-UNCOLORED = 4
-HEARD = 3
-TASK = 2
+TALLY_FROM = 8
+TALLY = 7
+COLORED = 6
+UNCOLORED = 5
+HEARD = 4
+TASK = 3
+RESTORED = 2
 NO_TASK = 1  # not 0: OVS gives copies from a table-miss flow another reason (OFPR_NO_MATCH)
 AGAIN = Resubmit(None, ENTRY_TABLE)
 """Start production over, with the packet's own ingress port."""
@@ -174,8 +175,9 @@ def inlet_flows(site: Site) -> Iterator[FlowMod]:
                 actions = apply(*first, site.state.load(_arrived(site, port, mark)), look_up)
                 yield site.flow(place, match, CookieKind.MARK, actions)
     yield from _arrivals(site, ports, None)
+    yield from _restorations(site, ports)
     foreign = site.book.arrival(ProbeKind.FOREIGN, site.tables.classify, None)
-    yield site.flow((site.tables.classify, NO_TASK), Match(), CookieKind.CLASSIFY, apply(*foreign, AGAIN))
+    yield site.flow((site.tables.classify, NO_TASK), Match(), CookieKind.FOREIGN, apply(*foreign, AGAIN))
 
 
 def _layered(
@@ -206,6 +208,19 @@ def _arrivals(site: Site, ports: tuple[Port, ...], mark: Mark | None) -> Iterato
                     adopted = (adopt, site.state.restore_dscp())
                     actions = apply(*first, *adopted, *log, _onward(site))
                     yield site.flow(place, layered, CookieKind.CLASSIFY, actions, task.slot)
+
+
+def _restorations(site: Site, ports: Iterable[Port]) -> Iterator[FlowMod]:
+    """Take marks off, and nothing else: what of a task meets a packet before it is classified, and after it was.
+
+    A VFD that classifies sends packets on with marks, those too that a tenant forged; so others know these by then.
+    """
+    for port in ports:
+        for task in site.tasks:
+            for match, key in product(task_matches(task), tunnel_keys(port, task)):
+                whole = match.with_fields(exactly(IN_PORT, port.ofport), *key)
+                actions = apply(site.state.restore_dscp(), AGAIN)
+                yield site.flow((site.tables.classify, RESTORED), whole, CookieKind.RESTORE, actions)
 
 
 def _arrived(site: Site, port: Port, mark: Mark, slot: int | None = None) -> State:

@@ -1,7 +1,7 @@
 """The nouns of instrumentation: tasks as the data plane sees them, the plan of one bridge, and its probes."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -128,6 +128,11 @@ class Settings:
     sink_margin: float = 30.0
     max_flows: int = 50_000
 
+    @property
+    def outlet_margin(self) -> float:
+        """When packets leave without marks, whoever gave them one before; others still know how to take it off then."""
+        return (self.source_margin + self.sink_margin) / 2
+
 
 class ProbeKind(Enum):
     """Where on a packet's way a copy was taken.
@@ -212,8 +217,9 @@ class BridgePlan:
     are in the order in which they meet a packet, and clones in production's, as Open vSwitch takes the first of equals.
     Tasks with equal filters have flows of equal keys, of which the bridge keeps the last.
     ``unlogged`` are production flows where a traced packet may end or leave without a copy. ``sink_deadline`` (Unix
-    seconds) is when the sinks expire by themselves, never before any source. Where packets are counted, ``recolored``
-    are the sources in the other color.
+    seconds) is when the sinks expire by themselves, never before any source, and ``outlet_deadline``, between the two,
+    when those do that have packets leave with marks. Where packets are counted, ``recolored`` are the sources in the
+    other color.
     """
 
     bridge: BridgeId
@@ -227,6 +233,7 @@ class BridgePlan:
     probes: tuple[Probe, ...]
     unlogged: tuple[FlowKey, ...]
     sink_deadline: float
+    outlet_deadline: float
     recolored: tuple[FlowMod, ...] = ()
 
     @property
@@ -247,3 +254,8 @@ class BridgePlan:
         """The probe with this id; ``probes`` are in order of id."""
         at = bisect_left(self.probes, probe_id, key=_ID)
         return self.probes[at] if at < len(self.probes) and self.probes[at].id == probe_id else None
+
+
+def on_the_bridge(flows: Iterable[FlowMod]) -> tuple[FlowMod, ...]:
+    """What a bridge has once these are added: of several with one key, the last."""
+    return tuple({flow.key: flow for flow in flows}.values())

@@ -93,7 +93,7 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
     sinks = (*arriving, *cloned.flows, *outlet_flows(site))
     sources = tuple(source_flows(site))
     _refuse_too_high(production, (*sinks, *sources))
-    total = len(sinks) + len(sources)
+    total, last = len(sinks) + len(sources), max(task.deadline for task in tasks)
     if total > settings.max_flows:
         raise RefusedError(f"{bridge.id} would need {total} flows, more than {settings.max_flows}; narrow the filter")
     return BridgePlan(
@@ -108,7 +108,8 @@ def plan_bridge(  # noqa: PLR0913  a plan depends on all of these and nothing el
         recolored=tuple(source_flows(site, 1)) if counting else (),
         probes=site.book.all(),
         unlogged=cloned.unlogged,
-        sink_deadline=max(task.deadline for task in tasks) + settings.sink_margin,
+        sink_deadline=last + settings.sink_margin,
+        outlet_deadline=last + settings.outlet_margin,
     )
 
 
@@ -122,6 +123,7 @@ def _lifetimes(tasks: tuple[ArmedTask, ...], settings: Settings, now: float) -> 
     last = max(task.deadline for task in tasks)
     return Lifetimes(
         _timeout(last + settings.sink_margin - now),
+        _timeout(last + settings.outlet_margin - now),
         {task.slot: _timeout(_lasts(task, settings, now)) for task in tasks},
     )
 

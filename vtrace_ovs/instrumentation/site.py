@@ -17,14 +17,17 @@ from vtrace_ovs.model.topology import Bridge
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """Hard timeouts in seconds: of every sink, and of each task's sources by its slot."""
+    """Hard timeouts in seconds: of sinks, of those that have packets leave marked, of each task's sources by slot."""
 
     sinks: int
+    outlets: int
     sources: Mapping[int, int]
 
     def of(self, kind: CookieKind, slot: int) -> int:
         """How long a flow of this kind stays when nobody removes it."""
-        return self.sources[slot] if kind.is_source else self.sinks
+        if kind.is_source:
+            return self.sources[slot]
+        return self.outlets if kind is CookieKind.LEAVE else self.sinks
 
 
 @dataclass(frozen=True, slots=True)

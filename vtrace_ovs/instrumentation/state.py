@@ -5,10 +5,11 @@ has ``guard`` 0. ``pkt_mark`` is the last resort: it is visible to the host, so 
 every output.
 """
 
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from vtrace_ovs.model.actions import Move, SetField
+from vtrace_ovs.model.actions import Action, Move, SetField
 from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.match import MaskedField
 from vtrace_ovs.model.oxm import IP_DSCP, PKT_MARK, Field, SubField
@@ -138,6 +139,13 @@ class StateField:
         if self.outlives_the_bridge:
             return SetField(self.field, state.word | SIGNED, ALL | SIGNATURE_MASK)
         return SetField(self.field, state.word, ALL)
+
+    def without_marks(self, action: Action, known: Container[int]) -> Action:
+        """The same action; one that loads a code not among the ``known`` loads the packet's own DSCP instead."""
+        if not isinstance(action, SetField) or action.field is not self.field or action.mask & ALL != ALL:
+            return action
+        state = State.of(action.value)
+        return action if state is None or state.code in known else self.load(replace(state, code=state.dscp))
 
     def adopt(self, slot: int) -> SetField:
         """Make the packet one of a task, keeping hop index, code and DSCP."""

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from vtrace_ovs.errors import RefusedError
-from vtrace_ovs.instrumentation.changes import on_the_bridge
 from vtrace_ovs.instrumentation.cookies import is_ours, only_slot
-from vtrace_ovs.instrumentation.plan import BridgePlan
+from vtrace_ovs.instrumentation.plan import BridgePlan, on_the_bridge
 from vtrace_ovs.instrumentation.watching import watches
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.bridges import Fleet

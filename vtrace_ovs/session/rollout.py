@@ -1,18 +1,19 @@
 """Turns the difference between what bridges carry and what they shall carry into ordered, confirmed programs.
 
-Order over all bridges, a barrier after each phase: meters and sinks in, sources in, sources out, sinks and meters out
-(trap T10: a colored packet must never meet a VFD that does not know the color). Where packets are colored already,
-bridges come to know marks before others mark packets toward them, and forget them after: outlets of traced tasks come
-late, and bridges that are to carry nothing are left last. Before the first phase, remains of an earlier connection go
-where we are to be again; with the last, where we are not.
+Order over all bridges, a barrier after each phase: meters and sinks in, relays in, sources in; sources out, relays out,
+sinks and meters out (trap T10: a colored packet must never meet a VFD that does not know the color). Sinks know which
+marks to take off; relays, the flows that have packets leave with the next mark, come when every bridge has its sinks,
+and go before any loses them: tenants may forge marks, so not even the first and the last bridge of a way may know of
+them alone. Before the first phase, remains of an earlier connection go where we are to be again; with the last, where
+we are not.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import assert_never
 
 from vtrace_ovs.instrumentation.changes import PlanChanges, changes, wipe
-from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.plan import BridgePlan
 from vtrace_ovs.model.flow import FlowMod, MeterMod
 from vtrace_ovs.model.topology import BridgeId
@@ -24,29 +25,18 @@ class Phase(IntEnum):
 
     REMAINS_OUT = 0
     SINKS_IN = 1
-    OUTLETS_IN = 2
+    RELAYS_IN = 2
     SOURCES_IN = 3
     SOURCES_OUT = 4
-    SINKS_OUT = 5
-    LEFT = 6
+    RELAYS_OUT = 5
+    SINKS_OUT = 6
+    OVER = 7
 
 
-_AWAITED = frozenset({Phase.SINKS_IN, Phase.OUTLETS_IN, Phase.SOURCES_OUT})
+_MARKING = frozenset({Phase.RELAYS_IN, Phase.SOURCES_IN, Phase.SOURCES_OUT, Phase.RELAYS_OUT})
+"""What changes which marks packets get."""
 
-
-def _outlets(change: PlanChanges, carried: BridgePlan | None) -> tuple[FlowMod, ...]:
-    """The new flows of a bridge that mark packets of tasks it may be coloring already."""
-    if carried is None or not change.sinks_add:
-        return ()
-    there = {flow.key: cookie for flow in carried.sinks if (cookie := _leaving(flow)) is not None}
-    slots = {cookie.slot for cookie in there.values()}
-    fresh = (flow for flow in change.sinks_add if flow.key not in there)
-    return tuple(flow for flow in fresh if (cookie := _leaving(flow)) is not None and cookie.slot in slots)
-
-
-def _leaving(flow: FlowMod) -> Cookie | None:
-    cookie = Cookie.of(flow.cookie)
-    return cookie if cookie is not None and cookie.kind is CookieKind.LEAVE else None
+_AWAITED = frozenset({Phase.SINKS_IN, Phase.RELAYS_IN, Phase.SOURCES_OUT, Phase.RELAYS_OUT})
 
 
 @dataclass(slots=True)
@@ -54,8 +44,7 @@ class Rollout:
     """One transition of all bridges. ``batch`` numbers its programs; ``errors`` collects refusals by bridge.
 
     ``touches`` holds a sink of ours per bridge, there from its first phase to its last. ``recolored`` is set once
-    sources or outlets changed, and reset when packets of the old color have had time to arrive. ``outlets`` are the
-    sinks that wait until every bridge has its others.
+    sources or relays changed, and reset when packets with the old marks have had time to arrive.
     """
 
     batch: int
@@ -63,7 +52,6 @@ class Rollout:
     changes: dict[BridgeId, PlanChanges]
     remains: Mapping[BridgeId, tuple[BridgePlan, ...]]
     touches: Mapping[BridgeId, FlowMod]
-    outlets: Mapping[BridgeId, tuple[FlowMod, ...]] = field(default_factory=dict)
     phase: Phase | None = None
     waiting: set[BridgeId] = field(default_factory=set)
     recolored: bool = False
@@ -80,28 +68,27 @@ class Rollout:
         planned = {bridge: changes(carried.get(bridge), plan) for bridge, plan in wanted.items()}
         plans = {bridge: plan or carried.get(bridge) for bridge, plan in wanted.items()}
         touches = {bridge: plan.touch for bridge, plan in plans.items() if plan is not None}
-        outlets = {bridge: _outlets(change, carried.get(bridge)) for bridge, change in planned.items()}
-        return Rollout(batch, wanted, planned, remains, touches, outlets)
+        return Rollout(batch, wanted, planned, remains, touches)
 
     @property
     def installs(self) -> bool:
         """Whether anything is put into the network, so that intents come first."""
-        phases = (Phase.SINKS_IN, Phase.OUTLETS_IN, Phase.SOURCES_IN)
+        phases = (Phase.SINKS_IN, Phase.RELAYS_IN, Phase.SOURCES_IN)
         return any(self._mods(bridge, phase) for bridge in self.changes for phase in phases)
 
     @property
     def must_drain(self) -> bool:
-        """Whether sinks come out next, and packets colored for them until a moment ago may still be in flight."""
-        return self.recolored and self._next() in (Phase.SINKS_OUT, Phase.LEFT)
+        """Whether relays or sinks come out next, and packets marked for them until a moment ago may be in flight."""
+        return self.recolored and self._next() in (Phase.RELAYS_OUT, Phase.SINKS_OUT)
 
     def advance(self) -> tuple[Program, ...]:
         """The programs of the next phase that has any; none when all are done. Call when nothing is waited for."""
         phase = self._next()
         if phase is None:
-            self.phase = Phase.LEFT
+            self.phase = Phase.OVER
             return ()
         self.phase = phase
-        self.recolored |= phase in (Phase.SOURCES_IN, Phase.SOURCES_OUT, Phase.SINKS_OUT)
+        self.recolored |= phase in _MARKING
         touches = self.touches if self._settles(phase) else {}
         programs = tuple(
             Program(bridge, self.batch, mods, touches.get(bridge), self._burst(bridge, phase))
@@ -125,8 +112,8 @@ class Rollout:
         after the sinks are gone.
         """
         if phase is Phase.SOURCES_IN:
-            return any(self._due(Phase.SINKS_OUT)) or any(self._due(Phase.LEFT))
-        return phase in _AWAITED or (phase is Phase.SINKS_OUT and any(self._due(Phase.LEFT)))
+            return any(self._due(Phase.RELAYS_OUT)) or any(self._due(Phase.SINKS_OUT))
+        return phase in _AWAITED
 
     def _next(self) -> Phase | None:
         """The next phase in which any bridge is sent anything."""
@@ -140,29 +127,31 @@ class Rollout:
                 yield bridge, mods
 
     def _mods(self, bridge: BridgeId, phase: Phase) -> tuple[FlowMod | MeterMod, ...]:
-        change, late = self.changes[bridge], self.outlets.get(bridge, ())
+        change = self.changes[bridge]
         match phase:
-            case Phase.REMAINS_OUT:
+            case Phase.REMAINS_OUT | Phase.OVER:
                 return ()
             case Phase.SINKS_IN:
-                sinks = change.sinks_add if not late else tuple(flow for flow in change.sinks_add if flow not in late)
-                return (*change.meters_set, *sinks)
-            case Phase.OUTLETS_IN:
-                return late
+                return (*change.meters_set, *change.sinks_add)
+            case Phase.RELAYS_IN:
+                return change.relays_add
             case Phase.SOURCES_IN:
                 return change.sources_add
             case Phase.SOURCES_OUT:
                 return change.sources_delete
-            case Phase.SINKS_OUT | Phase.LEFT:
-                last = Phase.LEFT if self.wanted[bridge] is None else Phase.SINKS_OUT
-                return (*change.sinks_delete, *change.meters_delete) if phase is last else ()
+            case Phase.RELAYS_OUT:
+                return change.relays_delete
+            case Phase.SINKS_OUT:
+                return (*change.sinks_delete, *change.meters_delete)
+            case _:
+                assert_never(phase)
 
     def _wipe(self, bridge: BridgeId, phase: Phase) -> tuple[FlowMod | MeterMod, ...]:
         remains = self.remains.get(bridge, ())
-        if not remains or phase is not (Phase.LEFT if self.wanted[bridge] is None else Phase.REMAINS_OUT):
+        if not remains or phase is not (Phase.SINKS_OUT if self.wanted[bridge] is None else Phase.REMAINS_OUT):
             return ()
         everything = wipe(sorted({meter.meter_id for plan in remains for meter in plan.meters}))
-        return (everything.sources_delete, everything.sinks_delete, *everything.meters_delete)
+        return (*everything.marking_delete, everything.sinks_delete, *everything.meters_delete)
 
     def confirmed(self, bridge: BridgeId, errors: tuple[str, ...]) -> None:
         """A bridge's barrier came back."""

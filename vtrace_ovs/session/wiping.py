@@ -9,9 +9,8 @@ tells at once; others are looked at now and then.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from vtrace_ovs.instrumentation.changes import on_the_bridge
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
-from vtrace_ovs.instrumentation.plan import BridgePlan
+from vtrace_ovs.instrumentation.plan import BridgePlan, on_the_bridge
 from vtrace_ovs.model.flow import ChangedFlow, Flow, FlowChange, FlowKey, FlowMod
 from vtrace_ovs.model.topology import BridgeId
 from vtrace_ovs.session.brakes import brakes
@@ -53,7 +52,7 @@ class Staying:
 
     def expected(self, coloring: Iterable[int], at: float) -> tuple[FlowMod, ...]:
         """Those that cannot have timed out by now; ``coloring`` are the slots whose sources still have time."""
-        if at >= self.carried.sink_deadline:
+        if at >= self.carried.outlet_deadline:
             return ()
         return (*self.sinks, *(flow for slot in coloring for flow in self.sources.get(slot, ())))
 

@@ -79,5 +79,5 @@ def settings() -> Settings:
 def site(bridge: Bridge, scene: Scene, task: ArmedTask, settings: Settings) -> Site:
     book = ProbeBook(settings, PrivateMeters(1, 2))
     tables = PrivateTables(253, 252, 251)
-    state, lifetimes = StateField(REGISTERS[15]), Lifetimes(40, {5: 30})
+    state, lifetimes = StateField(REGISTERS[15]), Lifetimes(40, 35, {5: 30})
     return Site(bridge, (task,), scene, settings, state, tables, book, lifetimes, Entrance())

@@ -23,26 +23,17 @@ def installed(bridge: Bridge, scene: Scene, settings: Settings, task: ArmedTask)
 def test_from_nothing_everything_is_added_and_to_nothing_everything_goes(installed: BridgePlan) -> None:
     arm, disarm = changes(None, installed), changes(installed, None)
     assert (arm.meters_set, arm.sources_add) == (installed.meters, installed.sources)
-    assert set(arm.sinks_add) == set(installed.sinks)
-    assert len(arm.sinks_add) == len(installed.sinks)
-    assert [mod.key for mod in disarm.sinks_delete] == [mod.key for mod in installed.sinks]
+    assert set(arm.sinks_add) | set(arm.relays_add) == set(installed.sinks)
+    assert len(arm.sinks_add) + len(arm.relays_add) == len(installed.sinks)
+    gone = (*disarm.relays_delete, *disarm.sinks_delete)
+    assert {mod.key for mod in gone} == {mod.key for mod in installed.sinks}
+    assert len(gone) == len(installed.sinks)
     assert [mod.key for mod in disarm.sources_delete] == [mod.key for mod in installed.sources]
     assert [mod.meter_id for mod in disarm.meters_delete] == [mod.meter_id for mod in installed.meters]
-    for mod in (*disarm.sinks_delete, *disarm.sources_delete):
+    for mod in (*gone, *disarm.sources_delete):
         assert mod.command is FlowModCommand.DELETE_STRICT
         assert mod.cookie_mask == PRODUCT_MASK
-    assert not arm.sinks_delete
-    assert not disarm.sinks_add
-
-
-def test_what_marks_packets_as_they_leave_comes_first_and_goes_last(installed: BridgePlan) -> None:
-    others = [CookieKind.MARK, CookieKind.CLASSIFY, CookieKind.CLONE]
-    outlets = [CookieKind.LEAVE, CookieKind.TURN]
-    ordered = {*others, *outlets}
-    came = [kind(mod) for mod in changes(None, installed).sinks_add]
-    went = [kind(mod) for mod in changes(installed, None).sinks_delete]
-    assert [one for one in dict.fromkeys(came) if one in ordered] == [*outlets, *others]
-    assert [one for one in dict.fromkeys(went) if one in ordered] == [*others, *outlets]
+    assert not (*arm.sinks_delete, *arm.relays_delete, *disarm.sinks_add, *disarm.relays_add)
 
 
 def kind(mod: FlowMod) -> CookieKind:
@@ -74,15 +65,16 @@ def test_sinks_needed_for_longer_are_sent_again_and_meters_grow(
     tables = BridgeTables(1, 0.0, (FLOW,))
     wanted = plan_bridge(bridge, tables, (task, later), scene, settings=settings, now=7.0, installed=installed)
     steps = changes(installed, wanted)
-    assert set(steps.sinks_add) == set(wanted.sinks)
+    assert set(steps.sinks_add) | set(steps.relays_add) == set(wanted.sinks)
+    assert {kind(mod) for mod in steps.relays_add} == {CookieKind.LEAVE, CookieKind.CLASSIFY}
     assert {mod.cookie & 0xFFFF for mod in steps.sources_add} == {6}
     assert [(mod.command, mod.meter_id) for mod in steps.meters_set] == [(MeterModCommand.MODIFY, 1)]
 
 
-def test_a_wipe_selects_by_cookie_and_takes_sources_first() -> None:
+def test_a_wipe_selects_by_cookie_and_takes_what_gives_marks_first() -> None:
     wiped = wipe((7, 8))
-    for mod in (wiped.sources_delete, wiped.sinks_delete):
+    for mod in (*wiped.marking_delete, wiped.sinks_delete):
         assert (mod.command, mod.table_id) == (FlowModCommand.DELETE, 0xFF)
         assert mod.cookie_mask & PRODUCT_MASK == PRODUCT_MASK
-    assert wiped.sources_delete.cookie_mask > wiped.sinks_delete.cookie_mask
+    assert all(mod.cookie_mask > wiped.sinks_delete.cookie_mask for mod in wiped.marking_delete)
     assert wiped.meters_delete == (MeterMod(MeterModCommand.DELETE, 7), MeterMod(MeterModCommand.DELETE, 8))

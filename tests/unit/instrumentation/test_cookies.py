@@ -6,9 +6,11 @@ from vtrace_ovs.instrumentation.cookies import (
     Cookie,
     CookieKind,
     all_of_ours,
+    all_outlets,
     all_sources,
     colors,
     is_ours,
+    marks,
 )
 
 SOURCES = {CookieKind.COLOR, CookieKind.UNCOLORED}
@@ -46,3 +48,11 @@ def test_sources_are_told_by_one_bit() -> None:
     assert colors(Cookie(7, CookieKind.UNCOLORED, 3).value)
     assert not colors(Cookie(7, CookieKind.MARK).value)
     assert not colors(SOURCE_BIT << KIND_SHIFT), "somebody else's"
+
+
+def test_packets_get_marks_by_sources_and_as_they_leave_and_one_delete_selects_the_latter() -> None:
+    cookie, mask = all_outlets()
+    for kind in CookieKind:
+        value = Cookie(7, kind, 3).value
+        assert (value & mask == cookie) == (kind is CookieKind.LEAVE)
+        assert marks(value) == (kind is CookieKind.LEAVE or kind.is_source)

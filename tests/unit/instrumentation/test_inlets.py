@@ -91,7 +91,14 @@ def test_a_mark_becomes_state_one_hop_on(site: Site) -> None:
 def test_the_task_is_found_by_port_vni_and_five_tuple(site: Site) -> None:
     alias = Filter("nat", protocol=6, source=IPv4Network("203.0.113.9/32"))
     task = replace(site.tasks[0], vnis=frozenset({5001, 5002}), aliases=(alias,))
-    mods = [mod for mod in inlet_flows(replace(site, tasks=(task,))) if mod.table_id == 253 and mod.priority == 2]
+    mods, without = (
+        [mod for mod in inlet_flows(replace(site, tasks=(task,))) if kind(mod) is wanted]
+        for wanted in (CookieKind.CLASSIFY, CookieKind.RESTORE)
+    )
+    assert {mod.table_id for mod in (*mods, *without)} == {253}
+    assert [mod.match for mod in mods] == [mod.match for mod in without]
+    assert {mod.priority for mod in mods} == {mod.priority + 1 for mod in without}
+    assert {actions(mod) for mod in without} == {(site.state.restore_dscp(), Resubmit(None, 0))}
     keys = [(value(mod, mod.match.get(IN_PORT)), value(mod, mod.match.get(TUN_ID))) for mod in mods]
     assert keys == [(2, None), (2, None), (3, 5001), (3, 5002), (3, 5001), (3, 5002), (4, None), (4, None)]
     adopt, restore, log, again = actions(mods[0])
@@ -101,6 +108,7 @@ def test_the_task_is_found_by_port_vni_and_five_tuple(site: Site) -> None:
 
 def test_a_marked_packet_of_nobody_goes_on_as_it_came(site: Site) -> None:
     *_, last = inlet_flows(site)
+    assert kind(last) is CookieKind.FOREIGN
     assert (last.table_id, last.match.fields) == (253, ())
     assert last.priority > 0, "OVS would give its copies the reason of a table-miss"
     assert [type(action) for action in actions(last)] == [Controller, Resubmit]

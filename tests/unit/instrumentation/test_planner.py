@@ -13,7 +13,16 @@ from vtrace_ovs.instrumentation.state import SLOT
 from vtrace_ovs.instrumentation.walk import every_action
 from vtrace_ovs.model.actions import Action, ApplyActions, Clone, Controller, Output, SetField
 from vtrace_ovs.model.filter import Filter
-from vtrace_ovs.model.flow import BridgeTables, Bucket, Flow, GroupEntry, GroupType, MeterEntry, MeterModCommand
+from vtrace_ovs.model.flow import (
+    BridgeTables,
+    Bucket,
+    Flow,
+    FlowMod,
+    GroupEntry,
+    GroupType,
+    MeterEntry,
+    MeterModCommand,
+)
 from vtrace_ovs.model.match import MaskedField, Match
 from vtrace_ovs.model.oxm import IN_PORT, IPV6_LABEL, REGISTERS, field
 from vtrace_ovs.model.packet import IpFamily
@@ -60,16 +69,23 @@ def test_a_plan_ignores_our_own_flows_in_the_tables(plan: Planned, task: ArmedTa
 def test_sinks_outlive_sources_and_both_outlive_the_task(plan: Planned, task: ArmedTask) -> None:
     later = replace(task, slot=6, deadline=200.0, filter=replace(task.filter, destination_port=80))
     planned = plan(tables(flow(Output(1))), task, later, now=10.5)
-    assert {mod.hard_timeout for mod in planned.sinks} == {220}
+    assert {mod.hard_timeout for mod in planned.sinks if kind_of(mod) is CookieKind.LEAVE} == {212}
+    assert {mod.hard_timeout for mod in planned.sinks if kind_of(mod) is not CookieKind.LEAVE} == {220}
     timeouts = {mod.cookie & 0xFFFF: mod.hard_timeout for mod in planned.sources}
     assert timeouts == {5: 105, 6: 205}
-    assert planned.sink_deadline == 230.0
+    assert (planned.outlet_deadline, planned.sink_deadline) == (222.5, 230.0)
+
+
+def kind_of(mod: FlowMod) -> CookieKind:
+    cookie = Cookie.of(mod.cookie)
+    assert cookie is not None
+    return cookie.kind
 
 
 def test_a_counted_tasks_sources_last_for_their_lease_only(plan: Planned, task: ArmedTask) -> None:
     planned = plan(tables(flow(Output(1))), replace(task, lease=16.0), now=10.5)
     assert {mod.hard_timeout for mod in planned.sources} == {16}
-    assert {mod.hard_timeout for mod in planned.sinks} == {120}
+    assert {mod.hard_timeout for mod in planned.sinks} == {112, 120}
 
 
 def test_where_packets_are_counted_nothing_is_copied_and_our_meters_let_everything_pass(

@@ -45,7 +45,7 @@ def test_packets_leave_marked_under_the_name_of_a_task_that_knows_fewer_vnis(
     site: Site, task: ArmedTask, wider: ArmedTask
 ) -> None:
     wider = replace(wider, vnis=None)
-    both = replace(site, tasks=(task, wider), lifetimes=Lifetimes(40, {5: 30, 6: 30}))
+    both = replace(site, tasks=(task, wider), lifetimes=Lifetimes(40, 35, {5: 30, 6: 30}))
     assert [name.slot for name in travels_as(both, wider)] == [6, 5]
     assert [name.slot for name in travels_as(both, task)] == [5]
     leaving = [mod for mod in outlet_flows(both) if mod.table_id == site.tables.leave and mod.cookie & 0xFFFF == 6]

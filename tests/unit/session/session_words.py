@@ -34,6 +34,11 @@ def is_source(mod: FlowMod) -> bool:
     return cookie is not None and cookie.kind.name in {"COLOR", "UNCOLORED"}
 
 
+def is_relay(mod: FlowMod) -> bool:
+    cookie = Cookie.of(mod.cookie)
+    return cookie is not None and cookie.kind.name in {"CLASSIFY", "LEAVE"}
+
+
 def is_removal(mod: FlowMod | MeterMod) -> bool:
     return mod.command in (FlowModCommand.DELETE, FlowModCommand.DELETE_STRICT, MeterModCommand.DELETE)
 
@@ -89,4 +94,6 @@ def _sort(mod: FlowMod | MeterMod) -> str:
         return f"{sign}meters"
     if mod.command is FlowModCommand.DELETE:
         return "-all"
+    if is_relay(mod):
+        return f"{sign}relays"
     return f"{sign}sources" if is_source(mod) else f"{sign}sinks"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from session_network import CS1, CS2, DB, GW, flow, headers, set_field, tcp_to_db, toward
-from session_words import words
+from session_words import is_relay, words
 from session_world import World
 
 from vtrace_ovs.model.actions import Clone, Output
@@ -34,6 +34,7 @@ def test_a_task_is_armed_sinks_first_after_its_intents(world: World) -> None:
         "cs1/br +meters +sinks",
         "cs2/br +meters +sinks",
         "gw/br +meters +sinks",
+        *(f"{server}/br +relays" for server in ("cs1", "cs2", "gw")),
         "cs1/br +sources",
         "task 1 armed",
         "snapshot 1 cs1/br",
@@ -86,6 +87,7 @@ def test_a_delivered_packet_ends_the_task_at_once(world: World) -> None:
     assert world.told() == [
         *(f"read {server}/br" for server in ("cs1", "cs2", "gw")),
         *["samples"] * 3,
+        *(f"{server}/br -relays" for server in ("cs1", "cs2", "gw")),
         "cs1/br -sinks -meters",
         "cs2/br -sinks -meters",
         "gw/br -sinks -meters",
@@ -99,15 +101,18 @@ def test_a_delivered_packet_ends_the_task_at_once(world: World) -> None:
     assert world.session.idle
 
 
-def test_sources_are_out_before_the_drain_and_sinks_stay_until_after_it(world: World) -> None:
+def test_a_drain_is_between_sources_and_relays_and_one_between_relays_and_sinks(world: World) -> None:
     world.claim(tcp_to_db())
     world.feed_all(world.whole_way(headers()))
     assert not world.sources(CS1)
-    world.now += SessionSettings().drain - 0.01
-    world.tick()
-    assert world.flows[CS2]
-    world.now += 0.02
-    world.tick()
+    relays, drain = {key for key, mod in world.flows[CS2].items() if is_relay(mod)}, SessionSettings().drain
+    for left in (relays, set()):
+        world.now += drain - 0.01
+        world.tick()
+        assert relays & world.flows[CS2].keys() == left
+        assert world.flows[CS2]
+        world.now += 0.02
+        world.tick()
     assert not world.flows[CS2]
 
 

@@ -58,7 +58,7 @@ def test_a_server_that_does_not_answer_costs_a_moment_at_the_end_and_its_reading
     world.claim(tcp_to_db())
     world.deaf = True
     world.feed_all(world.whole_way(headers()))
-    world.wait(SessionSettings().drain + 0.1)
+    world.wait(2 * SessionSettings().drain + 0.1)
     assert not any(world.flows.values()), "the network does not wait for readings"
     assert world.states()[-1] is TaskState.DRAINING
     world.wait(SessionSettings().observation_deadline + 0.1)

@@ -75,6 +75,8 @@ def test_of_many_vfds_those_on_the_way_are_read_one_after_the_other(many: World)
         "read cs2/br",
         "cs1/br +meters +sinks",
         "cs2/br +meters +sinks",
+        "cs1/br +relays",
+        "cs2/br +relays",
         "cs1/br +sources",
     ]
 
@@ -120,20 +122,22 @@ def test_a_way_that_moves_is_followed_and_nothing_is_marked_before_it_can_be_tak
     many.claim(tcp_to_db(packet_count=5))
     many.told()
     moved(many, TO_GW)
+    many.wait(SessionSettings().drain)
     assert many.told(ReadBridge, Program) == [
         "read cs1/br",
         "read cs2/br",
         "read gw/br",
-        "cs1/br +sinks",
         "gw/br +meters +sinks",
-        "cs1/br +sinks",
-        "cs1/br -sinks",
+        "cs1/br +relays +sinks",
+        "gw/br +relays",
+        "cs1/br -relays",
     ]
-    first, _, outlets, last = [command for command in many.transcript if isinstance(command, Program)][-4:]
-    assert CookieKind.LEAVE not in kinds(first)
-    assert kinds(outlets) == {CookieKind.LEAVE}
-    assert outlets.touch is not None
-    assert CookieKind.LEAVE in kinds(last)
+    sinks, here, there, last = [command for command in many.transcript if isinstance(command, Program)][-4:]
+    assert not kinds(sinks) & {CookieKind.LEAVE, CookieKind.CLASSIFY}
+    assert kinds(here) == {CookieKind.LEAVE, CookieKind.CLONE}
+    assert kinds(there) == {CookieKind.CLASSIFY}
+    assert all(program.touch is not None for program in (sinks, here, there))
+    assert kinds(last) == {CookieKind.LEAVE}
 
 
 def test_what_left_for_a_vfd_before_it_was_armed_is_not_called_lost(many: World) -> None:
@@ -141,6 +145,7 @@ def test_what_left_for_a_vfd_before_it_was_armed_is_not_called_lost(many: World)
     early = (many.entering(headers(1)), many.leaving(headers(1), to=GW))
     many.now += 0.1
     moved(many, TO_GW)
+    many.wait(SessionSettings().drain)
     many.feed_all(early)
     many.feed_all((many.entering(headers(2)), many.leaving(headers(2), to=GW)))
     many.wait(WAITS + 0.5)

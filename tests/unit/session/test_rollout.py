@@ -26,7 +26,8 @@ def test_a_first_rollout_puts_sinks_everywhere_before_sources(armed: World) -> N
     found = plans(armed)
     rollout = Rollout.between(1, {}, {CS1: found["cs1/br"], CS2: found["cs2/br"]}, {})
     assert rollout.installs
-    assert steps(rollout) == [(Phase.SINKS_IN, ["cs1/br", "cs2/br"]), (Phase.SOURCES_IN, ["cs1/br"])]
+    both = ["cs1/br", "cs2/br"]
+    assert steps(rollout) == [(Phase.SINKS_IN, both), (Phase.RELAYS_IN, both), (Phase.SOURCES_IN, ["cs1/br"])]
 
 
 def test_a_last_rollout_takes_sources_first_and_waits_before_the_sinks(armed: World) -> None:
@@ -44,7 +45,11 @@ def test_meters_are_there_before_and_after_the_flows_that_use_them(armed: World)
     plan = plans(armed)["cs2/br"]
     (first,) = Rollout.between(1, {}, {CS2: plan}, {}).advance()
     assert isinstance(first.mods[0], MeterMod)
-    (last,) = Rollout.between(1, {CS2: plan}, {CS2: None}, {}).advance()
+    rollout = Rollout.between(1, {CS2: plan}, {CS2: None}, {})
+    (relays,) = rollout.advance()
+    assert not any(isinstance(mod, MeterMod) for mod in relays.mods)
+    rollout.confirmed(CS2, ())
+    (last,) = rollout.advance()
     assert isinstance(last.mods[-1], MeterMod)
     assert isinstance(last.mods[0], FlowMod)
 
@@ -63,8 +68,8 @@ def test_remains_go_last_where_nothing_is_wanted(armed: World) -> None:
     rollout = Rollout.between(1, {}, {CS2: None}, {CS2: (plan,)})
     assert not rollout.installs
     (program,) = rollout.advance()
-    assert rollout.phase is Phase.LEFT
-    assert [mod.command for mod in program.mods[:2]] == [FlowModCommand.DELETE] * 2
+    assert rollout.phase is Phase.SINKS_OUT
+    assert [mod.command for mod in program.mods[:3]] == [FlowModCommand.DELETE] * 3
 
 
 def test_refusals_are_collected(armed: World) -> None:

@@ -210,6 +210,7 @@ def test_coloring_ends_at_once_when_copies_come_before_it_is_known_that_it_has_b
     crowd(world)
     assert not world.session.runs[1].resting, "its sinks are not confirmed, so no packet of it is among these"
     confirm(world, sent(world))
+    confirm(world, sent(world))
     sources = sent(world)
     crowd(world)
     assert world.session.runs[1].resting

@@ -119,13 +119,13 @@ def test_many_bridges_take_turns_and_a_large_one_has_none(monkeypatch: pytest.Mo
 def test_flows_on_their_way_out_or_out_of_time_are_not_missed(world: World) -> None:
     world.claim(tcp_to_db())
     plan = plan_on(world, CS1)
-    slots, before = {world.session.runs[1].slot}, plan.sink_deadline - 1
+    slots, before = {world.session.runs[1].slot}, plan.outlet_deadline - 1
     everything = (*plan.sinks, *plan.sources)
     assert Staying.between(plan, plan).expected(slots, before) == everything
     assert Staying.between(plan, plan).expected((), before) == plan.sinks
     assert Staying.between(plan, replace(plan, sources=())).expected(slots, before) == plan.sinks
     assert Staying.between(plan, None).expected(slots, before) == ()
-    assert Staying.between(plan, plan).expected(slots, plan.sink_deadline) == ()
+    assert Staying.between(plan, plan).expected(slots, plan.outlet_deadline) == ()
     assert loss(everything, map(as_read, everything)) is None
     assert "1 of our" in (loss(everything, map(as_read, everything[1:])) or "")
 
