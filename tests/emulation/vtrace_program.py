@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -68,7 +68,7 @@ class Vtrace:
 
     @contextmanager
     def started(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        """Run it beside the test; killed at the end if it still lives."""
+        """Run it beside the test; killed at the end if it still lives, but what fails meanwhile lets it clean up."""
         with subprocess.Popen(
             self.command(*arguments),
             env={**self.environment, **environment},
@@ -78,6 +78,11 @@ class Vtrace:
         ) as process:
             try:
                 yield process
+            except BaseException:  # what it left would be the next tests' failures too
+                process.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    process.communicate(timeout=DEADLINE)
+                raise
             finally:
                 process.kill()
 
@@ -102,11 +107,13 @@ class Vtrace:
         database = self.environment["VTRACE_DATABASE"]
         return add_vtrace(filter_text, packet_count, trace_time, database=database, **scope)
 
-    def result(self, number: int) -> TaskResult:
+    def result(self, number: int, deadline: float = DEADLINE) -> TaskResult:
         """The result of a task, once it is done."""
         with self.store() as store:
             await_that(
-                lambda: (task := store.task(number)) is not None and task.state.final, lambda: store.task(number)
+                lambda: (task := store.task(number)) is not None and task.state.final,
+                lambda: store.task(number),
+                deadline,
             )
             result, task = store.result(number), store.task(number)
         assert result is not None, task
@@ -154,13 +161,15 @@ def vtrace_of(lab: Lab, place: Path, bytecode: Path) -> Vtrace:
     )
 
 
-def await_that(condition: Callable[[], bool], otherwise: Callable[[], object] = str) -> None:
-    """Look until it is so; fails after a deadline, with what ``otherwise`` says."""
-    deadline = time.monotonic() + DEADLINE
+def await_that(
+    condition: Callable[[], bool], otherwise: Callable[[], object] = str, deadline: float = DEADLINE
+) -> None:
+    """Look until it is so; fails after so many seconds, with what ``otherwise`` says."""
+    end = time.monotonic() + deadline
     for _ in pauses():
         if condition():
             return
-        assert time.monotonic() < deadline, f"it did not come about: {otherwise()}"
+        assert time.monotonic() < end, f"it did not come about: {otherwise()}"
 
 
 def pauses(length: float = 0.02) -> Iterator[float]:
