@@ -1,12 +1,17 @@
 """Tenants that send whatever they like: forged marks, another's addresses, broken packets, floods of it."""
 
-from collections.abc import Iterator
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from itertools import cycle
 from operator import truediv
 
 import pytest
+from flooding import blasting
 from scapy.layers.inet import IP, TCP, UDP, IPOption
 from scapy.layers.inet6 import (
     IPv6,
@@ -35,6 +40,8 @@ DEAD = {Ending.OPEN, Ending.DROPPED}
 SILENT = {BROKEN: DEAD, BROKEN + 1: DEAD, BROKEN + 16: {Ending.ON_WIRE}}
 """Open vSwitch tells nobody of a dead TTL, and writes no mark where the protocol is 0."""
 FATES = {Disposition.DELIVERED, Disposition.DROPPED, Disposition.INCONCLUSIVE}
+PATIENCE = 240.0
+"""Seconds a busy machine may take for a trace while its servers stall."""
 pytestmark = pytest.mark.usefixtures("unchanged")
 
 
@@ -173,6 +180,45 @@ def test_all_code_points_in_the_traced_traffic_neither_blind_the_trace_nor_make_
     assert {sent for sent, _ in altered} <= set(POOL_2), altered
     lost = f"what loses a code point of ours gets the DSCP of a series: {sorted(altered)}"
     assert len({got for _, got in altered}) <= SERIES, lost
+
+
+def test_no_forged_mark_becomes_another_one_on_its_way_while_servers_stall(lab: Lab, program: Vtrace) -> None:
+    """Whatever comes between two changes of the flows, and between the flows and the packets on their way."""
+    codes = POOL_2[0], POOL_2[1]
+    packets = [honest(number) for number in range(64)]
+    packets[::2] = [honest(number, code << 2, FORGED) for number, code in zip(range(32), cycle(codes), strict=False)]
+    with stalling([lab.ovs(node).pids["ovs-vswitchd"] for node in ("gw1", "cs3")]):
+        for _ in range(3):  # a code point is given back for good, so each time is the first of a controller
+            with (
+                captured(lab, "blue-db2") as frames,
+                blasting(lab, "blue-web1", 500, packets),
+                program.controller() as controller,
+            ):
+                task = program.add(TRAFFIC, 60, 10, source_vm="blue-web1")
+                result = program.result(task, PATIENCE)
+                assert controller.poll() is None
+            came = [packet for packet in map(Ether, frames) if IP in packet and packet[IP].src == PAIR["src"]]
+            fates = Counter((bytes(packet[UDP].payload)[0] >> 2, packet[IP].tos >> 2) for packet in came)
+            assert fates.keys() >= {(0, 0), *((code, code) for code in codes)}
+            assert fates.keys() <= {(0, 0), *((code, dscp) for code in codes for dscp in (code, 0))}, fates
+            assert CauseCode.INTERNAL_ERROR not in {group.verdict.code for group in result.groups}
+
+
+@contextmanager
+def stalling(pids: Sequence[int]) -> Iterator[None]:
+    """Now one of these processes stands still for a moment, now another, until the block ends."""
+    whose, lengths = cycle(pids), cycle((0.03, 0.25, 0.1, 0.02, 0.17))
+
+    def stall(_: int) -> None:
+        pid = next(whose)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            threading.Event().wait(next(lengths))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    with repeating(stall, 0.03):
+        yield
 
 
 def test_headers_before_the_upper_protocol_neither_hide_a_packet_nor_make_a_loss_of_it(
