@@ -69,12 +69,14 @@ nothing. {idle}
 {forwards} on core {switches}, everything else (traffic, controller) on core {others}, as it would be on \
 other machines; the sender shares a ring of frames with the kernel and costs next to nothing.
 Full match: its window is the time a task has unless told otherwise, and begins when tasks are added, so arming, \
-tracing, judging and cleaning are in it: {traced} of {asked} packets asked for were traced, at {each:.0f} µs of CPU \
-each with all that goes with a trace (connections, too), on all servers, which is what forwarding \
-{others_forwarded:.0f} takes. Pings are traced too, by one of ten tasks.
+tracing, judging and cleaning are in it: {traced} of {asked} packets asked for were traced, at {cost}. \
+Pings are traced too, by one of ten tasks.
 The controller takes {idle_share:.1%} of its core without a task, and {zero_share:.1%} with ten that match nothing.
 A bar is missed if the whole interval is below it, met if the median is not, and open otherwise. The rate is what one \
 core shared with others forwards; CPU per packet is without what the others take of it."""
+COST = """{each:.0f} µs of CPU each with all that goes with a trace (connections, too), on all servers, which is what \
+forwarding {others_forwarded:.0f} takes"""
+COST_UNTOLD = "a cost of CPU that these rounds cannot tell from none, with all that goes with a trace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +297,9 @@ def section(
     rates, processor, rtts = series[FULL]
     bases = [one.base for turn in turns for one in turn.loads]
     rate, each = median(base.rate for base in bases), median(base.processor for base in bases)
-    cost = (median(processor) - 1) * rate * TRACE_TIME * len(rates) / max(settings.traced, 1)
+    others_forwarded = (median(processor) - 1) * rate * TRACE_TIME * len(rates) / max(settings.traced, 1)
+    told = interval(processor)[0] > 1
+    cost = COST.format(each=others_forwarded * each * 1e6, others_forwarded=others_forwarded) if told else COST_UNTOLD
     given = {
         "rounds": len(rtts),
         "confidence": CONFIDENCE,
@@ -317,8 +321,7 @@ def section(
         "idle_share": median(settings.shares[ATTACHED]),
         "zero_share": median(settings.shares[ZERO]),
         "asked": len(rates) * TASKS * PACKETS,
-        "each": cost * each * 1e6,
-        "others_forwarded": cost,
+        "cost": cost,
     }
     absolute = (
         f"{NONE} itself: {rate:,.0f} packets/s, {microseconds(each)} of CPU per packet, "
