@@ -37,17 +37,16 @@ LedgerCommand = (
     | EraseIntents
 )
 
-LOOK_INTERVAL = 0.005
+PAUSE = 0.005
+"""Seconds in which no other news is passed on after one: of much that is written in a row, a query now and then will do."""
 POLL_INTERVAL = 0.25
 """Seconds between queries when nobody told that anything was written, or nobody can."""
-FRESH = 0.05
-"""Seconds of queries after a write: it is told before its transaction can be seen."""
 
 
 class Wake(Enum):
     """Why the thread is woken though there is nothing to store."""
 
-    WRITTEN = "somebody may have written to the database"
+    WRITTEN = "somebody has written to the database"
     CLOSING = "the ledger is to end"
 
 
@@ -83,15 +82,20 @@ class Ledger:
         self._running: set[int] = set()
         self._accepting = threading.Event()
         self._closing = threading.Event()
-        self._fresh_until = self._polled_at = 0.0
+        self._told = False
+        self._polled_at = 0.0
         self._thread = threading.Thread(target=self._work, name="vtrace-ledger", daemon=True)
         self._writings: Writings | None = None
+        self._listener: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the thread, and one that waits for what others write, where they can be waited for."""
         self._writings = self._store.writings()
         if self._writings is not None:
-            threading.Thread(target=self._listen, args=(self._writings,), name="vtrace-writings", daemon=True).start()
+            self._listener = threading.Thread(
+                target=self._listen, args=(self._writings,), name="vtrace-writings", daemon=True
+            )
+            self._listener.start()
         self._thread.start()
 
     def accept_tasks(self) -> None:
@@ -118,6 +122,8 @@ class Ledger:
         if self._writings is not None:
             self._writings.close()
             self._writings = None
+        if self._listener is not None:
+            self._listener.join()
         self._thread.join()
 
     def save_inventory(self, topology: Topology) -> None:
@@ -128,7 +134,7 @@ class Ledger:
         """Pass on what is told, of much that is written in a row a little."""
         while writings.wait():
             self._jobs.put(Wake.WRITTEN)
-            self._closing.wait(LOOK_INTERVAL)
+            self._closing.wait(PAUSE)
 
     def _work(self) -> None:
         try:
@@ -151,23 +157,19 @@ class Ledger:
                 found.append(self._jobs.get_nowait())
         except queue.Empty:
             pass
-        if Wake.WRITTEN in found:
-            self._fresh_until = monotonic() + FRESH
+        self._told |= Wake.WRITTEN in found
         return [job for job in found if not isinstance(job, Wake)]
 
     def _rest(self) -> float:
         """For how long (seconds) there is nothing to do unless somebody says so."""
-        if self._snapshots:
-            return 0.0
-        now = monotonic()
-        return LOOK_INTERVAL if now < self._fresh_until else max(self._polled_at + POLL_INTERVAL - now, 0.0)
+        return 0.0 if self._snapshots else max(self._polled_at + POLL_INTERVAL - monotonic(), 0.0)
 
     def _news(self) -> bool:
-        """Whether the database is to be asked: somebody may have written to it since."""
+        """Whether the database is to be asked: somebody has written to it since, or may have."""
         now = monotonic()
-        if now >= self._fresh_until and now < self._polled_at + POLL_INTERVAL:
+        if not self._told and now < self._polled_at + POLL_INTERVAL:
             return False
-        self._polled_at = now
+        self._told, self._polled_at = False, now
         return True
 
     def _poll(self) -> None:

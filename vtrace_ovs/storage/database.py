@@ -65,7 +65,7 @@ class Database:
             return None
         try:
             return Writings(Path(url.database).resolve())
-        except OSError:
+        except (OSError, sqlite3.Error):
             return None
 
     def close(self) -> None:

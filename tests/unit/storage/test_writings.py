@@ -1,7 +1,9 @@
 import errno
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from vtrace_ovs.model.task import TraceRequest
 from vtrace_ovs.storage import database
 from vtrace_ovs.storage.database import Database
 from vtrace_ovs.storage.store import Store
-from vtrace_ovs.storage.writings import Writings
+from vtrace_ovs.storage.writings import LAST_LOOK, Writings
 
 DEADLINE = 60.0
 REQUEST = TraceRequest(Filter("tcp", protocol=6))
@@ -38,6 +40,10 @@ class Waiting:
         self.told: list[bool] = []
         self._thread = threading.Thread(target=lambda: self.told.append(writings.wait()), daemon=True)
         self._thread.start()
+
+    def is_left_waiting(self) -> None:
+        self._thread.join(4 * LAST_LOOK / 1000)
+        assert not self.told
 
     def result(self) -> bool:
         self._thread.join(DEADLINE)
@@ -80,13 +86,43 @@ def test_who_waits_when_it_is_closed_is_told_so(store: Store) -> None:
     writings.close()
 
 
-def test_it_ends_with_its_folder(tmp_path: Path) -> None:
+def test_what_is_not_committed_yet_is_no_news(store: Store, place: Path) -> None:
+    writings = found(store)
+    waiting = Waiting(writings)
+    with closing(sqlite3.connect(place, isolation_level=None)) as somebody:
+        somebody.execute("PRAGMA cache_spill = 1")
+        somebody.execute("BEGIN")
+        somebody.execute("CREATE TABLE news (text)")
+        somebody.executemany("INSERT INTO news VALUES (?)", [("long" * 1000,)] * 1000)  # more than its cache holds
+        log = place.with_name("vtrace.db-wal").stat().st_size
+        assert log > 1000 * len("long")
+        waiting.is_left_waiting()
+        somebody.execute("COMMIT")
+        assert waiting.result()
+    writings.close()
+    assert Waiting(writings).result() is False
+
+
+def test_a_database_that_cannot_be_asked_is_news(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    writings = found(store)
+    monkeypatch.setattr(Writings, "_version", lambda _: None)
+    waiting = Waiting(writings)
+    store.add_task(REQUEST, at=1000.0)
+    assert waiting.result()
+    writings.close()
+    assert Waiting(writings).result() is False
+
+
+def test_it_can_be_closed_though_its_folder_is_gone(tmp_path: Path) -> None:
     folder = tmp_path / "gone"
     folder.mkdir()
+    Store.open(folder / "vtrace.db").close()
     writings = Writings(folder / "vtrace.db")
     waiting = Waiting(writings)
     shutil.rmtree(folder)
-    assert waiting.result() is False
+    writings.close()
+    while waiting.result():
+        waiting = Waiting(writings)
     writings.close()
 
 
