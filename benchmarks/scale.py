@@ -120,7 +120,7 @@ def control(place: Path, case: Case) -> None:
             inventory=lambda: (network, ()),
             probe=lambda _: "it does not answer",
             remote=ServiceAttachment(1.0),
-            wait_round=lambda *_: True,
+            wait_rounds=lambda *_: True,
             observe=lambda *_, **__: None,
             name_flows=lambda _: (),
             read_datapath=lambda _, question: DatapathReading(question, 0.0),

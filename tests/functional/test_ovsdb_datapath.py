@@ -12,7 +12,7 @@ from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.packet import FiveTuple, IpProtocol
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, ServiceController
 from vtrace_ovs.ovsdb.datapath import DatapathAudit
-from vtrace_ovs.ovsdb.revalidation import wait_round
+from vtrace_ovs.ovsdb.revalidation import wait_rounds
 
 TIMEOUT, ROUND = 60.0, 30.0
 SOURCE, DESTINATION = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2")
@@ -100,11 +100,11 @@ def test_tables_that_change_while_the_datapath_is_read_make_no_contradiction(
 ) -> None:
     broken(ovs, "drop")
 
-    def meanwhile(bridge: Bridge, nudge: Callable[[], None], timeout: float) -> bool:
+    def meanwhile(bridge: Bridge, rounds: int, nudge: Callable[[], None], timeout: float) -> bool:
         ovs.ofctl("mod-flows", "br0", "udp,nw_dst=10.0.0.2,tp_src=1000,actions=drop")
-        return wait_round(bridge, nudge, timeout)
+        return wait_rounds(bridge, rounds, nudge, timeout)
 
-    monkeypatch.setattr("vtrace_ovs.ovsdb.datapath.wait_round", meanwhile)
+    monkeypatch.setattr("vtrace_ovs.ovsdb.datapath.wait_rounds", meanwhile)
     reading = DatapathAudit(TIMEOUT, ROUND).read(bridge, question())
     assert (reading.contradictions, reading.unknown, reading.in_line) == ((), 1, False)
 

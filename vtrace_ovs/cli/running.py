@@ -35,7 +35,7 @@ from vtrace_ovs.ovsdb.datapath import DatapathAudit
 from vtrace_ovs.ovsdb.inventory import read_inventory
 from vtrace_ovs.ovsdb.liveness import probe
 from vtrace_ovs.ovsdb.observation import observe
-from vtrace_ovs.ovsdb.revalidation import wait_round
+from vtrace_ovs.ovsdb.revalidation import wait_rounds
 from vtrace_ovs.session.dry_run import plan_all, to_read
 from vtrace_ovs.session.scope import resolve
 from vtrace_ovs.session.settings import SessionSettings
@@ -220,7 +220,7 @@ def _controller(
             partial(_inventory, settings, connections),
             partial(_why_dead, settings),
             _remote(settings),
-            partial(wait_round, timeout=ROUND_TIMEOUT),
+            partial(wait_rounds, timeout=ROUND_TIMEOUT),
             partial(observe, timeout=OBSERVATION_TIMEOUT, tls=settings.tls),
             partial(flow_names, settings),
             DatapathAudit(DATAPATH_TIMEOUT, DATAPATH_ROUND).read,

@@ -60,7 +60,7 @@ class Links:
         self._report = report
         self._calls: Mailbox[Callable[[], None]] = Mailbox(lambda call: call())
         self._dials: Mailbox[None] = Mailbox(lambda _: self._dial_missing())
-        settler = Settler(surroundings.wait_round, self._calls.post)
+        settler = Settler(surroundings.wait_rounds, self._calls.post)
         self._confirmations = Confirmations(settler, self._named, self._touch, report)
         self._declines: Mailbox[Declined] = Mailbox(self._declined)
         self._invitations = Invitations(

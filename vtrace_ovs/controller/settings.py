@@ -51,7 +51,7 @@ class Surroundings:
     inventory: InventorySource
     probe: LivenessProbe
     remote: RemoteAttachment
-    wait_round: RoundWaiter
+    wait_rounds: RoundWaiter
     observe: ServerObserver
     name_flows: FlowNamer
     read_datapath: DatapathReader

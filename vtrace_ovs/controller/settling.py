@@ -21,10 +21,10 @@ BLIND_WAIT = 1.0
 
 
 class Settler:
-    """``wait_round`` blocks for one round; ``on_hub`` has a call made on a hub thread."""
+    """``wait_rounds`` blocks until they are over; ``on_hub`` has a call made on a hub thread."""
 
-    def __init__(self, wait_round: RoundWaiter, on_hub: Callable[[Callable[[], None]], None]) -> None:
-        self._wait_round = wait_round
+    def __init__(self, wait_rounds: RoundWaiter, on_hub: Callable[[Callable[[], None]], None]) -> None:
+        self._wait_rounds = wait_rounds
         self._on_hub = on_hub
 
     def settle(self, bridge: Bridge, touch: Callable[[], None], done: Callable[[], None]) -> None:
@@ -32,8 +32,6 @@ class Settler:
         threading.Thread(target=self._work, args=(bridge, touch, done), name="vtrace-settling", daemon=True).start()
 
     def _work(self, bridge: Bridge, touch: Callable[[], None], done: Callable[[], None]) -> None:
-        for _ in range(ROUNDS):
-            if not self._wait_round(bridge, partial(self._on_hub, touch)):
-                sleep(BLIND_WAIT)
-                break
+        if not self._wait_rounds(bridge, ROUNDS, partial(self._on_hub, touch)):
+            sleep(BLIND_WAIT)
         self._on_hub(done)

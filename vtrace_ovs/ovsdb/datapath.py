@@ -22,7 +22,7 @@ from vtrace_ovs.codecs.datapath_text import megaflows_and_upcalls
 from vtrace_ovs.errors import InfrastructureError
 from vtrace_ovs.model.datapath import Contradiction, DatapathQuestion, DatapathReading
 from vtrace_ovs.model.topology import Bridge, ManagementSocket
-from vtrace_ovs.ovsdb.revalidation import wait_round
+from vtrace_ovs.ovsdb.revalidation import wait_rounds
 from vtrace_ovs.ovsdb.unixctl import ControlSocket, control_socket
 
 MOST_MEGAFLOWS = 20_000
@@ -86,7 +86,7 @@ class DatapathAudit:
         """What contradicts the tables still after ovs-vswitchd had the time to bring it in line."""
         first = _contradicting(rundir, compared)
         if any(time() - self._found_at.get(one, 0.0) > RECENT for one in first):
-            if not all(wait_round(bridge, _nothing, self._round_timeout) for _ in range(ROUNDS)):
+            if not wait_rounds(bridge, ROUNDS, _nothing, self._round_timeout):
                 raise InfrastructureError(f"{rundir}: the revalidators did not come round")
             again = _contradicting(rundir, _compare(rundir, question, self._timeout))
             first = {one: contradiction for one, contradiction in again.items() if one in first}

@@ -6,6 +6,8 @@ JSON-RPC over a Unix socket. python-ovs has a client too, which waits for ever, 
 import json
 import socket
 from codecs import getincrementaldecoder
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -119,9 +121,8 @@ def control_socket(rundir: Path, timeout: float) -> ControlSocket:
     )
 
 
-def control_sockets(rundir: Path) -> tuple[Path, ...]:
+def control_sockets(rundir: Path) -> Iterator[Path]:
     """The socket of the running daemon first: ``ovs-vswitchd.PID.ctl``, or the name ``--unixctl`` gave it."""
-    pidfile = rundir / "ovs-vswitchd.pid"
-    own = rundir / f"ovs-vswitchd.{pidfile.read_text().strip()}.ctl" if pidfile.exists() else None
-    found = sorted(rundir.glob("ovs-vswitchd*.ctl"))
-    return tuple(sorted(found, key=lambda path: path != own))
+    with suppress(FileNotFoundError):
+        yield rundir / f"ovs-vswitchd.{(rundir / 'ovs-vswitchd.pid').read_text().strip()}.ctl"
+    yield from sorted(rundir.glob("ovs-vswitchd*.ctl"))

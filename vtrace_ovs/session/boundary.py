@@ -34,9 +34,9 @@ class RemoteAttachment(Protocol):
         """
 
 
-RoundWaiter = Callable[[Bridge, Callable[[], None]], bool]
-"""Blocks while ovs-vswitchd brings its datapath in line once, calling the function (which changes a flow) until it has;
-False if it cannot be asked. Never raises."""
+RoundWaiter = Callable[[Bridge, int, Callable[[], None]], bool]
+"""Blocks while ovs-vswitchd brings its datapath in line so many times, calling the function (which changes a flow) each
+time until it has; False if it cannot be asked. Never raises."""
 
 
 FlowNamer = Callable[[Collection[int]], tuple[NamedFlow, ...]]
@@ -58,7 +58,7 @@ class Writings(Protocol):
     """News of a database, for one thread to wait for; another may close them."""
 
     def wait(self) -> bool:
-        """Block until somebody may have written; False once closed: do not ask again."""
+        """Block until what somebody wrote can be seen; False once closed: do not ask again."""
 
     def close(self) -> None:
         """Have ``wait`` end."""

@@ -8,7 +8,7 @@ BRIDGE = Bridge(BridgeId("s1", "br-int"), 1, BridgeRole.VSWITCH, (), ManagementS
 DEADLINE = 60.0
 
 
-def settled(wait_round: Callable[[Bridge, Callable[[], None]], bool]) -> list[str]:
+def settled(wait_rounds: Callable[[Bridge, int, Callable[[], None]], bool]) -> list[str]:
     """What happens, in order, until the datapath is said to follow."""
     happened: list[str] = []
     done = threading.Event()
@@ -17,24 +17,25 @@ def settled(wait_round: Callable[[Bridge, Callable[[], None]], bool]) -> list[st
         happened.append("done")
         done.set()
 
-    Settler(wait_round, lambda call: call()).settle(BRIDGE, lambda: happened.append("touch"), finish)
+    Settler(wait_rounds, lambda call: call()).settle(BRIDGE, lambda: happened.append("touch"), finish)
     assert done.wait(DEADLINE)
     return happened
 
 
 def test_a_flow_is_touched_for_each_of_two_rounds_before_it_is_done() -> None:
-    def round_of(bridge: Bridge, begun: Callable[[], None]) -> bool:
+    def rounds_of(bridge: Bridge, rounds: int, begun: Callable[[], None]) -> bool:
         assert bridge is BRIDGE
-        begun()
+        for _ in range(rounds):
+            begun()
         return True
 
-    assert settled(round_of) == ["touch"] * ROUNDS + ["done"]
+    assert settled(rounds_of) == ["touch"] * ROUNDS + ["done"]
 
 
 def test_a_daemon_that_cannot_be_asked_is_waited_for_blindly() -> None:
     asked: list[Bridge] = []
 
-    def deaf(bridge: Bridge, _: Callable[[], None]) -> bool:
+    def deaf(bridge: Bridge, _: int, __: Callable[[], None]) -> bool:
         asked.append(bridge)
         return False
 
