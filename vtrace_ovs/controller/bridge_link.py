@@ -139,6 +139,10 @@ class BridgeLink:
         self._programs[xid] = Programming(command.batch, range(first, xid))
         self._send(b"".join(octets))
 
+    def touch(self, flow: FlowMod) -> None:
+        """Send a flow that is there once more, so that the datapath is looked over; nobody waits for an answer."""
+        self._send(openflow.flow_mod(flow, next(self._xids)))
+
     def watch(self, watches: tuple[Watch, ...]) -> None:
         """Be told when somebody else changes one of these flows, and no others."""
         octets = self._watch.change(watches)

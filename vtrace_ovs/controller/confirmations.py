@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from time import time
 
 from vtrace_ovs.controller.settling import Settler
+from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.topology import Bridge, BridgeId
-from vtrace_ovs.session.commands import UNAWAITED, Program
+from vtrace_ovs.session.commands import Program
 from vtrace_ovs.session.events import Programmed
 
 
@@ -17,11 +18,11 @@ class Awaited:
 
     bridges: set[BridgeId] = field(default_factory=set)
     confirmed: list[Programmed] = field(default_factory=list)
-    touch: Program | None = None
+    touch: tuple[BridgeId, FlowMod] | None = None
 
 
 class Confirmations:
-    """Programs with a flow to touch. ``send`` carries one out, ``report`` gets confirmations, both on any hub thread.
+    """Programs with a flow to touch. ``send`` sends that again, ``report`` gets confirmations, both on any hub thread.
 
     Bridges of one server share its ovs-vswitchd, so one wait serves them all.
     """
@@ -30,7 +31,7 @@ class Confirmations:
         self,
         settler: Settler,
         bridge_named: Callable[[BridgeId], Bridge | None],
-        send: Callable[[Program], None],
+        send: Callable[[BridgeId, FlowMod], None],
         report: Callable[[Programmed], None],
     ) -> None:
         self._settler = settler
@@ -47,7 +48,7 @@ class Confirmations:
         with self._lock:
             awaited = self._awaited.setdefault((command.bridge.node, command.batch), Awaited())
             awaited.bridges.add(command.bridge)
-            awaited.touch = Program(command.bridge, UNAWAITED, (command.touch,))
+            awaited.touch = command.bridge, command.touch
 
     def confirmed(self, event: Programmed) -> None:
         """A bridge's barrier came back."""
@@ -81,7 +82,7 @@ class Confirmations:
 
     def _settle(self, awaited: Awaited) -> None:
         touch, confirmed = awaited.touch, tuple(awaited.confirmed)
-        bridge = None if touch is None else self._bridge_named(touch.bridge)
+        bridge = None if touch is None else self._bridge_named(touch[0])
 
         def done() -> None:
             for event in confirmed:
@@ -90,4 +91,4 @@ class Confirmations:
         if touch is None or bridge is None:
             done()
         else:
-            self._settler.settle(bridge, lambda: self._send(touch), done)
+            self._settler.settle(bridge, lambda: self._send(*touch), done)

@@ -38,7 +38,7 @@ LedgerCommand = (
 )
 
 PAUSE = 0.005
-"""Seconds in which no other news is passed on after one: of much that is written in a row, a query now and then will do."""
+"""Seconds in which no other news is passed on after one: of much that is written in a row a query now and then."""
 POLL_INTERVAL = 0.25
 """Seconds between queries when nobody told that anything was written, or nobody can."""
 

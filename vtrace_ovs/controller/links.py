@@ -25,6 +25,7 @@ from vtrace_ovs.controller.seam import hub
 from vtrace_ovs.controller.settings import ControllerSettings, Surroundings
 from vtrace_ovs.controller.settling import Settler
 from vtrace_ovs.errors import CodecError, OpenFlowError, VtraceError
+from vtrace_ovs.model.flow import FlowMod
 from vtrace_ovs.model.topology import Bridge, BridgeId, ManagementSocket, ServiceController, Topology
 from vtrace_ovs.session.commands import Program, WatchFlows
 from vtrace_ovs.session.events import BridgeDown, CopiesCrowded, Event, Programmed
@@ -162,10 +163,10 @@ class Links:
     def _named(self, bridge_id: BridgeId) -> Bridge | None:
         return self._bridges.get(bridge_id)
 
-    def _touch(self, again: Program) -> None:
-        link = self._links.get(again.bridge)
+    def _touch(self, bridge_id: BridgeId, flow: FlowMod) -> None:
+        link = self._links.get(bridge_id)
         if link is not None and link.conversation.attached:
-            link.conversation.program(again)
+            link.conversation.touch(flow)
 
     def close(self) -> None:
         """End every conversation, and take every invitation back."""

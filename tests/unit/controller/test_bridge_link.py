@@ -201,6 +201,19 @@ def test_a_refused_change_is_told_with_the_program_it_was_in() -> None:
     assert told == [(7, ("the bridge refused a change of ours: OFPMMFC_UNKNOWN_METER",)), (8, ())]
 
 
+def test_a_flow_that_is_touched_is_sent_alone_and_its_refusal_is_nobodys() -> None:
+    bridge = Bridge().attached()
+    bridge.link.program(Program(BRIDGE, 7, (FLOW,)))
+    program = bridge.asked()
+    bridge.link.touch(FLOW)
+    (touch,) = bridge.asked()
+    assert (touch.type, touch.body) == (MessageType.FLOW_MOD, program[0].body)
+    bridge.events.clear()
+    bridge.refuse(touch.xid, UNKNOWN_METER)
+    bridge.say(MessageType.BARRIER_REPLY, program[-1].xid)
+    assert [event.errors for event in bridge.events if isinstance(event, Programmed)] == [()]
+
+
 def test_an_echo_is_answered_with_its_own_payload() -> None:
     bridge = Bridge().attached()
     bridge.say(MessageType.ECHO_REQUEST, 99, b"still there?")

@@ -7,7 +7,7 @@ from vtrace_ovs.controller.settling import ROUNDS, Settler
 from vtrace_ovs.model.flow import FlowMod, FlowModCommand
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket
-from vtrace_ovs.session.commands import UNAWAITED, Program
+from vtrace_ovs.session.commands import Program
 from vtrace_ovs.session.events import Programmed
 
 ONE, TWO, ELSEWHERE = BridgeId("s1", "one"), BridgeId("s1", "two"), BridgeId("s2", "one")
@@ -24,9 +24,9 @@ class Server:
         self.settler = AtOnce(self.happened)
         self.confirmations = Confirmations(self.settler, bridges.get, self._send, self._report)
 
-    def _send(self, program: Program) -> None:
-        assert (program.batch, program.mods) == (UNAWAITED, (TOUCH,))
-        self.happened.append(f"touch {program.bridge}")
+    def _send(self, bridge: BridgeId, flow: FlowMod) -> None:
+        assert flow is TOUCH
+        self.happened.append(f"touch {bridge}")
 
     def _report(self, event: Programmed) -> None:
         self.happened.append(f"confirmed {event.bridge}")
