@@ -222,4 +222,4 @@ def encode_action(action: Action) -> bytes:
 def encode_actions(actions: Sequence[Action], raw: Sequence[bytes]) -> bytes:
     """An action list: ``raw[i]`` where it is not empty, else ``actions[i]`` encoded."""
     kept = chain(raw, repeat(b""))
-    return b"".join(octets or encode_action(action) for action, octets in zip(actions, kept, strict=False))
+    return b"".join([octets or encode_action(action) for action, octets in zip(actions, kept, strict=False)])

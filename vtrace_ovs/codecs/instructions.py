@@ -97,4 +97,4 @@ def encode_instruction(instruction: Instruction) -> bytes:
 
 def encode_instructions(instructions: tuple[Instruction, ...]) -> bytes:
     """All instructions of a flow entry."""
-    return b"".join(encode_instruction(instruction) for instruction in instructions)
+    return b"".join(map(encode_instruction, instructions))

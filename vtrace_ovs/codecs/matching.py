@@ -152,13 +152,14 @@ def encode_tlv(masked: MaskedField) -> bytes:
     return header(entry, has_mask=True) + value + masked.mask.to_bytes(entry.n_bytes)
 
 
-def _by_rank(masked: MaskedField) -> int:
-    return rank(masked.field)
+@lru_cache(maxsize=_REMEMBERED)
+def _ranked(masked: MaskedField) -> tuple[int, bytes]:
+    return rank(masked.field), encode_tlv(masked)
 
 
 def encode_match(match: Match) -> bytes:
     """An ``ofp_match`` with header and padding, prerequisites first."""
-    body = b"".join(encode_tlv(masked) for masked in sorted(match.fields, key=_by_rank))
+    body = b"".join([tlv for _, tlv in sorted(map(_ranked, match.fields))])
     length = _MATCH.size + len(body)
     return _MATCH.pack(_OFPMT_OXM, length) + body + bytes(-length % 8)
 

@@ -36,12 +36,13 @@ def clones(site: Site, splicer: Splicer, reach: Reach) -> Clones:
     mods: list[FlowMod] = []
     unlogged: list[FlowKey] = []
     leaks: list[FlowKey] = []
+    traced = tuple(map(site.state.traced, site.colors))
     for table_id, flows in reach.flows.items():
         conclusive = table_id in reach.conclusive
         learned = frozenset(priority for learning, priority in reach.learned if learning == table_id)
         uncloned = _without_clone(flows, learned)
         for flow in flows:
-            if flow.key in uncloned:
+            if uncloned and flow.key in uncloned:
                 passing = splicer.passing(flow)
                 if passing is not Passing.ON:
                     unlogged.append(flow.key)
@@ -53,12 +54,12 @@ def clones(site: Site, splicer: Splicer, reach: Reach) -> Clones:
                 unlogged.append(flow.key)
                 leaks.append(flow.key)
             place = (table_id, flow.priority + 1)
-            for color in site.colors:
-                match = flow.match.with_fields(site.state.traced(color))
+            for of_color in traced:
+                match = flow.match.with_fields(of_color)
                 mods.append(site.flow(place, match, CookieKind.CLONE, spliced.instructions))
-        if conclusive and 0 not in learned and not any(flow.match == Match() for flow in flows):
+        if conclusive and 0 not in learned and all(flow.match.fields for flow in flows):
             logged = apply(*site.book.miss(table_id))
-            missed = (Match.of(site.state.traced(color)) for color in site.colors)
+            missed = map(Match.of, traced)
             mods += (site.flow((table_id, 0), match, CookieKind.MISS, logged) for match in missed)
     return Clones(tuple(mods), tuple(unlogged), tuple(leaks))
 

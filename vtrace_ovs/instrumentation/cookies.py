@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 PRODUCT = 0x5654  # "VT"
 PRODUCT_SHIFT = 48
@@ -72,6 +73,7 @@ class Cookie:
         )
 
     @staticmethod
+    @lru_cache(maxsize=4096)  # many flows have few cookies
     def of(value: int) -> "Cookie | None":
         """The cookie in these 64 bits, or None when the flow is not ours (or of a kind this version lacks)."""
         if not is_ours(value):

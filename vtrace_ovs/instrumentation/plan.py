@@ -10,6 +10,7 @@ from operator import attrgetter
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.state import StateField
+from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.filter import Filter
 from vtrace_ovs.model.flow import FlowKey, FlowMod, MeterMod
 from vtrace_ovs.model.packet import IPAddress
@@ -154,6 +155,7 @@ class ProbeKind(Enum):
     FRAGMENT = 10
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Probe:
     """One place in a bridge's tables that sends copies.

@@ -1,9 +1,10 @@
 """Turns a place in the tables into a probe with a stable id, and the probe into the action that logs there."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2s
+from itertools import count
 from struct import Struct
 
 from vtrace_ovs.instrumentation.plan import PrivateMeters, Probe, ProbeKind, Settings
@@ -69,6 +70,9 @@ class Egress:
     hairpin: bool = False
 
 
+NO_EGRESS = Egress()
+
+
 @dataclass(slots=True)
 class ProbeBook:
     """Collects the probes of one bridge while it is planned, and makes their log actions.
@@ -83,46 +87,37 @@ class ProbeBook:
 
     def arrival(self, kind: ProbeKind, table_id: int, in_port: int | None) -> Log:
         """Log ``in`` at a port (None: wherever it came in)."""
-        return self._log(Probe(0, kind, LOCATIONS[kind], table_id), in_port)
+        return self._log(kind, table_id, in_port)
 
     def outlet(self, flow: Flow, position: int, egress: Egress) -> Log:
         """Log ``out`` before the action at ``position`` of a production flow."""
-        kind = ProbeKind.OUT
-        probe = Probe(
-            0,
-            kind,
-            Loc.OUT,
-            flow.table_id,
-            flow.key,
-            flow.cookie,
-            egress.out_port,
-            egress.port_kind,
-            egress.hairpin,
-        )
-        return self._log(probe, flow.key, position, egress.out_port, int(egress.hairpin))
+        place = position, egress.out_port, int(egress.hairpin)
+        return self._log(ProbeKind.OUT, flow.table_id, *place, flow=flow, egress=egress)
 
     def dead_end(self, flow: Flow, *, conclusive: bool) -> Log:
         """Log ``error`` in a production flow that lets no packet out; ``conclusive``: nothing after it can either."""
-        kind = ProbeKind.ERROR if conclusive else ProbeKind.ASIDE
-        return self._log(Probe(0, kind, Loc.ERROR, flow.table_id, flow.key, flow.cookie), flow.key)
+        return self._log(ProbeKind.ERROR if conclusive else ProbeKind.ASIDE, flow.table_id, flow=flow)
 
     def miss(self, table_id: int) -> Log:
         """Log ``error`` where nothing matches."""
-        kind = ProbeKind.MISS
-        return self._log(Probe(0, kind, Loc.ERROR, table_id), table_id)
+        return self._log(ProbeKind.MISS, table_id, table_id)
 
     def all(self) -> tuple[Probe, ...]:
         """Every probe so far, in order of id."""
         return tuple(self._probes[probe_id] for probe_id in sorted(self._probes))
 
-    def _log(self, place: Probe, *identity: FlowKey | int | None) -> Log:
-        """Give the probe its id and log there. The id is the same in every plan, unless another place has it."""
-        again = 0
-        while True:
-            probe = replace(place, id=_digest(place.kind, place.table_id, *identity, again))
-            if self._probes.setdefault(probe.id, probe) == probe:
+    def _log(
+        self, kind: ProbeKind, table_id: int, *place: int | None, flow: Flow | None = None, egress: Egress = NO_EGRESS
+    ) -> Log:
+        """Log there. The probe has the same id in every plan, unless another place has it."""
+        key, cookie = (None, None) if flow is None else (flow.key, flow.cookie)
+        out = egress.out_port, egress.port_kind, egress.hairpin
+        identity = place if key is None else (key, *place)
+        for again in count():
+            probe_id = _digest(kind, table_id, *identity, again)
+            probe = Probe(probe_id, kind, LOCATIONS[kind], table_id, key, cookie, *out)
+            if self._probes.setdefault(probe_id, probe) == probe:
                 break
-            again += 1
         if self.ends is not None:
             return (self.ends[probe.kind],) if probe.kind in self.ends else ()
         meter_id = self.meters.apart if probe.kind in APART else self.meters.traced
@@ -138,12 +133,12 @@ class ProbeBook:
 
 
 def _digest(kind: ProbeKind, *place: FlowKey | int | None) -> int:
-    words = [str(kind.value), *(word for part in place for word in _words(part))]
-    return int.from_bytes(blake2s("|".join(words).encode(), digest_size=4).digest(), "big")
+    words = f"{kind.value}|{'|'.join(map(_words, place))}"
+    return int.from_bytes(blake2s(words.encode(), digest_size=4).digest(), "big")
 
 
-def _words(part: FlowKey | int | None) -> Iterable[str]:
+def _words(part: FlowKey | int | None) -> str:
     if not isinstance(part, FlowKey):
-        return (str(part),)
-    fields = (f"{masked.field.name}={masked.value:x}/{masked.mask:x}" for masked in part.match.fields)
-    return (str(part.table_id), str(part.priority), *fields)
+        return str(part)
+    fields = [f"{masked.field.name}={masked.value:x}/{masked.mask:x}" for masked in part.match.fields]
+    return "|".join([str(part.table_id), str(part.priority), *fields])

@@ -19,8 +19,9 @@ from vtrace_ovs.model.oxm import IP_DSCP
 
 FlowMods = tuple[FlowMod, ...]
 
-_OUTLETS = frozenset({CookieKind.LEAVE, CookieKind.TURN})
-_TAKING_OFF = frozenset({CookieKind.MARK, CookieKind.CLASSIFY})
+_OUTLETS = CookieKind.LEAVE, CookieKind.TURN
+_TAKING_OFF = CookieKind.MARK, CookieKind.CLASSIFY
+_RELAYING = CookieKind.LEAVE, CookieKind.CLASSIFY
 
 
 def coming(installed: BridgePlan | None, wanted: BridgePlan | None) -> tuple[FlowMods, FlowMods]:
@@ -84,7 +85,7 @@ def _outlets_first(flows: Iterable[FlowMod]) -> FlowMods:
 def _relays(flow: FlowMod, plan: BridgePlan, stay: frozenset[int]) -> bool:
     """Whether a flow makes packets leave with a mark, and can do without when it comes and goes."""
     cookie = Cookie.of(flow.cookie)
-    if cookie is None or cookie.kind not in {CookieKind.LEAVE, CookieKind.CLASSIFY}:
+    if cookie is None or cookie.kind not in _RELAYING:
         return False
     return not plan.state.outlives_the_bridge or (cookie.kind is CookieKind.LEAVE and cookie.slot in stay)
 

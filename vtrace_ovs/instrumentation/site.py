@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
 from vtrace_ovs.instrumentation.entrance import Entrance
@@ -74,9 +75,14 @@ class Site:
         slot: int = 0,
     ) -> FlowMod:
         """A flow of ours at ``place`` (table, priority)."""
-        cookie = Cookie(self.settings.generation, kind, slot).value
+        cookie = _cookie(self.settings.generation, kind, slot)
         lifetime = self.lifetimes.of(kind, slot)
         return FlowMod(FlowModCommand.ADD, *place, match, cookie, instructions=instructions, hard_timeout=lifetime)
+
+
+@lru_cache(maxsize=4096)  # many flows have few cookies
+def _cookie(generation: int, kind: CookieKind, slot: int) -> int:
+    return Cookie(generation, kind, slot).value
 
 
 NOWHERE = 0

@@ -88,29 +88,32 @@ class Splicer:
 
         Elsewhere only a plain drop is logged; a flow that does something and returns is a subroutine of the pipeline.
         """
-        shape = self._shape(flow)
-        complete = not self._hidden(flow)
+        seen = _outline(flow.instructions)
+        hidden = self._hidden(seen)
+        shape, complete = self._shape(seen, hidden=hidden), not hidden
         if shape is Shape.TO_CONTROLLER:
             return Spliced(self._handed_over(flow, *self.site.book.outlet(flow, 0, Egress(OFPP_CONTROLLER))), complete)
-        if self._runs_itself(flow):
+        if self._runs_itself(flow, seen):
             return self._left_alone(flow, shape, conclusive=conclusive)
         if shape is Shape.DEAD_END:
             if conclusive or not any(True for _ in every_action(flow.instructions)):
                 log = self.site.book.dead_end(flow, conclusive=conclusive)
                 return Spliced(_first(log, flow.instructions), complete=True)
             return Spliced(flow.instructions, complete=True)
+        if shape is Shape.LEADS_ON and not seen.alters_unseen:
+            return Spliced(flow.instructions, complete)
         return Spliced(tuple(self._spliced(flow, shape)), complete)
 
     def passing(self, flow: Flow) -> Passing:
         """What becomes of a traced packet that hits the flow itself. To other tables it takes its state along."""
         seen = _outline(flow.instructions)
-        shape = self._shape(flow)
-        altered = any(_alters_unseen(action) for action in every_action(flow.instructions))
-        if shape is Shape.LETS_OUT or seen.to_controller or altered or self._hidden(flow):
+        hidden = self._hidden(seen)
+        shape = self._shape(seen, hidden=hidden)
+        if shape is Shape.LETS_OUT or seen.to_controller or seen.alters_unseen or hidden:
             return Passing.OUT
         return Passing.ON if shape is Shape.LEADS_ON else Passing.ENDS
 
-    def _runs_itself(self, flow: Flow) -> bool:
+    def _runs_itself(self, flow: Flow, seen: "_Outline") -> bool:
         """Whether nothing may stand in for a flow.
 
         A production controller may know its packet-ins by the flow's cookie. A flow that expires lives by the packets
@@ -118,7 +121,7 @@ class Splicer:
         """
         left = flow.hard_timeout - flow.duration
         expires = flow.idle_timeout > 0 or (flow.hard_timeout > 0 and left < self.site.lifetimes.sinks)
-        return expires or _outline(flow.instructions).told_by_cookie
+        return expires or seen.told_by_cookie
 
     def _left_alone(self, flow: Flow, shape: Shape, *, conclusive: bool) -> Spliced:
         """The trace ends at such a flow; the rest of the packet's way is inferred."""
@@ -199,11 +202,10 @@ class Splicer:
         port = self.site.bridge.port(number)
         return port, Egress(number, None if port is None else port.kind, hairpin)
 
-    def _shape(self, flow: Flow) -> Shape:
-        seen = _outline(flow.instructions)
+    def _shape(self, seen: "_Outline", *, hidden: bool) -> Shape:
         if seen.lets_out or any(self._exit(group) for group in seen.groups):
             return Shape.LETS_OUT
-        if seen.leads_on or self._hidden(flow):
+        if seen.leads_on or hidden:
             return Shape.LEADS_ON
         return Shape.TO_CONTROLLER if seen.to_controller else Shape.DEAD_END
 
@@ -214,9 +216,8 @@ class Splicer:
             return group is None or not group_targets(group)
         return lets_out(action) and not _to_controller(action)
 
-    def _hidden(self, flow: Flow) -> bool:
+    def _hidden(self, seen: "_Outline") -> bool:
         """Whether packets may leave where no log can be put: action set, nested lists, unknown actions."""
-        seen = _outline(flow.instructions)
         return seen.hidden or any(self._leads_and_lets_out(group) for group in seen.groups)
 
     def _leads_and_lets_out(self, action: Group) -> bool:
@@ -235,6 +236,7 @@ class _Outline:
     hidden: bool
     to_controller: bool
     told_by_cookie: bool
+    alters_unseen: bool
     groups: tuple[Group, ...]
 
 
@@ -252,6 +254,7 @@ def _outline(instructions: tuple[Instruction, ...]) -> _Outline:
         or any(isinstance(instruction, UnknownInstruction) for instruction in instructions),
         to_controller=any(_to_controller(action) for action in actions),
         told_by_cookie=any(_told_by_cookie(action) for action in actions),
+        alters_unseen=any(_alters_unseen(action) for action in actions),
         groups=tuple(action for action in top if isinstance(action, Group)),
     )
 

@@ -6,6 +6,7 @@ is still copied exactly. Sources: OpenFlow 1.3.5 §7.2.5, ovs-actions(7).
 
 from dataclasses import dataclass
 
+from vtrace_ovs.model.construction import HashedOnce, hashed_once, quickly_built
 from vtrace_ovs.model.oxm import Field, SubField
 
 
@@ -75,6 +76,7 @@ class Resubmit:
     with_conntrack: bool = False
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Controller:
     """Nicira ``controller(...)`` (NXAST_CONTROLLER2): send a copy to the connections with this controller id."""
@@ -287,8 +289,9 @@ Action = (
 )
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class ApplyActions:
+class ApplyActions(HashedOnce):
     """Actions run at once, in order. ``raw[i]`` is the wire form of ``actions[i]``; ``b""`` means: encode it."""
 
     actions: tuple[Action, ...]

@@ -9,6 +9,7 @@ from vtrace_ovs.model.construction import quickly_built
 from vtrace_ovs.model.match import Match
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class FlowKey:
     """What identifies a flow inside a bridge: OpenFlow replaces a flow with the same key."""
@@ -194,6 +195,7 @@ class FlowModCommand(Enum):
     DELETE_STRICT = 4
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class FlowMod:
     """A change to one bridge's flow tables. For DELETE, ``cookie_mask`` is always non-zero: we only touch our own."""

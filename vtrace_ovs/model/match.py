@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vtrace_ovs.model.construction import HashedOnce, hashed_once, quickly_built
 from vtrace_ovs.model.oxm import OVERLAPPING, Field, components
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class MaskedField:
     """``field & mask == value``. Value and mask are unsigned integers of the field's width, value ⊆ mask."""
@@ -20,8 +22,9 @@ class MaskedField:
         return self.mask == self.field.full_mask
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Match:
+class Match(HashedOnce):
     """A conjunction of masked fields, at most one per field, ordered by field name. Empty matches everything."""
 
     fields: tuple[MaskedField, ...] = ()
@@ -30,7 +33,7 @@ class Match:
     def of(*fields: MaskedField) -> "Match":
         """A match of these fields in canonical order. Later entries for the same field replace earlier ones."""
         by_name = {masked.field.name: masked for masked in fields}
-        return Match(tuple(by_name[name] for name in sorted(by_name)))
+        return Match(tuple([by_name[name] for name in sorted(by_name)]))
 
     def get(self, field: Field) -> MaskedField | None:
         """The masked value of one field, or None when the field is wildcarded."""

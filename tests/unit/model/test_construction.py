@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 
 import pytest
 
-from vtrace_ovs.model.construction import builder, quickly_built
+from vtrace_ovs.model.construction import HashedOnce, builder, hashed_once, quickly_built
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +51,39 @@ def test_a_field_made_by_a_factory_is_refused() -> None:
 
     with pytest.raises(TypeError, match="Listed has a field"):
         quickly_built(Listed)
+
+
+class Counted:
+    """Counts how often it is hashed."""
+
+    hashed = 0
+
+    def __hash__(self) -> int:
+        self.hashed += 1
+        return 7
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Counted)
+
+
+@hashed_once
+@dataclass(frozen=True, slots=True)
+class Kept(HashedOnce):
+    parts: tuple[Counted, ...]
+
+
+def test_a_hash_is_computed_once_and_is_that_of_the_dataclass() -> None:
+    part = Counted()
+    kept = Kept((part,))
+    assert {hash(kept) for _ in range(3)} == {hash(((part,),))}
+    assert part.hashed == 2, "for it, and for the comparison above"
+    assert (kept, {kept: 1}[Kept((Counted(),))]) == (Kept((Counted(),)), 1)
+
+
+def test_a_kept_hash_is_no_field_and_does_not_travel() -> None:
+    kept = Kept((Counted(),))
+    hash(kept)
+    assert [each.name for each in fields(kept)] == ["parts"]
+    assert repr(kept).count("hash") == 0
+    for other in (copy.copy(kept), replace(kept, parts=()), copy.deepcopy(kept)):
+        assert not hasattr(other, "_hash")
