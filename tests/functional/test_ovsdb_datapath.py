@@ -100,9 +100,9 @@ def test_tables_that_change_while_the_datapath_is_read_make_no_contradiction(
 ) -> None:
     broken(ovs, "drop")
 
-    def meanwhile(bridge: Bridge, rounds: int, nudge: Callable[[], None], timeout: float) -> bool:
+    def meanwhile(bridge: Bridge, rounds: int, nudge: Callable[[], None], *, timeout: float) -> bool:
         ovs.ofctl("mod-flows", "br0", "udp,nw_dst=10.0.0.2,tp_src=1000,actions=drop")
-        return wait_rounds(bridge, rounds, nudge, timeout)
+        return wait_rounds(bridge, rounds, nudge, timeout=timeout)
 
     monkeypatch.setattr("vtrace_ovs.ovsdb.datapath.wait_rounds", meanwhile)
     reading = DatapathAudit(TIMEOUT, ROUND).read(bridge, question())

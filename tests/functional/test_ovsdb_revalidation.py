@@ -27,7 +27,7 @@ def test_rounds_are_over_after_a_flow_changed_for_each(ovs: OvsInstance) -> None
         begun.append("asked")
         ovs.ofctl("add-flow", "br0", "table=9,actions=drop")
 
-    assert wait_rounds(bridge, ROUNDS, change, TIMEOUT)
+    assert wait_rounds(bridge, ROUNDS, change, timeout=TIMEOUT)
     assert len(begun) >= ROUNDS
 
 
@@ -46,7 +46,7 @@ def test_a_dead_daemon_and_a_remote_bridge_cannot_be_asked(ovs: OvsInstance, tmp
     bridge = bridge_of(ovs)
     remote = ServiceController("tcp:192.0.2.1:6640")
     nowhere = ManagementSocket(str(tmp_path / "nobody" / "br0.mgmt"))
-    assert not wait_rounds(replace(bridge, attachment=nowhere), ROUNDS, lambda: None, TIMEOUT)
-    assert not wait_rounds(replace(bridge, attachment=remote), ROUNDS, lambda: None, TIMEOUT)
+    assert not wait_rounds(replace(bridge, attachment=nowhere), ROUNDS, lambda: None, timeout=TIMEOUT)
+    assert not wait_rounds(replace(bridge, attachment=remote), ROUNDS, lambda: None, timeout=TIMEOUT)
     ovs.kill("ovs-vswitchd")
-    assert not wait_rounds(bridge, ROUNDS, lambda: None, TIMEOUT)
+    assert not wait_rounds(bridge, ROUNDS, lambda: None, timeout=TIMEOUT)

@@ -59,10 +59,8 @@ class Links:
         self._settings = settings.instrumentation
         self._probe = surroundings.probe
         self._report = report
-        self._calls: Mailbox[Callable[[], None]] = Mailbox(lambda call: call())
         self._dials: Mailbox[None] = Mailbox(lambda _: self._dial_missing())
-        settler = Settler(surroundings.wait_rounds, self._calls.post)
-        self._confirmations = Confirmations(settler, self._named, self._touch, report)
+        self._confirmations = Confirmations(Settler(surroundings.wait_rounds), self._named, self._touch, report)
         self._declines: Mailbox[Declined] = Mailbox(self._declined)
         self._invitations = Invitations(
             surroundings.store, surroundings.remote, surroundings.probe, self._declines.post, failed
@@ -85,7 +83,6 @@ class Links:
 
     def start(self) -> None:
         """Start the hub thread that dials, and the native one that invites."""
-        self._calls.start()
         self._dials.start()
         self._declines.start()
         self._invitations.start()
@@ -179,7 +176,6 @@ class Links:
         self._reception.close()
         self._declines.close()
         self._dials.close()
-        self._calls.close()
 
     def _attached(self, bridge_id: BridgeId) -> Link | None:
         link = self._links.get(bridge_id)

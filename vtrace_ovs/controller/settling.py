@@ -1,4 +1,4 @@
-"""Turns "the bridge confirmed our flows" into "its datapath follows them", on a native thread per bridge.
+"""Turns "the bridge confirmed our flows" into "its datapath follows them", on a hub thread per server.
 
 A barrier says that the OpenFlow tables have changed. Packets follow the datapath's cached flows, which ovs-vswitchd
 brings in line a little later (its revalidators, ovs-vswitchd(8)): until then a colored packet would pass a VFD unseen,
@@ -7,11 +7,9 @@ change, and a cached flow made from the old tables may still be put in behind it
 changes, so one of ours is sent again for each.
 """
 
-import threading
 from collections.abc import Callable
-from functools import partial
-from time import sleep
 
+from vtrace_ovs.controller.seam import cooperative, hub
 from vtrace_ovs.model.topology import Bridge
 from vtrace_ovs.session.boundary import RoundWaiter
 
@@ -21,17 +19,16 @@ BLIND_WAIT = 1.0
 
 
 class Settler:
-    """``wait_rounds`` blocks until they are over; ``on_hub`` has a call made on a hub thread."""
+    """``wait_rounds`` blocks its hub thread until they are over."""
 
-    def __init__(self, wait_rounds: RoundWaiter, on_hub: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, wait_rounds: RoundWaiter) -> None:
         self._wait_rounds = wait_rounds
-        self._on_hub = on_hub
 
     def settle(self, bridge: Bridge, touch: Callable[[], None], done: Callable[[], None]) -> None:
-        """Call ``done`` on the hub once the datapath follows; ``touch`` sends a flow of ours again."""
-        threading.Thread(target=self._work, args=(bridge, touch, done), name="vtrace-settling", daemon=True).start()
+        """Call ``done`` once the datapath follows; ``touch`` sends a flow of ours again. Both on a hub thread."""
+        hub.spawn(self._work, bridge, touch, done)
 
     def _work(self, bridge: Bridge, touch: Callable[[], None], done: Callable[[], None]) -> None:
-        if not self._wait_rounds(bridge, ROUNDS, partial(self._on_hub, touch)):
-            sleep(BLIND_WAIT)
-        self._on_hub(done)
+        if not self._wait_rounds(bridge, ROUNDS, touch, cooperative):
+            hub.sleep(BLIND_WAIT)
+        done()

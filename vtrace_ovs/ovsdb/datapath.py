@@ -86,7 +86,7 @@ class DatapathAudit:
         """What contradicts the tables still after ovs-vswitchd had the time to bring it in line."""
         first = _contradicting(rundir, compared)
         if any(time() - self._found_at.get(one, 0.0) > RECENT for one in first):
-            if not wait_rounds(bridge, ROUNDS, _nothing, self._round_timeout):
+            if not wait_rounds(bridge, ROUNDS, _nothing, timeout=self._round_timeout):
                 raise InfrastructureError(f"{rundir}: the revalidators did not come round")
             again = _contradicting(rundir, _compare(rundir, question, self._timeout))
             first = {one: contradiction for one, contradiction in again.items() if one in first}

@@ -7,12 +7,15 @@ from time import monotonic
 from vtrace_ovs.errors import InfrastructureError
 from vtrace_ovs.model.topology import Bridge, ManagementSocket
 from vtrace_ovs.ovsdb.unixctl import ControlSocket, control_socket
+from vtrace_ovs.session.boundary import SocketWrapper
 
 NUDGE_INTERVAL = 0.004
 """Seconds after the first nudge that the next one comes; each later one takes twice as long."""
 
 
-def wait_rounds(bridge: Bridge, rounds: int, nudge: Callable[[], None], timeout: float) -> bool:
+def wait_rounds(
+    bridge: Bridge, rounds: int, nudge: Callable[[], None], wrap: SocketWrapper | None = None, *, timeout: float
+) -> bool:
     """Wait until the revalidators have been over all datapath flows so many times, each after they were asked.
 
     A round begins by itself twice a second, and at once when a flow changes: ``nudge`` changes one, again and again
@@ -23,7 +26,7 @@ def wait_rounds(bridge: Bridge, rounds: int, nudge: Callable[[], None], timeout:
     if not isinstance(bridge.attachment, ManagementSocket):
         return False
     try:
-        with control_socket(Path(bridge.attachment.path).parent, timeout) as control:
+        with control_socket(Path(bridge.attachment.path).parent, timeout, wrap) as control:
             return all(_round(control, nudge, monotonic() + timeout) for _ in range(rounds))
     except InfrastructureError:
         return False

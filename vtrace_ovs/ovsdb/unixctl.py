@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from vtrace_ovs.errors import InfrastructureError
+from vtrace_ovs.session.boundary import SocketWrapper
 
 RECEIVE_SIZE = 1 << 17
 _json = json.JSONDecoder()
@@ -22,20 +23,24 @@ _json = json.JSONDecoder()
 class ControlSocket:
     """One connection to one ovs-vswitchd. Answers come in the order of the commands."""
 
-    def __init__(self, path: Path, timeout: float) -> None:
-        """Connect. ``timeout`` is in seconds, for every answer. Raises InfrastructureError when nobody listens."""
+    def __init__(self, path: Path, timeout: float, wrap: SocketWrapper | None = None) -> None:
+        """Connect. ``timeout`` is in seconds, for every answer; ``wrap`` makes the socket that is waited on.
+
+        Raises InfrastructureError when nobody listens; with ``wrap``, also when too many wait to be listened to.
+        """
         self.path = path
         self.timeout = timeout
         self._sent: list[str] = []
         self._received = ""
         self._decoder = getincrementaldecoder("utf-8")("replace")
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(timeout)
+        plain = socket.socket(socket.AF_UNIX)
+        plain.settimeout(timeout if wrap is None else 0.0)
         try:
-            self._socket.connect(str(path))
+            plain.connect(str(path))
         except OSError as error:
-            self._socket.close()
+            plain.close()
             raise self._failed(f"cannot be asked: {error.strerror or error}") from error
+        self._socket = plain if wrap is None else wrap(plain)
 
     def __enter__(self) -> Self:
         return self
@@ -109,11 +114,11 @@ class ControlSocket:
         return InfrastructureError(f"{self.path}: ovs-vswitchd {why}")
 
 
-def control_socket(rundir: Path, timeout: float) -> ControlSocket:
+def control_socket(rundir: Path, timeout: float, wrap: SocketWrapper | None = None) -> ControlSocket:
     """A connection to the ovs-vswitchd that runs in ``rundir``. Raises InfrastructureError when none can be asked."""
     for path in control_sockets(rundir):
         try:
-            return ControlSocket(path, timeout)
+            return ControlSocket(path, timeout, wrap)
         except InfrastructureError:
             continue
     raise InfrastructureError(

@@ -1,7 +1,7 @@
 """What a controller needs of the other edges, as Protocols: ``cli`` hands the real ones in, so edges never meet."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from vtrace_ovs.model.cost import ServerReading
 from vtrace_ovs.model.counting import CountReport
@@ -34,7 +34,10 @@ class RemoteAttachment(Protocol):
         """
 
 
-RoundWaiter = Callable[[Bridge, int, Callable[[], None]], bool]
+SocketWrapper = Callable[[Any], Any]
+"""Makes a socket block no more than the one who waits on it."""
+
+RoundWaiter = Callable[[Bridge, int, Callable[[], None], SocketWrapper], bool]
 """Blocks while ovs-vswitchd brings its datapath in line so many times, calling the function (which changes a flow) each
 time until it has; False if it cannot be asked. Never raises."""
 
