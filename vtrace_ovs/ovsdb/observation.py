@@ -4,6 +4,7 @@ A local one is asked over its control socket and the process clock (clock_getcpu
 knows the processor time, where ``other_config:enable-statistics`` has it keep any (ovs-vswitchd.conf.db(5)).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from time import clock_gettime, time
 from typing import assert_never
@@ -12,11 +13,11 @@ from vtrace_ovs.codecs.datapath_text import full_zones, in_userspace, masks, meg
 from vtrace_ovs.codecs.ovsdb_json import Json, string_map
 from vtrace_ovs.codecs.tunnel_text import tunnel_reach
 from vtrace_ovs.errors import InfrastructureError, OvsdbError
-from vtrace_ovs.model.cost import FullZone, ServerReading
+from vtrace_ovs.model.cost import ServerReading
 from vtrace_ovs.model.topology import Bridge, ManagementSocket, ServiceController
 from vtrace_ovs.model.tunnel_reach import TunnelReach
 from vtrace_ovs.ovsdb.client import OvsdbClient, TlsFiles
-from vtrace_ovs.ovsdb.unixctl import ControlSocket, control_socket
+from vtrace_ovs.ovsdb.unixctl import control_socket
 
 DAEMON = "ovs-vswitchd"
 CPUCLOCK_SCHED = 2
@@ -24,6 +25,14 @@ CPUCLOCK_SCHED = 2
 MILLISECOND = 1e-3
 OVERFLOWS = ("rconn_overflow", "packet_in_overflow")
 """Coverage counters of packet-ins that found a queue full: to one controller (lib/rconn.c), of the bridge (ofproto)."""
+_QUESTIONS = (
+    ("dpctl/show",),
+    ("dpif-netdev/subtable-lookup-prio-get",),
+    ("tnl/neigh/show",),
+    ("ovs/route/show",),
+    *(("coverage/read-counter", name) for name in OVERFLOWS),
+)
+_LIMITS = (("dpctl/ct-get-limits",),)
 PROCESSOR_TIME = 2
 """Its place in ``statistics:process_NAME``: virtual size, resident size, processor milliseconds, …"""
 
@@ -47,45 +56,31 @@ def observe(
 
 
 def _local(rundir: Path, timeout: float, *, zones: bool) -> ServerReading | None:
+    """All questions at once, those too that only a userspace datapath knows: it is to be bothered once."""
     at = time()
     try:
         with control_socket(rundir, timeout) as control:
-            (show,) = control.run(("dpctl/show",))
-            subtables = control.run(("dpif-netdev/subtable-lookup-prio-get",)) if in_userspace(show) else []
-            dropped = _copies_dropped(control)
-            full = _full_zones(control) if zones else None
-            reach = _reach(control) if in_userspace(show) else None
+            show, subtables, neighbours, routes, *rest = control.try_each(*_QUESTIONS, *(_LIMITS if zones else ()))
     except InfrastructureError:
         return None
+    if show is None:
+        return None
+    counted, limits = rest[: len(OVERFLOWS)], rest[len(OVERFLOWS) :]
+    reach = _reach(neighbours, routes) if in_userspace(show) else None
     megaflows, upcalls = megaflows_and_upcalls(show)
-    known = masks(show, "".join(subtables)), upcalls, _processor_seconds(rundir), dropped, full, reach
+    full = full_zones(limits[0] or "") if zones else None  # a datapath that knows no limits has no full zones
+    known = masks(show, subtables or ""), upcalls, _processor_seconds(rundir), _copies_dropped(counted), full, reach
     return ServerReading(at, megaflows, *known)
 
 
-def _copies_dropped(control: ControlSocket) -> int | None:
+def _copies_dropped(counted: Sequence[str | None]) -> int | None:
     """None where these counters have other names."""
-    try:
-        counted = control.run(*(("coverage/read-counter", name) for name in OVERFLOWS))
-    except InfrastructureError:
-        return None
-    return sum(int(number) for number in counted) if all(number.strip().isdecimal() for number in counted) else None
+    numbers = [int(number) for number in counted if number is not None and number.strip().isdecimal()]
+    return sum(numbers) if len(numbers) == len(OVERFLOWS) else None
 
 
-def _full_zones(control: ControlSocket) -> tuple[FullZone, ...]:
-    """None of them where the datapath knows no limits."""
-    try:
-        (limits,) = control.run(("dpctl/ct-get-limits",))
-    except InfrastructureError:
-        return ()
-    return full_zones(limits)
-
-
-def _reach(control: ControlSocket) -> TunnelReach | None:
-    try:
-        neighbours, routes = control.run(("tnl/neigh/show",), ("ovs/route/show",))
-    except InfrastructureError:
-        return None
-    return tunnel_reach(neighbours, routes)
+def _reach(neighbours: str | None, routes: str | None) -> TunnelReach | None:
+    return None if neighbours is None or routes is None else tunnel_reach(neighbours, routes)
 
 
 def _processor_seconds(rundir: Path) -> float | None:

@@ -8,6 +8,7 @@ import socket
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -18,6 +19,15 @@ from vtrace_ovs.session.boundary import SocketWrapper
 
 RECEIVE_SIZE = 1 << 17
 _json = json.JSONDecoder()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What ovs-vswitchd says to a command: a result, or why it refuses."""
+
+    asked: str
+    result: str | None
+    error: str = ""
 
 
 class ControlSocket:
@@ -60,7 +70,15 @@ class ControlSocket:
         Raises InfrastructureError for the first that ovs-vswitchd refuses, or does not answer in time.
         """
         self.send(*commands)
-        return [self._expected() for _ in commands]
+        return [self._result(self._expected()) for _ in commands]
+
+    def try_each(self, *commands: tuple[str, ...]) -> list[str | None]:
+        """The answer to each command, asked in one go; None for what ovs-vswitchd refuses.
+
+        Raises InfrastructureError when it does not answer in time.
+        """
+        self.send(*commands)
+        return [self._expected().result for _ in commands]
 
     def send(self, *commands: tuple[str, ...]) -> None:
         """Only ask; ``answer`` gives what comes back. Raises InfrastructureError."""
@@ -74,6 +92,15 @@ class ControlSocket:
 
     def answer(self, timeout: float) -> str | None:
         """The next answer, None when ``timeout`` seconds did not bring it. Raises InfrastructureError for a refusal."""
+        reply = self._reply(timeout)
+        return None if reply is None else self._result(reply)
+
+    def _result(self, reply: _Reply) -> str:
+        if reply.result is None:
+            raise self._failed(f"refuses {reply.asked}: {reply.error}")
+        return reply.result
+
+    def _reply(self, timeout: float) -> _Reply | None:
         deadline = monotonic() + timeout
         while True:
             try:
@@ -83,13 +110,13 @@ class ControlSocket:
                     return None
                 continue
             self._received = self._received[end:].lstrip()
-            asked = self._sent.pop(0)
-            if reply["error"] is not None:
-                raise self._failed(f"refuses {asked}: {' '.join(str(reply['error']).split())}")
-            return str(reply["result"])
+            asked, error = self._sent.pop(0), reply["error"]
+            if error is not None:
+                return _Reply(asked, None, " ".join(str(error).split()))
+            return _Reply(asked, str(reply["result"]))
 
-    def _expected(self) -> str:
-        found = self.answer(self.timeout)
+    def _expected(self) -> _Reply:
+        found = self._reply(self.timeout)
         if found is None:
             raise self._failed(f"gave no answer to {self._sent[0]} within {self.timeout:g} s: it is busy or hangs")
         return found
