@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import chain, repeat
 from typing import Any
 
@@ -211,6 +212,7 @@ _ENCODERS: dict[type[Any], Callable[[Any], bytes]] = {
 }
 
 
+@lru_cache(maxsize=4096)  # ours are in one bridge's flows as in another's
 def encode_action(action: Action) -> bytes:
     """One action on the wire. Raises CodecError for actions that only their own kept bytes can express."""
     try:

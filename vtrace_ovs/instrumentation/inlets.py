@@ -165,12 +165,12 @@ def inlet_flows(site: Site) -> Iterator[FlowMod]:
         for mark in site.scene.marks.marks():
             yield from _arrivals(site, ports, mark)
         return
-    look_up = Resubmit(None, site.tables.classify)
+    look_up, unseen = Resubmit(None, site.tables.classify), site.state.unseen()
+    families = tuple(exactly(ETH_TYPE, family) for family in site.families)
     for port in ports:
-        for family, mark in product(site.families, site.scene.marks.marks()):
-            marked = Match.of(
-                exactly(IN_PORT, port.ofport), exactly(ETH_TYPE, family), exactly(IP_DSCP, mark.code)
-            ).with_fields(site.state.unseen())
+        here = exactly(IN_PORT, port.ofport)
+        for family, mark in product(families, site.scene.marks.marks()):
+            marked = Match.of(here, family, exactly(IP_DSCP, mark.code), unseen)
             for place, match, first in _layered(site, port, mark, marked):
                 actions = apply(*first, site.state.load(_arrived(site, port, mark)), look_up)
                 yield site.flow(place, match, CookieKind.MARK, actions)

@@ -8,6 +8,7 @@ from itertools import count
 from struct import Struct
 
 from vtrace_ovs.instrumentation.plan import PrivateMeters, Probe, ProbeKind, Settings
+from vtrace_ovs.instrumentation.walk import REMEMBERED
 from vtrace_ovs.model.actions import Action, Controller
 from vtrace_ovs.model.flow import Flow, FlowKey
 from vtrace_ovs.model.records import Loc
@@ -133,12 +134,11 @@ class ProbeBook:
 
 
 def _digest(kind: ProbeKind, *place: FlowKey | int | None) -> int:
-    words = f"{kind.value}|{'|'.join(map(_words, place))}"
-    return int.from_bytes(blake2s(words.encode(), digest_size=4).digest(), "big")
+    words = [str(kind.value), *(_words(part) if isinstance(part, FlowKey) else str(part) for part in place)]
+    return int.from_bytes(blake2s("|".join(words).encode(), digest_size=4).digest(), "big")
 
 
-def _words(part: FlowKey | int | None) -> str:
-    if not isinstance(part, FlowKey):
-        return str(part)
-    fields = [f"{masked.field.name}={masked.value:x}/{masked.mask:x}" for masked in part.match.fields]
-    return "|".join([str(part.table_id), str(part.priority), *fields])
+@lru_cache(maxsize=REMEMBERED)
+def _words(key: FlowKey) -> str:
+    fields = (f"{masked.field.name}={masked.value:x}/{masked.mask:x}" for masked in key.match.fields)
+    return "|".join((str(key.table_id), str(key.priority), *fields))

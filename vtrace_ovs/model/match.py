@@ -63,6 +63,8 @@ class Match(HashedOnce):
 
     def meet(self, other: "Match") -> "Match | None":
         """What both accept; None where no packet can match both (prerequisites aside)."""
+        if not other.fields:
+            return self
         if not self.overlaps(other):
             return None
         met = {masked.field: masked for masked in self.fields}
