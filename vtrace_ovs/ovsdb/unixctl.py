@@ -156,5 +156,5 @@ def control_socket(rundir: Path, timeout: float, wrap: SocketWrapper | None = No
 def control_sockets(rundir: Path) -> Iterator[Path]:
     """The socket of the running daemon first: ``ovs-vswitchd.PID.ctl``, or the name ``--unixctl`` gave it."""
     with suppress(FileNotFoundError):
-        yield rundir / f"ovs-vswitchd.{(rundir / 'ovs-vswitchd.pid').read_text().strip()}.ctl"
+        yield rundir / f"ovs-vswitchd.{(rundir / 'ovs-vswitchd.pid').read_bytes().strip().decode()}.ctl"
     yield from sorted(rundir.glob("ovs-vswitchd*.ctl"))

@@ -9,9 +9,9 @@ _WRITTEN = flags.MODIFY | flags.CREATE | flags.MOVED_TO
 _ENDS = flags.IGNORED
 _ANYTHING = flags.Q_OVERFLOW
 
-FIRST_LOOK, LAST_LOOK = 1, 64
-"""Milliseconds after the kernel's news, and after a look in vain: each waits twice as long as the one before. The
-kernel tells what is written before SQLite makes it visible."""
+FIRST_LOOK, LAST_LOOK, LONGER = 1, 64, 4
+"""Milliseconds after the kernel's news, and after looks in vain, each of which waits so many times as long as the one
+before. The kernel tells what is written before SQLite makes it visible."""
 
 
 class Writings:
@@ -45,7 +45,7 @@ class Writings:
             if any(event.name in self._names or event.mask & _ANYTHING for event in events):
                 self._look_in = FIRST_LOOK
             elif self._look_in is not None:
-                self._look_in = None if self._look_in >= LAST_LOOK else 2 * self._look_in
+                self._look_in = None if self._look_in >= LAST_LOOK else LONGER * self._look_in
             version = self._version()
             if version is None or version != self._seen:
                 self._seen = version
