@@ -2,7 +2,10 @@
 
 import os
 import signal
+import socket
 import time
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +34,31 @@ def test_a_refusal_is_one_line_and_the_next_command_is_answered(ovs: OvsInstance
         with pytest.raises(InfrastructureError, match=r"ctl: ovs-vswitchd refuses fdb/show br9: no such bridge$"):
             control.run(("fdb/show", "br9"))
         assert control.run(("version",))[0].startswith("ovs-vswitchd (Open vSwitch)")
+
+
+def test_what_is_refused_is_none_among_the_other_answers(ovs: OvsInstance) -> None:
+    with control_socket(ovs.directory, TIMEOUT) as control:
+        first, refused, last = control.try_each(("version",), ("fdb/show", "br9"), ("version",))
+    assert (first, refused) == (last, None)
+    assert first is not None
+
+
+def test_the_socket_of_the_running_daemon_is_asked_and_another_after_a_restart(tmp_path: Path) -> None:
+    def asked(pid: int, *listening: int) -> str:
+        (tmp_path / "ovs-vswitchd.pid").write_text(f"{pid}\n")
+        with ExitStack() as sockets:
+            for number in listening:
+                path = tmp_path / f"ovs-vswitchd.{number}.ctl"
+                path.unlink(missing_ok=True)  # one that was killed leaves its own behind
+                sock = sockets.enter_context(socket.socket(socket.AF_UNIX))
+                sock.bind(str(path))
+                sock.listen()
+            with control_socket(tmp_path, TIMEOUT) as control:
+                return control.path.name
+
+    assert asked(8, 7, 8) == asked(8, 8) == "ovs-vswitchd.8.ctl"
+    assert asked(9, 9) == "ovs-vswitchd.9.ctl", "and what 8 left behind is there still"
+    assert asked(10, 9) == "ovs-vswitchd.9.ctl", "a pidfile that names nobody"
 
 
 def test_a_daemon_that_hangs_is_given_up_in_time(ovs: OvsInstance) -> None:

@@ -19,6 +19,8 @@ from vtrace_ovs.session.boundary import SocketWrapper
 
 RECEIVE_SIZE = 1 << 17
 _json = json.JSONDecoder()
+_answered: dict[Path, Path] = {}
+"""The socket that answered last, by the folder; a daemon that comes anew makes another one, or the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +147,20 @@ def control_socket(rundir: Path, timeout: float, wrap: SocketWrapper | None = No
     """A connection to the ovs-vswitchd that runs in ``rundir``. Raises InfrastructureError when none can be asked."""
     for path in control_sockets(rundir):
         try:
-            return ControlSocket(path, timeout, wrap)
+            found = ControlSocket(path, timeout, wrap)
         except InfrastructureError:
             continue
+        _answered[rundir] = path
+        return found
     raise InfrastructureError(
         f"no control socket of ovs-vswitchd answers in {rundir}: check that it runs, and run as root"
     )
 
 
 def control_sockets(rundir: Path) -> Iterator[Path]:
-    """The socket of the running daemon first: ``ovs-vswitchd.PID.ctl``, or the name ``--unixctl`` gave it."""
+    """The one that answered last, then the running daemon's ``ovs-vswitchd.PID.ctl``, then what ``--unixctl`` named."""
+    if rundir in _answered:
+        yield _answered[rundir]
     with suppress(FileNotFoundError):
         yield rundir / f"ovs-vswitchd.{(rundir / 'ovs-vswitchd.pid').read_bytes().strip().decode()}.ctl"
     yield from sorted(rundir.glob("ovs-vswitchd*.ctl"))
