@@ -34,8 +34,10 @@ CASES = ((None, Disposition.DELIVERED), ("security-deny", Disposition.DROPPED))
 NOTES = """\
 Six VFDs: br-int on cs1, cs2, cs3 and gw1, vr-blue, vr-red. {repetitions} tasks per verdict, of one packet each, one \
 after another, after {warm_up} to warm up; TCP from {source} to {destination}, {rate:g} connections a second.
-Armed: every flow on every bridge confirmed by a barrier and followed by the datapath (two rounds of revalidators), \
-after reading all tables anew and writing the intents to the database. “Added” is the task row's `created_at`, \
+Armed: every flow on every bridge confirmed by a barrier and followed by the datapath (two rounds of revalidators, \
+twice, which Open vSwitch begins 5 ms apart at the soonest), after reading all tables anew and writing the intents to \
+the database. The bar is for barriers: “as far as barriers” leaves out the time in which nothing but datapaths was \
+waited for. “Added” is the task row's `created_at`, \
 “taken” when the controller has read it; processor time is that of the whole controller from taken to armed, all \
 threads, and does not count what else the machine does.
 Verdict: from reading the packet-in that decides off its socket to the commit of the result row in SQLite.
@@ -51,6 +53,7 @@ class Timed:
     added_to_armed: float
     taken_to_armed: float
     armed_processor: float
+    datapaths: float
     deciding_to_stored: float
 
 
@@ -154,8 +157,21 @@ def _timed(task: Task, watch: Path) -> Timed:
         task.armed_at - task.created_at,
         task.armed_at - taken["at"],
         armed["processor"] - taken["processor"],
+        _waited([note for note in noted if taken["at"] <= note["at"] <= armed["at"]]),
         decided["at"] - decided["decided_at"],
     )
+
+
+def _waited(noted: list[dict[str, Any]]) -> float:
+    """How long, in all phases, every bridge had confirmed by a barrier and only datapaths were waited for."""
+    total, begun, under_way = 0.0, 0.0, 0
+    for note in noted:
+        if note["what"] == "confirmed":
+            begun, under_way = note["at"], under_way + 1
+        elif note["what"] == "followed":
+            under_way -= 1
+            total += 0.0 if under_way else note["at"] - begun
+    return total
 
 
 def _section(measured: Mapping[Disposition, list[Timed]]) -> Section:
@@ -165,6 +181,7 @@ def _section(measured: Mapping[Disposition, list[Timed]]) -> Section:
     rows = [
         _row("armed, from added", [timed.added_to_armed for timed in every], BAR),
         _row("armed, from taken", [timed.taken_to_armed for timed in every], BAR),
+        _row("armed, from added, as far as barriers", [timed.added_to_armed - timed.datapaths for timed in every], BAR),
         (*_row("armed, processor time", [timed.armed_processor for timed in every], BAR)[:-1], ""),
         *(
             _row(f"verdict stored: {disposition.value}", [timed.deciding_to_stored for timed in found], BAR)
@@ -202,11 +219,12 @@ def control(watch: Path) -> None:
     """Be ``vtrace controller``, with stopwatches around the session's events and the store's results."""
     from vtrace_ovs.cli.running import run_controller  # noqa: PLC0415 - the measuring process does without Ryu
     from vtrace_ovs.cli.settings import read_settings  # noqa: PLC0415 - as above
+    from vtrace_ovs.controller.settling import Settler  # noqa: PLC0415 - as above
     from vtrace_ovs.session.commands import Command, SaveResult, SaveTaskState  # noqa: PLC0415 - as above
     from vtrace_ovs.session.events import Event, PacketInReceived, TaskClaimed  # noqa: PLC0415 - as above
     from vtrace_ovs.session.machine import Session  # noqa: PLC0415 - as above
 
-    handle, save_result = Session.handle, Store.save_result
+    handle, save_result, settle = Session.handle, Store.save_result, Settler.settle
     decided: dict[int, float | None] = {}
     with watch.open("w", encoding="ascii", buffering=1) as notes:
 
@@ -229,6 +247,15 @@ def control(watch: Path) -> None:
             save_result(self, task_id, result)
             note("stored", task_id, time.time(), decided_at=decided.pop(id(result), None))
 
+        def watched_settle(self: Settler, bridge: Any, touch: Any, done: Callable[[], None]) -> None:  # noqa: ANN401 - as it is declared
+            def followed() -> None:
+                note("followed", 0, time.time())
+                done()
+
+            note("confirmed", 0, time.time())
+            settle(self, bridge, touch, followed)
+
+        Settler.settle = watched_settle  # type: ignore[method-assign]
         Session.handle = watched_handle  # type: ignore[method-assign]
         Store.save_result = watched_save  # type: ignore[method-assign]
         settings = read_settings()
