@@ -87,6 +87,12 @@ def is_ours(value: int) -> bool:
     return value & PRODUCT_MASK == PRODUCT << PRODUCT_SHIFT
 
 
+def kind_of(value: int) -> CookieKind | None:
+    """What a flow with this cookie does; None when it is not ours, or of a kind this version lacks."""
+    cookie = Cookie.of(value)
+    return None if cookie is None else cookie.kind
+
+
 def colors(value: int) -> bool:
     """Whether a flow with this cookie is a source of this tool."""
     return is_ours(value) and bool(value >> KIND_SHIFT & SOURCE_BIT)
@@ -94,8 +100,7 @@ def colors(value: int) -> bool:
 
 def marks(value: int) -> bool:
     """Whether packets get a mark by a flow with this cookie: by a source, or as they leave."""
-    cookie = Cookie.of(value)
-    return colors(value) or (cookie is not None and cookie.kind is CookieKind.LEAVE)
+    return colors(value) or kind_of(value) is CookieKind.LEAVE
 
 
 def only_slot(value: int) -> int | None:

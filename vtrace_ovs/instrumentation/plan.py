@@ -7,7 +7,7 @@ from enum import Enum
 from fractions import Fraction
 from operator import attrgetter
 
-from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
+from vtrace_ovs.instrumentation.cookies import CookieKind, kind_of
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.state import StateField
 from vtrace_ovs.model.construction import quickly_built
@@ -249,8 +249,7 @@ class BridgePlan:
 
         Open vSwitch may credit packets to the flow entry that was replaced, and they are counted no more.
         """
-        cookies = ((mod, Cookie.of(mod.cookie)) for mod in self.sinks)
-        return next(mod for mod, cookie in cookies if cookie is not None and cookie.kind is CookieKind.TURN)
+        return next(mod for mod in self.sinks if kind_of(mod.cookie) is CookieKind.TURN)
 
     def probe(self, probe_id: int) -> Probe | None:
         """The probe with this id; ``probes`` are in order of id."""

@@ -6,7 +6,7 @@ from math import ceil
 
 from vtrace_ovs.errors import RefusedError
 from vtrace_ovs.instrumentation.clones import Clones, clones
-from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind, is_ours
+from vtrace_ovs.instrumentation.cookies import CookieKind, is_ours, kind_of
 from vtrace_ovs.instrumentation.destinations import tunnel_destinations
 from vtrace_ovs.instrumentation.entrance import BELOW_TOP, ENTRY_TABLE, TOP, entrance
 from vtrace_ovs.instrumentation.fragments import task_matches
@@ -212,5 +212,4 @@ def _refuse_too_high(production: tuple[Flow, ...], ours: Iterable[FlowMod]) -> N
 
 
 def _takes_off(mod: FlowMod) -> bool:
-    cookie = Cookie.of(mod.cookie)
-    return cookie is not None and cookie.kind in {CookieKind.MARK, CookieKind.CLASSIFY}
+    return kind_of(mod.cookie) in {CookieKind.MARK, CookieKind.CLASSIFY}

@@ -11,7 +11,7 @@ have state, flows that classify are all that takes marks off, so these are no re
 from collections.abc import Container, Iterable
 from dataclasses import replace
 
-from vtrace_ovs.instrumentation.cookies import PRODUCT_MASK, Cookie, CookieKind
+from vtrace_ovs.instrumentation.cookies import PRODUCT_MASK, Cookie, CookieKind, kind_of
 from vtrace_ovs.instrumentation.plan import BridgePlan, on_the_bridge
 from vtrace_ovs.model.actions import ApplyActions
 from vtrace_ovs.model.flow import FlowMod, FlowModCommand
@@ -79,7 +79,7 @@ def _sinks(plan: BridgePlan | None) -> FlowMods:
 
 
 def _outlets_first(flows: Iterable[FlowMod]) -> FlowMods:
-    return tuple(sorted(flows, key=lambda mod: _kind(mod) not in _OUTLETS))
+    return tuple(sorted(flows, key=lambda mod: kind_of(mod.cookie) not in _OUTLETS))
 
 
 def _relays(flow: FlowMod, plan: BridgePlan, stay: frozenset[int]) -> bool:
@@ -102,7 +102,7 @@ def _taken_off_by(flows: Iterable[FlowMod]) -> frozenset[int]:
 
 def _taken_off(flow: FlowMod) -> int | None:
     """The code point that a flow takes off, if it does."""
-    code = flow.match.get(IP_DSCP) if _kind(flow) in _TAKING_OFF else None
+    code = flow.match.get(IP_DSCP) if kind_of(flow.cookie) in _TAKING_OFF else None
     return None if code is None else code.value
 
 
@@ -117,8 +117,3 @@ def _only_taking_off(flow: FlowMod, plan: BridgePlan, known: Container[int] = ()
         for step in flow.instructions
     )
     return replace(flow, instructions=tuple(steps))
-
-
-def _kind(flow: FlowMod) -> CookieKind | None:
-    cookie = Cookie.of(flow.cookie)
-    return None if cookie is None else cookie.kind

@@ -7,11 +7,23 @@ import pytest
 
 from vtrace_ovs.instrumentation.entrance import Entrance
 from vtrace_ovs.instrumentation.marks import MarkPlan
-from vtrace_ovs.instrumentation.plan import ArmedTask, PrivateMeters, PrivateTables, Scene, Settings, SourcePorts
+from vtrace_ovs.instrumentation.plan import (
+    ArmedTask,
+    BridgePlan,
+    PrivateMeters,
+    PrivateTables,
+    Scene,
+    Settings,
+    SourcePorts,
+)
+from vtrace_ovs.instrumentation.planner import plan_bridge
 from vtrace_ovs.instrumentation.probes import ProbeBook
 from vtrace_ovs.instrumentation.site import Lifetimes, Site
 from vtrace_ovs.instrumentation.state import StateField
+from vtrace_ovs.model.actions import ApplyActions, Output
 from vtrace_ovs.model.filter import Filter
+from vtrace_ovs.model.flow import BridgeTables, Flow
+from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.oxm import REGISTERS
 from vtrace_ovs.model.topology import Bridge, BridgeId, BridgeRole, ManagementSocket, Node, Port, PortKind, Topology
 
@@ -73,6 +85,17 @@ def task() -> ArmedTask:
 @pytest.fixture
 def settings() -> Settings:
     return Settings(controller_id=77, generation=3)
+
+
+@pytest.fixture
+def tables() -> BridgeTables:
+    """A production of one flow."""
+    return BridgeTables(1, 0.0, (Flow(0, 1, Match(), (ApplyActions((Output(1),)),)),))
+
+
+@pytest.fixture
+def installed(bridge: Bridge, scene: Scene, settings: Settings, task: ArmedTask, tables: BridgeTables) -> BridgePlan:
+    return plan_bridge(bridge, tables, (task,), scene, settings=settings, now=0.0)
 
 
 @pytest.fixture

@@ -1,23 +1,15 @@
 from dataclasses import replace
 
-import pytest
-
 from vtrace_ovs.instrumentation.changes import PlanChanges, changes, wipe
-from vtrace_ovs.instrumentation.cookies import PRODUCT_MASK, Cookie, CookieKind
+from vtrace_ovs.instrumentation.cookies import PRODUCT_MASK, CookieKind, kind_of
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, Scene, Settings
 from vtrace_ovs.instrumentation.planner import plan_bridge
 from vtrace_ovs.model.actions import ApplyActions, Output
-from vtrace_ovs.model.flow import BridgeTables, Flow, FlowMod, FlowModCommand, MeterMod, MeterModCommand
+from vtrace_ovs.model.flow import BridgeTables, Flow, FlowModCommand, MeterMod, MeterModCommand
 from vtrace_ovs.model.match import Match
 from vtrace_ovs.model.topology import Bridge
 
-FLOW = Flow(0, 1, Match(), (ApplyActions((Output(1),)),))
 OTHER = Flow(0, 2, Match(), (ApplyActions((Output(2),)),))
-
-
-@pytest.fixture
-def installed(bridge: Bridge, scene: Scene, settings: Settings, task: ArmedTask) -> BridgePlan:
-    return plan_bridge(bridge, BridgeTables(1, 0.0, (FLOW,)), (task,), scene, settings=settings, now=0.0)
 
 
 def test_from_nothing_everything_is_added_and_to_nothing_everything_goes(installed: BridgePlan) -> None:
@@ -34,12 +26,6 @@ def test_from_nothing_everything_is_added_and_to_nothing_everything_goes(install
         assert mod.command is FlowModCommand.DELETE_STRICT
         assert mod.cookie_mask == PRODUCT_MASK
     assert not (*arm.sinks_delete, *arm.relays_delete, *disarm.sinks_add, *disarm.relays_add)
-
-
-def kind(mod: FlowMod) -> CookieKind:
-    cookie = Cookie.of(mod.cookie)
-    assert cookie is not None
-    return cookie.kind
 
 
 def test_between_equal_plans_there_is_nothing_to_do(installed: BridgePlan) -> None:
@@ -59,14 +45,13 @@ def test_only_what_differs_is_sent(
 
 
 def test_sinks_needed_for_longer_are_sent_again_and_meters_grow(
-    installed: BridgePlan, bridge: Bridge, scene: Scene, settings: Settings, task: ArmedTask
+    installed: BridgePlan, bridge: Bridge, scene: Scene, settings: Settings, task: ArmedTask, tables: BridgeTables
 ) -> None:
     later = replace(task, slot=6, deadline=500.0, filter=replace(task.filter, destination_port=80))
-    tables = BridgeTables(1, 0.0, (FLOW,))
     wanted = plan_bridge(bridge, tables, (task, later), scene, settings=settings, now=7.0, installed=installed)
     steps = changes(installed, wanted)
     assert set(steps.sinks_add) | set(steps.relays_add) == set(wanted.sinks)
-    assert {kind(mod) for mod in steps.relays_add} == {CookieKind.LEAVE, CookieKind.CLASSIFY}
+    assert {kind_of(mod.cookie) for mod in steps.relays_add} == {CookieKind.LEAVE, CookieKind.CLASSIFY}
     assert {mod.cookie & 0xFFFF for mod in steps.sources_add} == {6}
     assert [(mod.command, mod.meter_id) for mod in steps.meters_set] == [(MeterModCommand.MODIFY, 1)]
 

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from ipaddress import IPv4Network
 
-from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind
+from vtrace_ovs.instrumentation.cookies import CookieKind, kind_of
 from vtrace_ovs.instrumentation.entrance import Entrance
 from vtrace_ovs.instrumentation.inlets import enter_flows, inlet_flows, inlet_ports, listening_flows, source_flows
 from vtrace_ovs.instrumentation.marks import MarkPlan
@@ -33,11 +33,6 @@ def actions(mod: FlowMod) -> tuple[Action, ...]:
     return only.actions
 
 
-def kind(mod: FlowMod) -> CookieKind | None:
-    cookie = Cookie.of(mod.cookie)
-    return None if cookie is None else cookie.kind
-
-
 def value(mod: FlowMod, masked: MaskedField | None) -> int | None:
     assert mod.command.name == "ADD"
     return None if masked is None else masked.value
@@ -47,7 +42,7 @@ def test_packets_are_colored_once_per_series_and_the_rest_only_counted(site: Sit
     marks = MarkPlan.of().with_series(46)
     assert marks is not None
     mods = tuple(source_flows(replace(site, scene=replace(site.scene, marks=marks))))
-    assert [(kind(mod), mod.priority, value(mod, mod.match.get(IP_DSCP))) for mod in mods] == [
+    assert [(kind_of(mod.cookie), mod.priority, value(mod, mod.match.get(IP_DSCP))) for mod in mods] == [
         (CookieKind.COLOR, 65535, 0),
         (CookieKind.COLOR, 65535, 46),
         (CookieKind.UNCOLORED, 65534, None),
@@ -63,12 +58,12 @@ def test_packets_are_colored_once_per_series_and_the_rest_only_counted(site: Sit
 
 def test_fragments_are_reported_and_colored_once_there_are_any(site: Site) -> None:
     fragments = (MaskedField(IP_FRAG, 1, 1), MaskedField(TCP_DST, 0, 0xFFFF))
-    (reported,) = (mod for mod in listening_flows(site) if kind(mod) is CookieKind.FRAGMENT)
+    (reported,) = (mod for mod in listening_flows(site) if kind_of(mod.cookie) is CookieKind.FRAGMENT)
     assert all(masked in reported.match.fields for masked in fragments)
     fragmented = replace(site, tasks=(replace(site.tasks[0], fragments=True),))
-    colored = [mod for mod in source_flows(fragmented) if kind(mod) is CookieKind.COLOR]
+    colored = [mod for mod in source_flows(fragmented) if kind_of(mod.cookie) is CookieKind.COLOR]
     assert [fragments[0] in mod.match.fields for mod in colored] == [False, True]
-    assert CookieKind.FRAGMENT not in map(kind, listening_flows(fragmented))
+    assert CookieKind.FRAGMENT not in (kind_of(mod.cookie) for mod in listening_flows(fragmented))
 
 
 def test_marks_are_expected_only_from_armed_vfds(site: Site) -> None:
@@ -80,7 +75,7 @@ def test_marks_are_expected_only_from_armed_vfds(site: Site) -> None:
 
 def test_a_mark_becomes_state_one_hop_on(site: Site) -> None:
     marks = site.scene.marks
-    mods = [mod for mod in inlet_flows(site) if kind(mod) is CookieKind.MARK]
+    mods = [mod for mod in inlet_flows(site) if kind_of(mod.cookie) is CookieKind.MARK]
     assert len(mods) == 3 * marks.length
     for mod, mark in zip(mods, marks.marks() * 3, strict=True):
         assert value(mod, mod.match.get(IP_DSCP)) == mark.code
@@ -92,7 +87,7 @@ def test_the_task_is_found_by_port_vni_and_five_tuple(site: Site) -> None:
     alias = Filter("nat", protocol=6, source=IPv4Network("203.0.113.9/32"))
     task = replace(site.tasks[0], vnis=frozenset({5001, 5002}), aliases=(alias,))
     mods, without = (
-        [mod for mod in inlet_flows(replace(site, tasks=(task,))) if kind(mod) is wanted]
+        [mod for mod in inlet_flows(replace(site, tasks=(task,))) if kind_of(mod.cookie) is wanted]
         for wanted in (CookieKind.CLASSIFY, CookieKind.RESTORE)
     )
     assert {mod.table_id for mod in (*mods, *without)} == {253}
@@ -108,7 +103,7 @@ def test_the_task_is_found_by_port_vni_and_five_tuple(site: Site) -> None:
 
 def test_a_marked_packet_of_nobody_goes_on_as_it_came(site: Site) -> None:
     *_, last = inlet_flows(site)
-    assert kind(last) is CookieKind.FOREIGN
+    assert kind_of(last.cookie) is CookieKind.FOREIGN
     assert (last.table_id, last.match.fields) == (253, ())
     assert last.priority > 0, "OVS would give its copies the reason of a table-miss"
     assert [type(action) for action in actions(last)] == [Controller, Resubmit]
@@ -116,7 +111,7 @@ def test_a_marked_packet_of_nobody_goes_on_as_it_came(site: Site) -> None:
 
 def test_with_pkt_mark_only_traced_packets_ever_get_state(site: Site) -> None:
     marked = replace(site, state=StateField(PKT_MARK))
-    assert [kind(mod) for mod in source_flows(marked)] == [CookieKind.COLOR]
+    assert [kind_of(mod.cookie) for mod in source_flows(marked)] == [CookieKind.COLOR]
     mods = tuple(inlet_flows(marked))
     assert {(mod.table_id, mod.priority) for mod in mods} == {(0, 65535)}
     assert len(mods) == 3 * site.scene.marks.length
@@ -131,9 +126,11 @@ def test_with_pkt_mark_only_traced_packets_ever_get_state(site: Site) -> None:
 def test_a_port_is_listened_to_for_questions_once_whoever_traces_there(site: Site) -> None:
     other = replace(site.tasks[0], slot=6, filter=Filter("udp", protocol=17))
     (mod,) = (
-        mod for mod in listening_flows(replace(site, tasks=(*site.tasks, other))) if kind(mod) is CookieKind.ASKED
+        mod
+        for mod in listening_flows(replace(site, tasks=(*site.tasks, other)))
+        if kind_of(mod.cookie) is CookieKind.ASKED
     )
-    assert (kind(mod), mod.table_id, mod.priority) == (CookieKind.ASKED, 0, 65533)
+    assert (kind_of(mod.cookie), mod.table_id, mod.priority) == (CookieKind.ASKED, 0, 65533)
     assert [value(mod, mod.match.get(entry)) for entry in (IN_PORT, ETH_TYPE, ARP_OP)] == [1, 0x0806, 1]
     assert mod.match.get(site.state.field) == site.state.unseen()
     load, log, again = actions(mod)
@@ -148,7 +145,7 @@ def test_a_state_that_outlives_the_bridge_is_not_given_to_questions(site: Site) 
 
 def test_a_filter_of_ipv6_listens_for_solicitations(site: Site) -> None:
     task = replace(site.tasks[0], filter=Filter("tcp6", protocol=6, family=IpFamily.IPV6))
-    (mod,) = (mod for mod in listening_flows(replace(site, tasks=(task,))) if kind(mod) is CookieKind.ASKED)
+    (mod,) = (mod for mod in listening_flows(replace(site, tasks=(task,))) if kind_of(mod.cookie) is CookieKind.ASKED)
     assert [value(mod, mod.match.get(entry)) for entry in (ETH_TYPE, IP_PROTO, ICMPV6_TYPE)] == [0x86DD, 58, 135]
 
 
@@ -160,7 +157,10 @@ def test_five_tuples_looked_up_aside_leave_no_address_in_the_first_table(site: S
     assert actions(entering) == (Resubmit(None, 253),)
     assert (others.table_id, actions(others)) == (253, (site.state.load(State()), Resubmit(None, 0)))
     sources = tuple(source_flows(aside))
-    assert [(mod.table_id, kind(mod)) for mod in sources] == [(253, CookieKind.COLOR), (253, CookieKind.UNCOLORED)]
+    assert [(mod.table_id, kind_of(mod.cookie)) for mod in sources] == [
+        (253, CookieKind.COLOR),
+        (253, CookieKind.UNCOLORED),
+    ]
     assert others.priority < min(mod.priority for mod in sources)
     assert tuple(enter_flows(site)) == ()
 
@@ -169,7 +169,7 @@ def test_marked_packets_of_a_patch_port_stay_isolated_where_productions_are(site
     web = Match.of(MaskedField(TCP_DST, 80, TCP_DST.full_mask))
     metered, plain = Flow(0, 7, web, (Meter(7),)), Flow(0, 1, Match(), (ApplyActions((Output(1),)),))
     isolating = replace(site, entrance=Entrance(first=(metered, plain)))
-    marking = [mod for mod in inlet_flows(isolating) if kind(mod) is CookieKind.MARK]
+    marking = [mod for mod in inlet_flows(isolating) if kind_of(mod.cookie) is CookieKind.MARK]
     per_port = {port: [mod for mod in marking if value(mod, mod.match.get(IN_PORT)) == port] for port in (2, 3, 4)}
     assert not any(isinstance(actions(mod)[0], Output) for port in (3, 4) for mod in per_port[port])
     layers = {(mod.priority, mod.match.get(TCP_DST) is not None, actions(mod)[0]) for mod in per_port[2]}

@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from vtrace_ovs.errors import RefusedError
-from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind, is_ours
+from vtrace_ovs.instrumentation.cookies import Cookie, CookieKind, is_ours, kind_of
 from vtrace_ovs.instrumentation.marks import MarkPlan
 from vtrace_ovs.instrumentation.plan import ArmedTask, BridgePlan, PrivateMeters, Scene, Settings
 from vtrace_ovs.instrumentation.planner import plan_bridge
@@ -17,7 +17,6 @@ from vtrace_ovs.model.flow import (
     BridgeTables,
     Bucket,
     Flow,
-    FlowMod,
     GroupEntry,
     GroupType,
     MeterEntry,
@@ -69,17 +68,11 @@ def test_a_plan_ignores_our_own_flows_in_the_tables(plan: Planned, task: ArmedTa
 def test_sinks_outlive_sources_and_both_outlive_the_task(plan: Planned, task: ArmedTask) -> None:
     later = replace(task, slot=6, deadline=200.0, filter=replace(task.filter, destination_port=80))
     planned = plan(tables(flow(Output(1))), task, later, now=10.5)
-    assert {mod.hard_timeout for mod in planned.sinks if kind_of(mod) is CookieKind.LEAVE} == {212}
-    assert {mod.hard_timeout for mod in planned.sinks if kind_of(mod) is not CookieKind.LEAVE} == {220}
+    assert {mod.hard_timeout for mod in planned.sinks if kind_of(mod.cookie) is CookieKind.LEAVE} == {212}
+    assert {mod.hard_timeout for mod in planned.sinks if kind_of(mod.cookie) is not CookieKind.LEAVE} == {220}
     timeouts = {mod.cookie & 0xFFFF: mod.hard_timeout for mod in planned.sources}
     assert timeouts == {5: 105, 6: 205}
     assert (planned.outlet_deadline, planned.sink_deadline) == (222.5, 230.0)
-
-
-def kind_of(mod: FlowMod) -> CookieKind:
-    cookie = Cookie.of(mod.cookie)
-    assert cookie is not None
-    return cookie.kind
 
 
 def test_a_counted_tasks_sources_last_for_their_lease_only(plan: Planned, task: ArmedTask) -> None:
