@@ -193,21 +193,25 @@ def _layered(
 def _arrivals(site: Site, ports: tuple[Port, ...], mark: Mark | None) -> Iterator[FlowMod]:
     """One flow per port, task, five-tuple and VNI; in the private table, or in table 0 for one mark."""
     table_id = site.tables.classify if mark is None else ENTRY_TABLE
-    for port in ports:
+    for port, task, whole in _awaited(site, ports):
         log = site.book.arrival(ProbeKind.ARRIVED, table_id, port.ofport)
-        for task in site.tasks:
-            for match, key in product(task_matches(task), tunnel_keys(port, task)):
-                whole = match.with_fields(exactly(IN_PORT, port.ofport), *key)
-                if mark is None:
-                    actions = apply(site.state.adopt(task.slot), site.state.restore_dscp(), *log, _onward(site))
-                    yield site.flow((table_id, TASK), whole, CookieKind.CLASSIFY, actions, task.slot)
-                    continue
-                marked = whole.with_fields(exactly(IP_DSCP, mark.code), site.state.unseen())
-                adopt = site.state.load(_arrived(site, port, mark, task.slot))
-                for place, layered, first in _layered(site, port, mark, marked):
-                    adopted = (adopt, site.state.restore_dscp())
-                    actions = apply(*first, *adopted, *log, _onward(site))
-                    yield site.flow(place, layered, CookieKind.CLASSIFY, actions, task.slot)
+        if mark is None:
+            actions = apply(site.state.adopt(task.slot), site.state.restore_dscp(), *log, _onward(site))
+            yield site.flow((table_id, TASK), whole, CookieKind.CLASSIFY, actions, task.slot)
+            continue
+        marked = whole.with_fields(exactly(IP_DSCP, mark.code), site.state.unseen())
+        adopted = site.state.load(_arrived(site, port, mark, task.slot)), site.state.restore_dscp()
+        for place, layered, first in _layered(site, port, mark, marked):
+            actions = apply(*first, *adopted, *log, _onward(site))
+            yield site.flow(place, layered, CookieKind.CLASSIFY, actions, task.slot)
+
+
+def _awaited(site: Site, ports: Iterable[Port]) -> Iterator[tuple[Port, ArmedTask, Match]]:
+    """The packets of each task as they arrive at each port."""
+    for port, task in product(ports, site.tasks):
+        here = exactly(IN_PORT, port.ofport)
+        for match, key in product(task_matches(task), tunnel_keys(port, task)):
+            yield port, task, match.with_fields(here, *key)
 
 
 def _restorations(site: Site, ports: Iterable[Port]) -> Iterator[FlowMod]:
@@ -215,12 +219,9 @@ def _restorations(site: Site, ports: Iterable[Port]) -> Iterator[FlowMod]:
 
     A VFD that classifies sends packets on with marks, those too that a tenant forged; so others know these by then.
     """
-    for port in ports:
-        for task in site.tasks:
-            for match, key in product(task_matches(task), tunnel_keys(port, task)):
-                whole = match.with_fields(exactly(IN_PORT, port.ofport), *key)
-                actions = apply(site.state.restore_dscp(), AGAIN)
-                yield site.flow((site.tables.classify, RESTORED), whole, CookieKind.RESTORE, actions)
+    restored = apply(site.state.restore_dscp(), AGAIN)
+    for _, _, whole in _awaited(site, ports):
+        yield site.flow((site.tables.classify, RESTORED), whole, CookieKind.RESTORE, restored)
 
 
 def _arrived(site: Site, port: Port, mark: Mark, slot: int | None = None) -> State:
