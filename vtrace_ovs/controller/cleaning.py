@@ -14,8 +14,7 @@ from vtrace_ovs.codecs.ovsdb_rows import attach_obstacle
 from vtrace_ovs.controller.dialogue import Dialogue, dial
 from vtrace_ovs.controller.remote_dialogues import visit
 from vtrace_ovs.controller.service_address import NO_ADDRESS
-from vtrace_ovs.controller.settings import ControllerSettings
-from vtrace_ovs.controller.settling import BLIND_WAIT
+from vtrace_ovs.controller.settings import BLIND_WAIT, ControllerSettings
 from vtrace_ovs.errors import InfrastructureError, OpenFlowError, OvsdbError
 from vtrace_ovs.instrumentation.changes import wipe
 from vtrace_ovs.instrumentation.cookies import is_ours, marks

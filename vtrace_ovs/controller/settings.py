@@ -17,6 +17,8 @@ from vtrace_ovs.session.boundary import (
 from vtrace_ovs.session.settings import SessionSettings
 
 PRIVATE_CONTROLLER_ID = 0x5654
+BLIND_WAIT = 1.0
+"""Seconds for two rounds of revalidators nobody can ask: ``other_config:max-revalidator`` is 500 ms by default."""
 
 
 @dataclass(frozen=True, slots=True)

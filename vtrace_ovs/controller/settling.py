@@ -10,12 +10,11 @@ changes, so one of ours is sent again for each.
 from collections.abc import Callable
 
 from vtrace_ovs.controller.seam import cooperative, hub
+from vtrace_ovs.controller.settings import BLIND_WAIT
 from vtrace_ovs.model.topology import Bridge
 from vtrace_ovs.session.boundary import RoundWaiter
 
 ROUNDS = 2
-BLIND_WAIT = 1.0
-"""Seconds that two rounds take when nothing is touched: ``other_config:max-revalidator`` is 500 ms by default."""
 
 
 class Settler:

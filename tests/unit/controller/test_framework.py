@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from importlib.machinery import ModuleSpec
 
@@ -22,6 +23,12 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_os_ken_is_taken_when_asked_for() -> None:
     assert prefer(Framework.OS_KEN) is Framework.OS_KEN
     assert "os_ken.base.app_manager" in sys.modules
+
+
+def test_none_is_loaded_before_one_is_asked_for() -> None:
+    program = "import sys, vtrace_ovs.cli.running; print([name for name in ('ryu', 'os_ken') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_what_is_loaded_already_is_preferred() -> None:
